@@ -1,0 +1,73 @@
+"""The `data` section: where samples come from and what shape they take."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ganray.config.fields import Name, PositiveCount, Section
+
+
+class FashionMnistSource(Section):
+    """Zalando's Fashion-MNIST (MIT). The 10,000 of `split: test` ship with ganray."""
+
+    kind: Literal["fashion-mnist"] = "fashion-mnist"
+    split: Literal["train", "test"] = Field("train", description="train: 60,000 pictures; test: the 10,000 that ship with ganray")
+    path: str | None = Field(
+        None,
+        description="folder or s3:// prefix with the four IDX files (gzipped or not); "
+        "null: the Debian package's folder, else a download checked against a pinned SHA-256",
+    )
+
+
+class FolderSource(Section):
+    """A folder of pictures, sub-folders included, in any format that Pillow opens."""
+
+    kind: Literal["folder"] = "folder"
+    path: str = Field(description="local folder or s3:// prefix")
+    labels: Literal["auto", "folders", "none"] = Field(
+        "auto", description="folders: the first sub-folder's name is the class; auto: folders, if every picture lies in one"
+    )
+
+
+class ParquetSource(Section):
+    """Parquet files with a column of encoded pictures (bytes of a PNG, JPEG, ...) or raw pixels."""
+
+    kind: Literal["parquet"] = "parquet"
+    path: str = Field(description="local file or folder, or s3:// prefix")
+    image_column: str = Field("image", description="column with the picture; a struct's `bytes` field is found by itself")
+    label_column: str | None = Field(None, description="column with the class (integer or text); null: unlabelled")
+    raw_shape: tuple[PositiveCount, PositiveCount, PositiveCount] | None = Field(
+        None, description="[height, width, channels] of raw uint8 pixels, channels last; null: the column holds encoded pictures"
+    )
+
+
+Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(discriminator="kind")]
+
+
+class Data(Section):
+    """What the networks see: raw samples of a source, prepared once into fixed-shape uint8 shards."""
+
+    source: Source = Field(FashionMnistSource(), description="where the samples come from")
+    name: Name | None = Field(None, description="name of the prepared dataset; null: from the source")
+    resolution: PositiveCount | tuple[PositiveCount, PositiveCount] = Field(32, description="pixels: one side, or [height, width]")
+    channels: Literal[1, 3] = Field(3, description="1 (grey) or 3 (RGB)")
+    filter: Literal["lanczos", "bicubic", "bilinear", "box"] = Field("lanczos", description="resize filter, always antialiased")
+    mode: Literal["auto", "resident", "streaming"] = Field(
+        "auto", description="resident: held in each node's object store; streaming: read as needed; auto: by size"
+    )
+    resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared pixels up to which `auto` means resident")
+    shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of pixels)")
+    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of unreadable samples that is still tolerated, 0 to 1")
+
+    @property
+    def height(self) -> int:
+        return self.resolution if isinstance(self.resolution, int) else self.resolution[0]
+
+    @property
+    def width(self) -> int:
+        return self.resolution if isinstance(self.resolution, int) else self.resolution[1]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one sample."""
+        return self.channels, self.height, self.width

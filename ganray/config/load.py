@@ -1,0 +1,124 @@
+"""Reading a job file, with overrides, into a checked `Job`."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from ganray.config.errors import UserError
+from ganray.config.job import Job
+
+
+def load_job(path: str | Path, overrides: Iterable[str] = ()) -> Job:
+    """Return the job in the YAML file `path`, changed by `overrides` like `optimizer.generator.lr=1e-4`.
+
+    Raises `UserError` for a file that is missing or no job, and for a field that is unknown or has a wrong value.
+    """
+    return check_job(apply_overrides(_read_yaml(Path(path)), parse_overrides(overrides)))
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return {dotted path: value}; values are read as YAML, so `[32, 64]`, `null` and `true` mean what they say."""
+    parsed = {}
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise UserError(override, "is not an override", "write it as key=value, like train.batch_size=128")
+        try:
+            parsed[path] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(path, f"{text!r} cannot be read as YAML", "quote the value") from None
+    return parsed
+
+
+def apply_overrides(job: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data like `job` in which each dotted path of `values` has its value; missing sections are made.
+
+    A new `kind` discards the fields of the kind that stood there, since they belong to it.
+    """
+    changed = _copy(job)
+    for path, value in values.items():
+        *sections, key = path.split(".")
+        node = changed
+        for depth, section in enumerate(sections):
+            node = node.setdefault(section, {})
+            if not isinstance(node, dict):
+                raise UserError(path, f"{'.'.join(sections[: depth + 1])} is not a section", "see `ganray config JOB` for the fields")
+        if key == "kind" and node.get("kind", value) != value:
+            node.clear()
+        node[key] = value
+    return changed
+
+
+def check_job(data: Mapping[str, Any]) -> Job:
+    """Return plain data as a `Job`, or raise a `UserError` for the first field that is wrong."""
+    try:
+        return Job.model_validate(data)
+    except ValidationError as error:
+        raise _translate(error, data) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(str(path), "there is no such job file", "see jobs/ for some that work as they are") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(str(path), f"cannot be read ({error})", "name a readable YAML file") from None
+    except yaml.YAMLError as error:
+        raise UserError(str(path), f"is not valid YAML ({error})", "mend the line that is named") from None
+    if data is not None and not isinstance(data, dict):
+        raise UserError(str(path), "is not a job file", "write `key: value` lines, as the files in jobs/ do")
+    return data or {}
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _translate(error: ValidationError, data: Mapping[str, Any]) -> UserError:
+    """Turn pydantic's first complaint into field, problem and remedy."""
+    first = error.errors()[0]
+    field = _typed_path(first["loc"], data)
+    if first["type"] == "extra_forbidden":
+        return UserError(field, "there is no such field", _known_fields(first["loc"]))
+    if first["type"] == "value_error" and not first["loc"]:
+        name, _, rest = str(first["ctx"]["error"]).partition(": ")
+        problem, _, remedy = rest.partition("; ")
+        return UserError(name, problem, remedy)
+    if first["type"] == "missing":
+        return UserError(field, "is missing", f"add it, as in {field}=...")
+    return UserError(field, f"{first['input']!r} will not do", first["msg"][0].lower() + first["msg"][1:])
+
+
+def _typed_path(location: tuple[int | str, ...], data: Any) -> str:
+    """Return the dotted path as the user typed it: pydantic's location without the tags of unions."""
+    typed = []
+    for depth, part in enumerate(location):
+        if isinstance(data, Mapping) and part in data:
+            data = data[part]
+        elif depth < len(location) - 1 or not isinstance(data, Mapping):
+            continue
+        typed.append(str(part))
+    return ".".join(typed)
+
+
+def _known_fields(location: tuple[int | str, ...]) -> str:
+    """Say which fields there are where an unknown one was found, or which one a typo meant."""
+    names = list(_section(location[:-1]).model_fields)
+    close = get_close_matches(str(location[-1]), names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+
+
+def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the model at a location, following the tags that pydantic adds for unions."""
+    section: Any = Job
+    for part in location:
+        kinds = get_args(section) or (section,)
+        tagged = [kind for kind in kinds if part == kind.model_fields.get("kind", FieldInfo()).default]
+        section = tagged[0] if tagged else kinds[0].model_fields[part].annotation
+    return section
