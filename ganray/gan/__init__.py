@@ -1,0 +1,1 @@
+"""The adversarial core: networks, losses, penalties, the average and one step. Torch only: no ray, no files, no clock."""
