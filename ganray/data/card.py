@@ -1,0 +1,64 @@
+"""The dataset card: what a prepared dataset is, where it came from, and what was left out of it."""
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT = 1  # raised whenever the same source and settings would be prepared differently
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SkippedSample(_Part):
+    """A sample that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class Skipped(_Part):
+    """How many samples could not be read, and the first of them in the source's order."""
+
+    count: int = 0
+    examples: list[SkippedSample] = []
+
+
+class Shard(_Part):
+    """A Parquet file of the dataset: its name in the dataset's folder, its rows, and the SHA-256 of the file."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class DatasetCard(_Part):
+    """Everything about a prepared dataset but its pixels.
+
+    `key` is the hash of the source's listing and the settings; `fingerprint` that of the pixels and labels, in order.
+    `channel_means` are in 0 to 1. `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled
+    dataset may hold samples without a label too.
+    """
+
+    format: int = FORMAT
+    name: str
+    key: str
+    fingerprint: str
+    count: int
+    channels: int
+    height: int
+    width: int
+    classes: list[str] | None
+    class_counts: list[int] | None
+    channel_means: list[float]
+    filter: str
+    source: dict
+    rows_per_shard: int
+    shards: list[Shard]
+    skipped: Skipped
+    licence: str | None
+    created_by: dict[str, str]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one sample."""
+        return self.channels, self.height, self.width
