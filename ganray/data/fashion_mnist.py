@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganray.config import FashionMnistSource, UserError
-from ganray.data.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, open_folder, piece_size, row_table
+from ganray.data.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, open_folder, piece_size, row_table, source_errors
 from ganray.store import MissingObject, ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def _find_folder(source: FashionMnistSource) -> ObjectStore:
     return open_folder(str(cache))
 
 
+@source_errors()
 def _read_file(folder: ObjectStore, name: str) -> bytes:
     for key in (name, f"{name}.gz"):
         try:

@@ -6,13 +6,26 @@ from functools import partial
 import pyarrow as pa
 
 from ganray.config import FolderSource, UserError
-from ganray.data.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, is_hidden, last_part, open_folder, piece_size, row_table
+from ganray.data.rows import (
+    PATH_FIELD,
+    UNLABELLED,
+    Listing,
+    Rows,
+    dataset_of,
+    is_hidden,
+    open_folder,
+    piece_size,
+    row_table,
+    source_errors,
+    split_path,
+)
 from ganray.store import MissingObject, ObjectStore
 
 READ_BATCH = 8  # encoded pictures held at once by a task, read side by side
 PIECE_ROWS = 256
 
 
+@source_errors()
 def list_folder(source: FolderSource) -> Listing:
     """List a folder and its sub-folders, sorted by name, without hidden files. Raises `UserError` if there is nothing in it."""
     store = open_folder(source.path)
@@ -22,7 +35,7 @@ def list_folder(source: FolderSource) -> Listing:
     keys = [info.key for info in files]
     classes = find_classes(keys, source.labels)
     identity = [store.uri, classes, [[info.key, info.size, str(info.modified)] for info in files]]
-    return Listing(last_part(source.path), identity, partial(_open, store, keys, classes))
+    return Listing(split_path(source.path)[1], identity, partial(_open, store, keys, classes))
 
 
 def find_classes(keys: list[str], labels: str) -> list[str] | None:
@@ -60,9 +73,10 @@ def _read(batch: pa.Table, store: ObjectStore) -> pa.Table:
     return row_table(names, data, batch["label"].combine_chunks())
 
 
+@source_errors()
 def _read_file(store: ObjectStore, key: str) -> bytes | None:
-    """A file's bytes, or None if it has gone since it was listed or may not be read."""
+    """A file's bytes, or None if it has gone since it was listed."""
     try:
         return store.read(key)
-    except (MissingObject, PermissionError):
+    except MissingObject:
         return None

@@ -12,8 +12,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ganray.config import ParquetSource, UserError
-from ganray.data.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, is_hidden, is_remote, last_part, open_folder, row_table
-from ganray.store import ObjectStore
+from ganray.data.rows import (
+    PATH_FIELD,
+    UNLABELLED,
+    Listing,
+    Rows,
+    dataset_of,
+    is_hidden,
+    is_remote,
+    open_folder,
+    row_table,
+    source_errors,
+    split_path,
+)
+from ganray.store import ObjectInfo, ObjectStore
 
 READ_ROWS = 64
 PIECE_BYTES = 32 * 2**20  # bytes of the picture column, as it is in the file, that one task decodes
@@ -33,29 +45,31 @@ class Group:
     num_bytes: int
 
 
+@source_errors()
 def list_parquet(source: ParquetSource) -> Listing:
     """List the Parquet files under a path, sorted by name. Raises `UserError` if there are none."""
-    store, keys = _find_files(source.path)
-    infos = sorted((info for info in store.list(keys) if _is_wanted(info.key, keys)), key=lambda info: info.key)
+    store, infos = _find_files(source.path)
     if not infos:
         problem = f"there are no .parquet files in {source.path}"
         raise UserError(PATH_FIELD, problem, "name a file, or a folder or s3:// prefix that holds some")
     settings = [source.image_column, source.label_column, source.raw_shape]
     identity = [store.uri, settings, [[info.key, info.size, str(info.modified)] for info in infos]]
-    name = last_part(source.path).removesuffix(".parquet")
+    name = split_path(source.path)[1].removesuffix(".parquet")
     return Listing(name, identity, partial(_open, store, [info.key for info in infos], source))
 
 
-def _find_files(path: str) -> tuple[ObjectStore, str]:
-    """The store of a path, and the key of its one file, or "" where the path is a folder."""
-    if path.endswith(".parquet") if is_remote(path) else Path(path).expanduser().is_file():
-        folder, _, file = path.rpartition("/")
-        return open_folder(folder or "."), file
-    return open_folder(path), ""
-
-
-def _is_wanted(key: str, file: str) -> bool:
-    return key == file or (not file and key.endswith(".parquet") and not is_hidden(key))
+def _find_files(path: str) -> tuple[ObjectStore, list[ObjectInfo]]:
+    """The one file that a path names, or those of the folder that it names, with the store that holds them."""
+    folder, name = split_path(path)
+    if not is_remote(path) and (file := Path(folder, name)).is_file():
+        return open_folder(folder), [ObjectInfo(name, file.stat().st_size, file.stat().st_mtime)]
+    if is_remote(path) and name.endswith(".parquet"):  # a file, or a folder as Spark names them
+        store = open_folder(folder)
+        if infos := [info for info in store.list(name) if info.key == name]:
+            return store, infos
+    store = open_folder(path)
+    found = [info for info in store.list("") if info.key.endswith(".parquet") and not is_hidden(info.key)]
+    return store, sorted(found, key=lambda info: info.key)
 
 
 def _open(store: ObjectStore, keys: list[str], source: ParquetSource) -> Rows:
@@ -97,6 +111,7 @@ def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> list[Gr
     return groups
 
 
+@source_errors()
 def _open_file(store: ObjectStore, key: str) -> pa.NativeFile:
     filesystem, base = store.filesystem()
     return filesystem.open_input_file(f"{base}/{key}")

@@ -60,7 +60,7 @@ def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], 
     key = _dataset_key(data, listing)
     if found := _find(key, data, storage):
         return found
-    with _staging_folder(storage, key) as staging, _user_errors():
+    with _staging_folder(storage, key) as staging, user_errors():
         rows = listing.open()
         writing = Writing(storage, staging, data.shape, len(rows.classes or []))
         tally = Tally()
@@ -194,7 +194,7 @@ def _is_stale(modified: float) -> bool:
 
 
 @contextlib.contextmanager
-def _user_errors() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """Raise a user's mistake that a Ray task found as itself, without the task's traceback around it."""
     try:
         yield

@@ -1,15 +1,18 @@
 """What every source turns into: a listing that is cheap to make, and from it a Ray Dataset of raw rows in a fixed order."""
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import ray.data
 
 from ganray.config import UserError
 from ganray.store import ObjectStore, open_store
+from ganray.store.objects import FIELD as STORE_FIELD
 
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32())])
 UNLABELLED = -1
@@ -60,6 +63,7 @@ def dataset_of(pieces: list[pa.Table]) -> ray.data.Dataset:
     dataset = ray.data.from_arrow(pieces)
     dataset.context.execution_options.preserve_order = True
     dataset.context.enable_progress_bars = False
+    dataset.context.raise_original_map_exception = True  # so that a `UserError` can be told from our own mistakes
     return dataset
 
 
@@ -79,11 +83,27 @@ def open_folder(path: str) -> ObjectStore:
     return open_store(str(folder))
 
 
-def last_part(path: str) -> str:
-    """The folder's own name: the last part of a local path or URI."""
-    return path.rstrip("/").rsplit("/", 1)[-1] if is_remote(path) else Path(path).expanduser().resolve().name
+def split_path(path: str) -> tuple[str, str]:
+    """Split a local path or URI into the folder above it and its own name; what follows `?` stays with the folder."""
+    if not is_remote(path):
+        local = Path(path).expanduser().resolve()
+        return str(local.parent), local.name
+    parts = urlsplit(path, allow_fragments=False)
+    folder, _, name = parts.path.rstrip("/").rpartition("/")
+    return parts._replace(path=folder).geturl(), name or parts.netloc
 
 
 def is_hidden(key: str) -> bool:
-    """Whether any part of a key starts with a dot, or the key is the marker that some tools write for a folder."""
-    return key.endswith("/") or any(part.startswith(".") for part in key.split("/"))
+    """Whether any part of a key starts with a dot."""
+    return any(part.startswith(".") for part in key.split("/"))
+
+
+@contextlib.contextmanager
+def source_errors() -> Iterator[None]:
+    """Let what the user has to mend about a store point at the source, since it is the source that lies there."""
+    try:
+        yield
+    except UserError as error:
+        if error.field != STORE_FIELD:
+            raise
+        raise UserError(PATH_FIELD, error.problem, error.remedy) from error

@@ -184,7 +184,7 @@ def _decode_sample(
 ) -> tuple[bytes | None, str | None]:
     """A sample's pixels, or the reason why there are none."""
     if data is None:
-        return None, "missing, or not allowed to be read"
+        return None, "there is nothing to read"
     if raw_shape is None:
         try:
             return decode(data, shape, filter).tobytes(), None

@@ -225,6 +225,15 @@ def test_a_killed_attempt_leaves_nothing_that_looks_like_a_dataset(storage: Obje
         load_dataset(storage, "datasets/staging")
 
 
+def test_a_storage_that_cannot_be_written_is_an_error_of_one_line(storage: ObjectStore, pictures: Path) -> None:
+    (Path(storage.root) / "datasets").mkdir()
+    (Path(storage.root) / "datasets" / "staging").symlink_to("nowhere")
+    with pytest.raises(UserError) as error:
+        prepare(Data(source=FolderSource(path=str(pictures)), resolution=8), storage)
+    assert error.value.field == "storage"
+    assert "\n" not in str(error.value)
+
+
 def test_shards_are_cut_from_blocks_of_any_size() -> None:
     blocks = [("a", 3), ("b", 0), ("c", 7), ("d", 1)]
     assert list(cut_shards(blocks, 4)) == [[("a", 0, 3), ("c", 0, 1)], [("c", 1, 5)], [("c", 5, 7), ("d", 0, 1)]]

@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,9 @@ from ganray.config import Data, FashionMnistSource, FolderSource, ParquetSource,
 from ganray.data.bundle import bundle
 from ganray.data.fashion_mnist import FILES, download, read_bundled, read_idx
 from ganray.data.folder import find_classes
-from ganray.data.prepare import DatasetCard, prepare
+from ganray.data.prepare import DatasetCard, prepare, user_errors
 from ganray.data.session import ray_session
+from ganray.data.shards import decode_rows
 from ganray.data.sources import list_source
 from ganray.store import open_store
 
@@ -159,6 +161,19 @@ def test_parquet_columns_that_do_not_fit_are_errors(change: dict[str, str], fiel
     with pytest.raises(UserError) as error:
         list_source(ParquetSource(path=str(tmp_path / "data.parquet")).model_copy(update=change)).open()
     assert error.value.field == field
+
+
+def test_a_source_that_breaks_while_it_is_read_is_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for index in range(20):
+        (tmp_path / "cat" / f"{index}.png").write_bytes(png(index))
+    rows = list_source(FolderSource(path=str(tmp_path))).open()
+    shutil.rmtree(tmp_path / "cat")
+    (tmp_path / "cat").write_text("no longer a folder")
+    with pytest.raises(UserError) as error, user_errors():
+        list(decode_rows(rows, (1, 8, 8), "box").iter_internal_ref_bundles())
+    assert error.value.field == "data.source.path"
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["folder", "parquet"])
