@@ -20,7 +20,7 @@ from ganray.data.card import FORMAT, DatasetCard, Shard, Skipped
 from ganray.data.rows import PATH_FIELD, Listing, Rows
 from ganray.data.shards import Tally, Writing, WrittenShard, decode_rows, fingerprint, rows_per_shard, write_shards
 from ganray.data.sources import list_source
-from ganray.store import MissingObject, ObjectStore
+from ganray.store import MissingObject, ObjectStore, child
 
 CARD = "card.json"
 STAGING = "datasets/staging"
@@ -36,6 +36,11 @@ class Prepared:
     storage: ObjectStore
     folder: str  # "datasets/<name>-<first 12 digits of the fingerprint>"
     card: DatasetCard
+
+    @property
+    def uri(self) -> str:
+        """Where the dataset lies, as `open_store` takes it."""
+        return child(self.storage, self.folder).uri
 
     def shard_keys(self) -> list[str]:
         """The shards' keys in the store, in order."""

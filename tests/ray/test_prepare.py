@@ -138,6 +138,7 @@ def test_prepared_once_and_found_again_without_reading(storage: ObjectStore, pic
         os.utime(file, ns=times)
     assert prepare(data, storage) == first == find_dataset(data, storage)
     assert load_dataset(storage, first.folder).card == first.card
+    assert open_store(first.uri).read("card.json") == storage.read(f"{first.folder}/card.json")
     assert keys_of(storage) == before
 
 
