@@ -1,1 +1,20 @@
-"""GAN training on Ray."""
+"""GAN training on Ray: prepare data, train on many workers, publish the best generator, load it and generate."""
+
+from typing import Any
+
+from ganray.config import Job, UserError, load_job
+
+__all__ = ["Job", "UserError", "load_generator", "load_job", "run_training"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch or ray when it is first asked for."""
+    if name == "run_training":
+        from ganray.train.run import run_training
+
+        return run_training
+    if name == "load_generator":
+        from ganray.registry.artifact import load_generator
+
+        return load_generator
+    raise AttributeError(f"module 'ganray' has no attribute {name!r}")

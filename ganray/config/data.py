@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Name, PositiveCount, Section
+from ganray.config.fields import Name, PositiveCount, Section, kind_or
 
 
 class FashionMnistSource(Section):
@@ -41,7 +41,7 @@ class ParquetSource(Section):
     )
 
 
-Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(discriminator="kind")]
+Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(discriminator="kind"), kind_or("fashion-mnist")]
 
 
 class Data(Section):

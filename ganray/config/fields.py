@@ -25,3 +25,12 @@ def _whole_number(value: object) -> object:
 Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0)]
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+def kind_or(default: str) -> BeforeValidator:
+    """Let a section of a union be written without its `kind`, which then is `default`."""
+
+    def add_kind(value: object) -> object:
+        return {"kind": default, **value} if isinstance(value, dict) else value
+
+    return BeforeValidator(add_kind)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Count, Name, PositiveCount, Section
+from ganray.config.fields import Count, Name, PositiveCount, Section, kind_or
 
 
 class DcganNetworks(Section):
@@ -64,6 +64,7 @@ class ClassifierExtractor(Section):
 
     kind: Literal["classifier"] = "classifier"
     weights: str = Field("auto", description="auto: the shipped ones for Fashion-MNIST, else fitted once; or a .safetensors file's URI")
+    fit_images: PositiveCount = Field(400_000, description="images to fit on, repeats included")
 
 
 class RotationExtractor(Section):
@@ -71,6 +72,7 @@ class RotationExtractor(Section):
 
     kind: Literal["rotation"] = "rotation"
     weights: str = Field("auto", description="auto: fitted once a dataset; or a .safetensors file's URI")
+    fit_images: PositiveCount = Field(400_000, description="images to fit on, repeats included")
 
 
 class AutoExtractor(Section):
@@ -79,7 +81,7 @@ class AutoExtractor(Section):
     kind: Literal["auto"] = "auto"
 
 
-Extractor = Annotated[ClassifierExtractor | RotationExtractor | AutoExtractor, Field(discriminator="kind")]
+Extractor = Annotated[ClassifierExtractor | RotationExtractor | AutoExtractor, Field(discriminator="kind"), kind_or("auto")]
 
 
 class Evaluate(Section):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ganray.config import DcganNetworks
+from ganray.gan.networks.memory import channels_last
 from ganray.gan.networks.norm import GroupedBatchNorm
 
 SMALLEST_SIDE = 4  # pixels of the shorter side of the innermost feature map
@@ -54,7 +55,7 @@ class DcganDiscriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.decide(self.downsample(images)).flatten()
+        return self.decide(self.downsample(channels_last(images))).flatten()
 
 
 def _widths(config: DcganNetworks, shape: tuple[int, int, int]) -> list[int]:

@@ -1,0 +1,27 @@
+# Everything a newcomer needs: `make quickstart` and `make test` install what they use into .venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: quickstart test lint bench clean
+
+quickstart: .venv/installed
+	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
+	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
+
+test: .venv/installed
+	$(BIN)/pytest $(TESTS)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/installed
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv store
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

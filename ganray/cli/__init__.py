@@ -1,0 +1,42 @@
+"""The command line: a click group whose commands parse, call one function and print. Imports torch and ray only inside commands."""
+
+import logging
+import sys
+
+import click
+
+from ganray.cli.data import fit_extractor_command, prepare_command
+from ganray.cli.generators import generate_command, models_group, publish_command
+from ganray.cli.runs import config_command, train_command
+from ganray.config import UserError
+
+__all__ = ["group", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="ganray")
+def group() -> None:
+    """Train GANs on Ray, publish the best generator, generate from it.
+
+    JOB is a YAML job file; see jobs/. Overrides are dotted paths: train.batch_size=128.
+    """
+
+
+for command in (config_command, prepare_command, fit_extractor_command, train_command, publish_command, models_group, generate_command):
+    group.add_command(command)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake costs one line and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)

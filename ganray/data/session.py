@@ -1,0 +1,56 @@
+"""Connecting to Ray: the cluster that was asked for, the one around us, or one of our own on this machine."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import ray
+
+from ganray.config import UserError
+
+SETTINGS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # `ray.train.report` waits up to this long; Ray's default is 2 s
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None = None) -> Iterator[None]:
+    """Be connected to Ray while the block runs.
+
+    `address` wins over `RAY_ADDRESS`; with neither, a local Ray is started and stopped again. A connection that exists is
+    used and left open. Raises `UserError` if there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        _connect(address)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            "--address", f"no Ray cluster answers at {address!r} ({reason})", "start one (`ray start --head`) or leave it out"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def own_local_ray(address: str | None = None) -> bool:
+    """Return whether `ray_session(address)` would start a Ray of its own on this machine."""
+    return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
+
+
+def _connect(address: str) -> None:
+    options = {"include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.train").setLevel(logging.WARNING)

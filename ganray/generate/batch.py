@@ -1,0 +1,137 @@
+"""Many samples from a published generator, through Ray Data or in this process, pixel for pixel the same."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ganray.config import UserError
+from ganray.data.session import ray_session
+from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
+from ganray.media.pictures import encode_png, grid
+from ganray.registry.artifact import build, open_artifact, read_artifact
+
+MOST_IN_A_GRID = 4096
+Progress = Callable[[int, int], None]
+
+
+def generate(
+    artifact: str, *, num: int, seed: int, out: Path, local: bool = False, address: str | None = None, progress: Progress | None = None
+) -> Path:
+    """Write samples 0 to num - 1 of a published generator and return where they are.
+
+    `out` is a `.png` (a grid), a `.parquet` file (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files
+    named by index. Sample i depends on the artifact, the seed and i alone. `local` makes them in this process, without Ray.
+    """
+    check_out(out, num)
+    files = read_artifact(open_artifact(artifact))
+    if local:
+        _write(out, num, in_process(files, num=num, seed=seed), progress)
+    else:
+        with ray_session(address):
+            _write(out, num, on_cluster(files, num=num, seed=seed), progress)
+    return out
+
+
+def check_out(out: Path, num: int) -> None:
+    """Raise `UserError` if samples cannot be written to `out`."""
+    if out.suffix == ".png" and num > MOST_IN_A_GRID:
+        raise UserError(
+            "--out",
+            f"a grid of {num} pictures is too large to look at",
+            f"name a folder or a .parquet file, or ask for {MOST_IN_A_GRID} at most",
+        )
+    if out.suffix not in (".png", ".parquet", ""):
+        raise UserError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
+    nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    if nearest != out and not nearest.is_dir():
+        raise UserError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
+
+
+def in_process(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the chunks of samples in order, uint8 [CHUNK, C, H, W], made here on one thread so that the pixels are those of a cluster's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        generator = build(files)
+        for chunk in range(num_chunks(num)):
+            yield sample_chunk(generator, generator.latent_dim, seed=seed, chunk=chunk).numpy()
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_cluster(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the chunks of samples in order, made by as many workers as the cluster gives."""
+    import ray
+
+    weights = ray.put(files)
+    chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), 200))
+    workers = ray.data.ActorPoolStrategy(min_size=1, max_size=max(int(ray.cluster_resources().get("CPU", 1)), 1))
+    made = chunks.map_batches(ChunkMaker, fn_constructor_args=[weights, seed], batch_size=1, compute=workers, num_cpus=1)
+    made.context.execution_options.preserve_order = True
+    for row in made.iter_rows():
+        yield row["pixels"]
+
+
+class ChunkMaker:
+    """One worker of the cluster: holds the generator and makes chunks by number."""
+
+    def __init__(self, weights: Any, seed: int) -> None:
+        import ray
+
+        torch.set_num_threads(1)
+        self.generator, self.seed = build(ray.get(weights)), seed
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        chunks = [sample_chunk(self.generator, self.generator.latent_dim, seed=self.seed, chunk=int(chunk)) for chunk in batch["id"]]
+        return {"chunk": batch["id"], "pixels": torch.stack(chunks).numpy()}
+
+
+def _write(out: Path, num: int, chunks: Iterable[np.ndarray], progress: Progress | None) -> None:
+    counted = _counted(chunks, num, progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".png":
+        _replace(out, lambda aside: grid(np.concatenate(list(counted))).save(aside, "PNG"))
+    elif out.suffix == ".parquet":
+        _replace(out, lambda aside: _write_parquet(aside, counted))
+    else:
+        out.mkdir(exist_ok=True)
+        for index, image in enumerate(image for chunk in counted for image in chunk):
+            (out / f"{index:06d}.png").write_bytes(encode_png(image))
+
+
+def _counted(chunks: Iterable[np.ndarray], num: int, progress: Progress | None) -> Iterator[np.ndarray]:
+    """Yield the chunks, the last cut so that there are `num` samples, and tell how far it is."""
+    for number, chunk in enumerate(chunks):
+        wanted = chunk[: num - number * CHUNK]
+        yield wanted
+        if progress:
+            progress(number * CHUNK + len(wanted), num)
+
+
+def _write_parquet(path: Path, chunks: Iterable[np.ndarray]) -> None:
+    writer, index = None, 0
+    for chunk in chunks:
+        flat = chunk.reshape(len(chunk), -1)
+        images = pa.FixedSizeBinaryArray.from_buffers(pa.binary(flat.shape[1]), len(flat), [None, pa.py_buffer(np.ascontiguousarray(flat))])
+        table = pa.table({"index": np.arange(index, index + len(chunk)), "image": images})
+        if writer is None:
+            shape = {b"shape": str(list(chunk.shape[1:])).encode()}
+            writer = pq.ParquetWriter(path, table.schema.with_metadata(shape), compression="zstd")
+        writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
+        index += len(chunk)
+    writer.close()
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file aside and put it in place once it is whole."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        write(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

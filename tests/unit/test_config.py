@@ -1,0 +1,93 @@
+"""The job file: overrides, defaults, and one line for every mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ganray.config import FolderSource, Job, UserError, apply_overrides, check_job, load_job
+from ganray.config.describe import describe_fields
+
+JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
+def test_every_job_file_in_the_tree_loads(path: Path) -> None:
+    job = load_job(path)
+    assert check_job(yaml.safe_load(yaml.safe_dump(job.model_dump(mode="json")))) == job
+
+
+def test_every_field_has_a_default_that_works() -> None:
+    assert Job().train.batch_size == 64
+
+
+def test_overrides_reach_any_depth_and_read_as_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("train: {batch_size: 128}\n")
+    job = load_job(path, ["optimizer.generator.lr=1e-4", "data.resolution=[32, 64]", "train.total_images=1e6", "use_gpu=false"])
+    assert job.optimizer.generator.lr == 1e-4
+    assert job.data.shape == (3, 32, 64)
+    assert job.train.total_images == 1_000_000
+    assert (job.use_gpu, job.train.batch_size) == (False, 128)
+
+
+def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
+    changed = apply_overrides(
+        {"data": {"source": {"kind": "fashion-mnist", "split": "test"}}}, {"data.source.kind": "folder", "data.source.path": "x"}
+    )
+    assert check_job(changed).data.source == FolderSource(path="x")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("optimizer.generator.lrr=1", "optimizer.generator.lrr: there is no such field; did you mean lr?"),
+        ("data.source.pth=x", "data.source.pth: there is no such field; did you mean path?"),
+        ("train.batch_size=many", "train.batch_size: 'many' will not do; input should be a valid integer"),
+        ("seed=-1", "seed: -1 will not do; input should be greater than or equal to 0"),
+        ("data.source.kind=folder", "data.source.path: is missing; add it, as in data.source.path=..."),
+        ("data.resolution=20", "data.resolution: dcgan makes sides of 16, 32, 64 or 128 pixels, not 20"),
+        ("workers=4", "use 128, or networks.norm_group=16"),
+        ("workers=3", "train.batch_size: 64 does not split over 3 workers into whole groups of networks.norm_group=32; use 96"),
+        ("nonsense", "nonsense: is not an override; write it as key=value"),
+        ("train.batch_size.x=1", "train.batch_size: {'x': 1} will not do"),
+    ],
+)
+def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, override: str, says: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("name: x\n")
+    with pytest.raises(UserError) as raised:
+        load_job(path, [override])
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "there is no such job file"), ("a: [", "is not valid YAML"), ("- a", "is not a job file")]
+)
+def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, says: str) -> None:
+    path = tmp_path / "job.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=says):
+        load_job(path)
+
+
+def test_sizes_that_an_error_suggests_do_work() -> None:
+    check_job({"workers": 3, "train": {"batch_size": 96}})
+    check_job({"workers": 4, "networks": {"norm_group": 16}})
+
+
+def test_every_field_is_described() -> None:
+    rows = describe_fields()
+    assert {"optimizer.generator.lr", "train.max_seconds", "data.source[folder].path"} <= {row["field"] for row in rows}
+    assert all(len(row["meaning"]) > 5 for row in rows)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "jobs/quickstart.yaml"], ["train", "jobs/quickstart.yaml", "--dry-run"]])
+def test_light_commands_import_neither_torch_nor_ray(arguments: list[str]) -> None:
+    code = "import sys; from ganray.cli import group; group.main(sys.argv[1:], standalone_mode=False); print([m for m in ('torch', 'ray', 'boto3') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=JOBS[0].parents[1])
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
