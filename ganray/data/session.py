@@ -52,5 +52,5 @@ def _connect(address: str) -> None:
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.train").setLevel(logging.WARNING)
+    for noisy in ("ray.data", "ray.data._internal.progress", "ray.train"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,6 +1,7 @@
 """Many samples from a published generator, through Ray Data or in this process, pixel for pixel the same."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ganray.media.pictures import encode_png, grid
 from ganray.registry.artifact import build, open_artifact, read_artifact
 
 MOST_IN_A_GRID = 4096
+BLOCKS_A_CPU = 4  # tasks of Ray Data: few enough that building the generator does not count
 Progress = Callable[[int, int], None]
 
 
@@ -68,27 +70,21 @@ def on_cluster(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.n
     """Yield the chunks of samples in order, made by as many workers as the cluster gives."""
     import ray
 
-    weights = ray.put(files)
-    chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), 200))
-    workers = ray.data.ActorPoolStrategy(min_size=1, max_size=max(int(ray.cluster_resources().get("CPU", 1)), 1))
-    made = chunks.map_batches(ChunkMaker, fn_constructor_args=[weights, seed], batch_size=1, compute=workers, num_cpus=1)
-    made.context.execution_options.preserve_order = True
-    for row in made.iter_rows():
+    cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_A_CPU * cpus))
+    chunks.context.execution_options.preserve_order = True
+    for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), seed=seed), batch_size=None).iter_rows():
         yield row["pixels"]
 
 
-class ChunkMaker:
-    """One worker of the cluster: holds the generator and makes chunks by number."""
+def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int) -> dict[str, np.ndarray]:
+    """Return a block of chunks, by their numbers, as uint8 [n, CHUNK, C, H, W]."""
+    import ray
 
-    def __init__(self, weights: Any, seed: int) -> None:
-        import ray
-
-        torch.set_num_threads(1)
-        self.generator, self.seed = build(ray.get(weights)), seed
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        chunks = [sample_chunk(self.generator, self.generator.latent_dim, seed=self.seed, chunk=int(chunk)) for chunk in batch["id"]]
-        return {"chunk": batch["id"], "pixels": torch.stack(chunks).numpy()}
+    torch.set_num_threads(1)
+    generator = build(ray.get(weights))
+    chunks = [sample_chunk(generator, generator.latent_dim, seed=seed, chunk=int(chunk)) for chunk in block["id"]]
+    return {"pixels": torch.stack(chunks).numpy()}
 
 
 def _write(out: Path, num: int, chunks: Iterable[np.ndarray], progress: Progress | None) -> None:

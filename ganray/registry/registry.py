@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,7 @@ def _find(store: ObjectStore, key: str) -> str | None:
 
 def _claim(store: ObjectStore, key: str) -> str:
     """Claim the next number that nobody has."""
-    content = json.dumps({"key": key, "claimed": time.time()}).encode()
+    content = json.dumps({"key": key, "claim": uuid.uuid4().hex, "claimed": time.time()}).encode()
     number = max((int(taken) for taken in _claimed(store)), default=0) + 1
     while not store.write_if_absent(f"{number:04d}/{CLAIM}", content):
         number += 1

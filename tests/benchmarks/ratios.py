@@ -28,4 +28,5 @@ def alternate(a: Callable[[], object], b: Callable[[], object], *, pairs: int) -
 def summary(ratios: list[float]) -> str:
     """Return the median of ratios and their spread."""
     low, high = statistics.quantiles(ratios, n=4)[::2]
-    return f"median {statistics.median(ratios):.2f}, quartiles {low:.2f} to {high:.2f}, range {min(ratios):.2f} to {max(ratios):.2f} ({len(ratios)} pairs)"
+    spread = f"quartiles {low:.2f} to {high:.2f}, range {min(ratios):.2f} to {max(ratios):.2f}"
+    return f"median {statistics.median(ratios):.2f}, {spread} ({len(ratios)} pairs)"

@@ -24,7 +24,9 @@ def main() -> None:
     pixels = torch.randint(0, 256, (BATCH, *SHAPE), dtype=torch.uint8)
     plain = PlainTraining(WIDTH)
     reals = pixels.float() / 127.5 - 1
-    state = create_state(DcganNetworks(width=WIDTH, latent_dim=64, norm_group=BATCH // 2), Optimizer(), SHAPE, seed=0, device=torch.device("cpu"))
+    state = create_state(
+        DcganNetworks(width=WIDTH, latent_dim=64, norm_group=BATCH // 2), Optimizer(), SHAPE, seed=0, device=torch.device("cpu")
+    )
     step = AdversarialStep(state, Recipe(BATCH, 0.0, 10_000, torch.bfloat16))
 
     def run_plain() -> None:

@@ -88,6 +88,9 @@ def test_every_field_is_described() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["config", "jobs/quickstart.yaml"], ["train", "jobs/quickstart.yaml", "--dry-run"]])
 def test_light_commands_import_neither_torch_nor_ray(arguments: list[str]) -> None:
-    code = "import sys; from ganray.cli import group; group.main(sys.argv[1:], standalone_mode=False); print([m for m in ('torch', 'ray', 'boto3') if m in sys.modules])"
+    code = """import sys
+from ganray.cli import group
+group.main(sys.argv[1:], standalone_mode=False)
+print([module for module in ("torch", "ray", "boto3") if module in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=JOBS[0].parents[1])
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -1,0 +1,122 @@
+"""Running a setup's workers under Ray Train, from the driver: progress up, a request to stop down, errors translated."""
+
+import contextlib
+import shutil
+import signal
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from ganray.config import Job, UserError
+from ganray.data.stream import Stream, streaming_config, streaming_source
+from ganray.train.checkpoint import newest_checkpoint
+from ganray.train.reporter import Reporter
+from ganray.train.setup import WorkerSetup
+from ganray.train.worker import train_worker
+
+POLL_S = 0.25
+
+
+class TrainingFailed(RuntimeError):
+    """Workers died more often than `train.max_failures` allows."""
+
+
+def fit(setup: WorkerSetup, reporter: Reporter) -> None:
+    """Train until the run ends or is asked to stop, by SIGINT or SIGTERM, after which it has been checkpointed."""
+    reporter.stage("starting workers")
+    scratch = tempfile.mkdtemp(prefix="ganray-")
+    failures: list[BaseException] = []
+    thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch).fit, failures), daemon=True)
+    try:
+        with _stop_on_signal(setup.monitor, reporter):
+            thread.start()
+            while thread.is_alive():
+                thread.join(POLL_S)
+                _relay(setup.monitor, reporter)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if failures:
+        raise _translate(failures[0], setup.job) from failures[0]
+
+
+def _trainer(setup: WorkerSetup, scratch: str) -> TorchTrainer:
+    """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
+    job = setup.job
+    resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
+    return TorchTrainer(
+        train_worker,
+        train_loop_config=setup,
+        torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu, resources_per_worker=resources),
+        run_config=RunConfig(
+            name=uuid.uuid4().hex, storage_path=scratch, failure_config=FailureConfig(max_failures=job.train.max_failures)
+        ),
+        **_streaming(setup),
+    )
+
+
+def _streaming(setup: WorkerSetup) -> dict[str, Any]:
+    """Return the trainer's data arguments: the stream goes on from the newest checkpoint at each start of the workers."""
+    if setup.resident is not None:
+        return {}
+    job = setup.job
+    stream = Stream(setup.prepared, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, workers=job.workers)
+
+    def position() -> tuple[int, int]:
+        checkpoint, _ = newest_checkpoint(setup.run)
+        return (checkpoint.images_seen, checkpoint.manifest["attempt"]) if checkpoint else (0, 0)
+
+    source = streaming_source(stream, position, total_images=job.train.total_images)
+    return {"datasets": {"train": source}, "dataset_config": streaming_config(stream)}
+
+
+def _collect_failure(function: Callable[[], Any], failures: list[BaseException]) -> None:
+    try:
+        function()
+    except BaseException as failure:
+        failures.append(failure)
+
+
+def _relay(monitor: Any, reporter: Reporter) -> None:
+    progress, events = ray.get(monitor.take.remote())
+    for event in events:
+        reporter.say(event)
+    if progress:
+        reporter.training(progress)
+
+
+@contextlib.contextmanager
+def _stop_on_signal(monitor: Any, reporter: Reporter) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a request to checkpoint and end; a second one interrupts as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: Any) -> None:
+        monitor.request_stop.remote()
+        reporter.say("stopping after a checkpoint; once more to stop at once")
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _translate(failure: BaseException, job: Job) -> BaseException:
+    """Return the user's own mistake if a worker met one, else what happened in one line."""
+    causes = list(failure.worker_failures.values()) if isinstance(failure, WorkerGroupError) else [failure]
+    for cause in causes:
+        while cause:
+            if isinstance(cause, UserError):
+                return cause
+            cause = getattr(cause, "cause", None) or cause.__cause__
+    return TrainingFailed(f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times: {causes[0]}")

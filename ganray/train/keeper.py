@@ -1,0 +1,59 @@
+"""What rank 0 writes while training goes on: checkpoints, sample grids and metrics, serialised at once and uploaded behind."""
+
+import io
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from torch import Tensor
+
+from ganray.gan.state import GanState
+from ganray.media.pictures import grid
+from ganray.train.checkpoint import GENERATOR, STATE, prune_checkpoints, save_checkpoint, serialise
+from ganray.train.layout import write_metrics_part
+from ganray.train.setup import WorkerSetup
+
+MOST_PENDING = 3  # uploads that may wait in memory
+
+
+class Keeper:
+    """Writes to the run's store in one background thread, in order. An upload that failed raises at the next call."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.run, self.keep = setup.run, setup.job.train.keep_checkpoints
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
+        self.pending: deque[Future[None]] = deque()
+
+    def checkpoint(self, state: GanState, generator: bytes | None, progress: Mapping[str, Any], records: list[dict[str, Any]]) -> None:
+        """Save the state, the generator that was scored at it, if any, and the metrics since the last checkpoint."""
+        files = {STATE: serialise(state.state_dict())} | ({GENERATOR: generator} if generator else {})
+        self._submit(self._write_checkpoint, files, state.images_seen, state.attempt, dict(progress), list(records))
+
+    def samples(self, pixels: Tensor, images_seen: int) -> None:
+        """Write a grid of samples, uint8 [N, C, H, W]."""
+        buffer = io.BytesIO()
+        grid(pixels.cpu().numpy()).save(buffer, "PNG")
+        self._submit(self.run.write, f"samples/{images_seen:012d}.png", buffer.getvalue())
+
+    def close(self) -> None:
+        """Wait for what is still to be written."""
+        self.thread.shutdown()
+        self._settle(0)
+
+    def _write_checkpoint(
+        self, files: dict[str, bytes], images_seen: int, attempt: int, progress: dict[str, Any], records: list[dict[str, Any]]
+    ) -> None:
+        write_metrics_part(self.run, records)
+        save_checkpoint(self.run, files, images_seen=images_seen, attempt=attempt, progress=progress)
+        best = progress.get("best")
+        prune_checkpoints(self.run, keep=self.keep, pinned={best["checkpoint"]} if best else set())
+
+    def _submit(self, function: Any, *arguments: Any) -> None:
+        self._settle(MOST_PENDING)
+        self.pending.append(self.thread.submit(function, *arguments))
+
+    def _settle(self, most: int) -> None:
+        """Collect what has been written, and wait until at most `most` uploads are left."""
+        while self.pending and (self.pending[0].done() or len(self.pending) > most):
+            self.pending.popleft().result()

@@ -1,0 +1,80 @@
+"""What happens every so many images: a line of metrics, a score, a grid of samples, a checkpoint."""
+
+import math
+from typing import Any
+
+import ray.train
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from ganray.gan.sampling import sample_chunk
+from ganray.gan.state import GanState, calibrated_average
+from ganray.train.checkpoint import checkpoint_name
+from ganray.train.collective import rank
+from ganray.train.evaluate import score_generator
+from ganray.train.keeper import Keeper
+from ganray.train.ledger import Ledger
+from ganray.train.reference import load_reference
+from ganray.train.setup import WorkerSetup
+
+
+class Milestones:
+    """Carries out what the job's cadences ask for. Every rank takes the same decisions, from the images seen."""
+
+    def __init__(self, setup: WorkerSetup, state: GanState, ledger: Ledger, progress: dict[str, Any]) -> None:
+        self.setup, self.job, self.state, self.ledger = setup, setup.job, state, ledger
+        self.best: dict[str, Any] | None = progress.get("best")
+        device = next(state.generator.parameters()).device
+        self.extractor = setup.extractor.network().to(device)
+        self.reference = load_reference(setup.prepared, setup.reference)
+        self.keeper = Keeper(setup) if rank() == 0 else None
+
+    def pass_by(self, before: int) -> None:
+        """Do what fell due between `before` images and those seen now, and what the end of training asks for."""
+        train = self.job.train
+        cadences = [train.log_every, self.job.evaluate.every, train.samples_every, train.checkpoint_every]
+        _, evaluate, samples, checkpoint = due = [self.state.images_seen // every > before // every for every in cadences]
+        if self.ledger.ended or any(due):
+            self.ledger.log()
+        complete = self.ledger.ended in ("done", "time")
+        evaluate, samples = evaluate or complete, samples or complete
+        if evaluate or samples or checkpoint or self.ledger.ended:
+            self._stop_for(evaluate=evaluate, samples=samples, checkpoint=checkpoint or evaluate or bool(self.ledger.ended))
+
+    def close(self) -> None:
+        """Wait until all is in the store."""
+        if self.keeper:
+            self.keeper.close()
+
+    def _stop_for(self, *, evaluate: bool, samples: bool, checkpoint: bool) -> None:
+        """Interrupt training for a milestone; the time it takes is not training time."""
+        generator = calibrated_average(self.state, self.job.networks, seed=self.job.seed) if evaluate or samples else None
+        if evaluate:
+            self._score(generator)
+        if rank() == 0 and samples:
+            self.keeper.samples(self._samples(generator), self.state.images_seen)
+        if rank() == 0 and checkpoint:
+            self._checkpoint(generator if evaluate else None)
+        ray.train.report({"images_seen": self.state.images_seen, **(self.best["scores"] if self.best else {})})
+        self.ledger.restart_clock()
+
+    def _score(self, generator: nn.Module) -> None:
+        scores = score_generator(generator, self.job.networks.latent_dim, self.extractor, self.reference, self.job.evaluate)
+        if scores is None:
+            return
+        self.ledger.write("score", scores)
+        score = scores[self.setup.protocol["metric"]]
+        if math.isfinite(score) and (self.best is None or score < self.best["score"]):
+            name = checkpoint_name(self.state.attempt, self.state.images_seen)
+            self.best = {"score": score, "scores": scores, "images_seen": self.state.images_seen, "checkpoint": name}
+            self.ledger.monitor.push(best=score)
+
+    def _samples(self, generator: nn.Module) -> Tensor:
+        return sample_chunk(generator, self.job.networks.latent_dim, seed=self.job.evaluate.seed, chunk=0)
+
+    def _checkpoint(self, generator: nn.Module | None) -> None:
+        weights = save_tensors({name: tensor.cpu().contiguous() for name, tensor in generator.state_dict().items()}) if generator else None
+        ended = self.ledger.ended if self.ledger.ended != "asked" else None
+        progress = {"trained_s": self.ledger.trained_s, "best": self.best, "ended": ended}
+        self.keeper.checkpoint(self.state, weights, progress, self.ledger.records)
+        self.ledger.records.clear()

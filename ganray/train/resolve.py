@@ -1,0 +1,106 @@
+"""Deciding every `auto` of a job once, when its run is created, and holding a resume to what was decided."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import torch
+
+from ganray.config import (
+    AutoExtractor,
+    ClassifierExtractor,
+    FashionMnistSource,
+    Job,
+    RotationExtractor,
+    UserError,
+    apply_overrides,
+    check_job,
+)
+from ganray.data.card import DatasetCard
+
+MAY_GROW = ("train.total_images", "train.max_seconds")
+MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every")
+
+
+def resolve_job(job: Job, card: DatasetCard) -> Job:
+    """Return the job with every `auto` decided, for this data and the cluster that is connected."""
+    use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
+    decided = {
+        "use_gpu": use_gpu,
+        "train.precision": _precision(job, use_gpu=use_gpu),
+        "data.mode": _mode(job, card),
+        "evaluate.extractor": _extractor(job, card).model_dump(),
+    }
+    return check_job(apply_overrides(job.model_dump(mode="json"), decided))
+
+
+def resume_job(job: Job, stored: dict[str, Any]) -> Job:
+    """Return the stored job with what a resume may change; raise `UserError` for any other difference, naming the field."""
+    asked, decided = job.model_dump(mode="json"), check_job(stored).model_dump(mode="json")
+    changes = {}
+    for field, new, old in _differences(asked, decided):
+        if field in MAY_CHANGE or (field in MAY_GROW and _grows(new, old)):
+            changes[field] = new
+        elif field in MAY_GROW:
+            raise UserError(field, f"run {job.name!r} has {old} and this asks for {new}", "it may only be raised")
+        elif new != "auto":
+            raise UserError(
+                field,
+                f"run {job.name!r} was started with {old!r} and this asks for {new!r}",
+                "set it back, or start a new run with another `name`",
+            )
+    return check_job(apply_overrides(decided, changes))
+
+
+def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (field, new, old) for every leaf that differs; a section of kind auto equals whatever was decided for it."""
+    if asked.get("kind") == "auto":
+        return
+    for key in asked.keys() | decided.keys():
+        new, old, field = asked.get(key), decided.get(key), f"{path}{key}"
+        if isinstance(new, dict) and isinstance(old, dict):
+            yield from _differences(new, old, f"{field}.")
+        elif new != old:
+            yield field, new, old
+
+
+def _grows(new: float | None, old: float | None) -> bool:
+    return new is None or (old is not None and new > old)
+
+
+def _cluster_has_gpus(job: Job) -> bool:
+    return ray.cluster_resources().get("GPU", 0) >= job.workers * job.resources.gpus_per_worker
+
+
+def _precision(job: Job, *, use_gpu: bool) -> str:
+    """Ask the kind of machine that will train whether it has bfloat16 in hardware."""
+    if job.train.precision != "auto":
+        return job.train.precision
+    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(has_bfloat16)
+    return "bfloat16" if ray.get(ask.remote()) else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Return whether this process's device multiplies bfloat16 in hardware."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _mode(job: Job, card: DatasetCard) -> str:
+    if job.data.mode != "auto":
+        return job.data.mode
+    megabytes = card.count * card.channels * card.height * card.width / 1e6
+    return "resident" if megabytes <= job.data.resident_limit_mb else "streaming"
+
+
+def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
+    extractor = job.evaluate.extractor
+    if isinstance(extractor, AutoExtractor):
+        extractor = ClassifierExtractor() if card.classes else RotationExtractor()
+    if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
+        if isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1:
+            return ClassifierExtractor(weights="shipped:fashion-mnist")
+        if not card.classes:
+            raise UserError("evaluate.extractor.kind", "a classifier needs labels, and this data has none", "use rotation")
+    return extractor

@@ -1,0 +1,167 @@
+"""A job from its file to its result: data, extractor, workers, publication. `ganray train` and `ganray.run_training` are this."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ganray.config import Job, UserError
+from ganray.data.prepare import Prepared, prepare
+from ganray.data.session import own_local_ray, ray_session
+from ganray.data.stream import hold
+from ganray.store import ObjectStore, open_store
+from ganray.train.checkpoint import newest_checkpoint
+from ganray.train.evaluate import protocol
+from ganray.train.extractor import ensure_extractor, fit_anew
+from ganray.train.fit import fit
+from ganray.train.layout import JOB, RESULT, fold_metrics, read_json, run_store, write_json
+from ganray.train.lock import sole_driver
+from ganray.train.monitor import start_monitor
+from ganray.train.publish import publish_best
+from ganray.train.reference import ensure_reference
+from ganray.train.reporter import LogReporter, Reporter
+from ganray.train.resolve import resolve_job, resume_job
+from ganray.train.setup import WorkerSetup
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run stands. `ended` is "done", "time" (max_seconds) or "asked" (stopped; the same command goes on)."""
+
+    name: str
+    run: str
+    images_seen: int
+    ended: str
+    scores: dict[str, float] | None
+    best_images_seen: int | None
+    version: str | None
+    was_finished: bool = False
+
+
+def run_training(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> TrainingResult:
+    """Train the job's run from where it stands to its end, and publish the best generator.
+
+    The same call again resumes; on a finished run it does nothing but return the result. `address` is a Ray cluster's; see
+    `ray_session`. Raises `UserError` for what the user has to change.
+    """
+    reporter = reporter or LogReporter()
+    storage = open_storage(job)
+    run = run_store(storage, job.name)
+    job, finished = look_up(job, run)
+    if finished:
+        return finished
+    check_local_room(job, address)
+    storage.check_writable()
+    with ray_session(address), sole_driver(run, job.name, say=reporter.say):
+        reporter.stage("preparing data")
+        prepared = prepare(job.data, storage, progress=reporter.advance)
+        job = resume_job(job, stored) if (stored := read_json(run, JOB)) else resolve_job(job, prepared.card)
+        write_json(run, JOB, job.model_dump(mode="json"))
+        return train_and_publish(job, run, prepared, reporter)
+
+
+def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> TrainingResult:
+    """Do what is left of a resolved job's run."""
+    checkpoint, _ = newest_checkpoint(run)
+    if not (checkpoint and has_ended(job, checkpoint.progress, checkpoint.images_seen)):
+        fit(worker_setup(job, run, prepared, reporter), reporter)
+        checkpoint, passed_over = newest_checkpoint(run)
+        for line in passed_over:
+            reporter.say(line)
+    fold_metrics(run)
+    ended = has_ended(job, checkpoint.progress, checkpoint.images_seen)
+    best = checkpoint.progress["best"]
+    version = None
+    if ended and job.publish.when_done:
+        reporter.stage("publishing")
+        version = publish_best(job, run, prepared)
+    result = TrainingResult(
+        job.name, run.uri, checkpoint.images_seen, ended or "asked", best and best["scores"], best and best["images_seen"], version
+    )
+    if ended:
+        write_json(run, RESULT, {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds, **asdict(result)})
+    return result
+
+
+def worker_setup(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> WorkerSetup:
+    """Return what the workers are handed, after making what is missing of it: extractor and reference statistics."""
+    reporter.stage("fitting the feature extractor")
+    extractor = ensure_extractor(job, prepared, progress=reporter.advance)
+    reporter.stage("measuring the reference")
+    reference = ensure_reference(job, prepared, extractor, progress=reporter.advance)
+    return WorkerSetup(
+        job=job,
+        run=run,
+        prepared=prepared,
+        resident=hold(prepared) if job.data.mode == "resident" else None,
+        extractor=extractor,
+        reference=reference,
+        protocol=protocol(job.evaluate, fingerprint=prepared.card.fingerprint, extractor=extractor.hash),
+        monitor=start_monitor(),
+    )
+
+
+def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> Prepared:
+    """Prepare a job's data, or find it prepared."""
+    reporter = reporter or LogReporter()
+    storage = open_storage(job)
+    storage.check_writable()
+    with ray_session(address):
+        reporter.stage("preparing data")
+        return prepare(job.data, storage, progress=reporter.advance)
+
+
+def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | None = None, out: Path | None = None) -> dict[str, Any]:
+    """Fit the extractor of a job's dataset anew, keep it beside the dataset, write it to `out` if given, and say what came of it."""
+    reporter = reporter or LogReporter()
+    storage = open_storage(job)
+    storage.check_writable()
+    with ray_session(address):
+        reporter.stage("preparing data")
+        prepared = prepare(job.data, storage, progress=reporter.advance)
+        reporter.stage("fitting the feature extractor")
+        fitted = fit_anew(resolve_job(job, prepared.card), prepared, progress=reporter.advance)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(fitted.weights)
+    return {"hash": fitted.hash, **fitted.facts()}
+
+
+def look_up(job: Job, run: ObjectStore) -> tuple[Job, TrainingResult | None]:
+    """Return the job as its run was created with it, if it was, and the result if there is nothing left to do."""
+    stored, result = read_json(run, JOB), read_json(run, RESULT)
+    if stored is None:
+        return job, None
+    job = resume_job(job, stored)
+    if result and (result.pop("total_images"), result.pop("max_seconds")) == (job.train.total_images, job.train.max_seconds):
+        return job, TrainingResult(**{**result, "was_finished": True})
+    return job, None
+
+
+def has_ended(job: Job, progress: dict[str, Any], images_seen: int) -> str | None:
+    """Return how a run ended that is at this point, None if there is something left to train."""
+    if images_seen >= job.train.total_images:
+        return "done"
+    spent = job.train.max_seconds is not None and progress["trained_s"] >= job.train.max_seconds
+    return "time" if spent else None
+
+
+def open_storage(job: Job) -> ObjectStore:
+    """Return the job's storage; inside a Ray job, whose working directory vanishes, a relative folder is an error."""
+    relative = "://" not in job.storage and not os.path.isabs(job.storage)
+    if relative and os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
+        raise UserError(
+            "storage",
+            f"{job.storage!r} is relative, and a Ray job's working directory vanishes",
+            "use s3://... or an absolute folder that all nodes share",
+        )
+    return open_store(job.storage)
+
+
+def check_local_room(job: Job, address: str | None) -> None:
+    """Raise `UserError` if this machine, used as a cluster of its own, can never hold the job's workers."""
+    needed, there = job.workers * job.resources.cpus_per_worker, os.cpu_count() or 1
+    if own_local_ray(address) and needed > there:
+        fits = max(int(there / job.resources.cpus_per_worker), 1)
+        remedy = f"use workers={fits}, resources.cpus_per_worker={there / job.workers:g}, or a cluster (--address)"
+        raise UserError("workers", f"{job.workers} workers need {needed:g} CPUs and this machine has {there}", remedy)

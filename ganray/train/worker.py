@@ -1,0 +1,75 @@
+"""The loop on each worker: step, log, evaluate, checkpoint, report. The only caller of `ray.train.report`."""
+
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+
+from ganray.gan.draws import Draws
+from ganray.gan.state import GanState, create_state, unchanged
+from ganray.gan.step import AdversarialStep, Recipe
+from ganray.train.checkpoint import load_checkpoint, newest_checkpoint
+from ganray.train.collective import broadcast, rank, world_size
+from ganray.train.feed import Feed
+from ganray.train.ledger import Ledger
+from ganray.train.milestone import Milestones
+from ganray.train.setup import WorkerSetup
+
+
+def train_worker(setup: WorkerSetup) -> None:
+    """Train from the newest checkpoint of the run, or from the start, to the end of the job or to a request to stop."""
+    device = prepare_process(setup)
+    state, progress = start_state(setup, device)
+    step = AdversarialStep(state, recipe(setup))
+    warm_up(step, setup, device)
+    with Feed(setup, device, start=state.images_seen, attempt=state.attempt) as feed:
+        ledger = Ledger(setup, state, feed, trained_s=progress.get("trained_s", 0.0))
+        milestones = Milestones(setup, state, ledger, progress)
+        while not ledger.ended:
+            before = state.images_seen
+            ledger.add(step(*feed.next()))
+            milestones.pass_by(before)
+        milestones.close()
+
+
+def prepare_process(setup: WorkerSetup) -> torch.device:
+    """Choose the device and the number of threads of this worker, and return the device."""
+    torch.set_num_threads(max(1, int(setup.job.resources.cpus_per_worker)))
+    torch.backends.cudnn.deterministic = True
+    return ray.train.torch.get_device() if setup.job.use_gpu else torch.device("cpu")
+
+
+def recipe(setup: WorkerSetup) -> Recipe:
+    """Return the numbers of the job that a step needs."""
+    train = setup.job.train
+    return Recipe(train.batch_size, setup.job.penalties.r1_gamma, train.average_half_life, setup.precision)
+
+
+def start_state(setup: WorkerSetup, device: torch.device) -> tuple[GanState, dict[str, Any]]:
+    """Return the state to go on from, and what the run knew when it was saved. Rank 0 chooses the checkpoint for all."""
+    job = setup.job
+    state = create_state(job.networks, job.optimizer, job.data.shape, seed=job.seed, device=device)
+    name = broadcast(choose_checkpoint(setup) if rank() == 0 else None)
+    if name is None:
+        return state, {}
+    checkpoint = load_checkpoint(setup.run, name)
+    state.load_state_dict(checkpoint.state())
+    return state, checkpoint.progress
+
+
+def choose_checkpoint(setup: WorkerSetup) -> str | None:
+    """Return the name of the newest whole checkpoint, and tell the user of torn ones."""
+    checkpoint, passed_over = newest_checkpoint(setup.run)
+    for line in passed_over:
+        setup.monitor.say.remote(line)
+    return checkpoint.name if checkpoint else None
+
+
+def warm_up(step: AdversarialStep, setup: WorkerSetup, device: torch.device) -> None:
+    """Step once on noise and forget it: DDP orders its buckets after its first backward, on which sums of floats depend."""
+    share = setup.job.train.batch_size // world_size()
+    with unchanged(step.state):
+        latents = Draws(setup.job.seed, "warm-up").normals(0, share, setup.job.networks.latent_dim)
+        images = torch.zeros(share, *setup.job.data.shape, device=device)
+        step(images.contiguous(memory_format=torch.channels_last), latents.to(device))

@@ -1,0 +1,137 @@
+"""The same job on S3, over two nodes, through `ray job submit`, and from a stream."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+from ray.cluster_utils import Cluster
+from ray.job_submission import JobSubmissionClient
+
+import ganray
+from tests.ray.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, train, training, wait_until
+from tests.ray.runs import ganray as command_line
+
+SHORT = ["train.total_images=6400", "evaluate.every=6400", "train.samples_every=6400"]
+BUNDLED = REPOSITORY / "ganray/data/bundled/fashion-mnist-test.parquet"
+
+
+def test_a_whole_run_lives_on_s3(bucket: str, tmp_path: Path) -> None:
+    name, _, prefix = bucket.removeprefix("s3://").partition("/")
+    few = tmp_path / "few.parquet"
+    pq.write_table(pq.read_table(BUNDLED).slice(0, 2000), few)
+    boto3.client("s3").upload_file(str(few), name, "raw/few.parquet")
+    source = ["data.source.kind=parquet", f"data.source.path=s3://{name}/raw", "data.source.raw_shape=[28,28,1]"]
+    done = train(
+        bucket, *SHORT, *source, "data.source.label_column=label", "evaluate.extractor={kind: classifier, fit_images: 2560}", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["version"] == f"{bucket}/models/tiny/0001"
+    keys = [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=name, Prefix=prefix)["Contents"]]
+    for part in (
+        "datasets/",
+        "runs/tiny/checkpoints/",
+        "runs/tiny/metrics.jsonl",
+        "models/tiny/0001/generator.safetensors",
+        "models/tiny/best.json",
+    ):
+        assert any(key.startswith(f"{prefix}/{part}") for key in keys), part
+    generator = ganray.load_generator(f"{bucket}/models/tiny")
+    assert generator(torch.randn(2, generator.latent_dim)).shape == (2, 1, 16, 16)
+    listed = command_line("models", "list", "tiny", "--storage", bucket, "--json")
+    assert [version["is_best"] for version in json.loads(listed.stdout)] == [True]
+    made = command_line("generate", f"{bucket}/models/tiny", "--num", "70", "--out", str(tmp_path / "many"), "--local")
+    assert made.returncode == 0, made.stderr
+    assert len(list((tmp_path / "many").glob("*.png"))) == 70
+
+
+def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
+    cluster = Cluster()
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        overrides = [*TINY, *SHORT, f"storage={tmp_path}"]  # two workers of one CPU each: one a node
+        result = ganray.run_training(ganray.load_job(REPOSITORY / "jobs/quickstart.yaml", overrides), address=cluster.address)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert (result.ended, result.images_seen) == ("done", 6400)
+    assert ganray.load_generator(result.version)(torch.randn(1, 64)).isfinite().all()
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    """A head started with `ray start --head`: the address of its dashboard."""
+    ports = [_free_port() for _ in range(3)]
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"]
+    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PATH": path})
+    address = f"http://127.0.0.1:{ports[1]}"
+    try:
+        _wait_for_jobs(address)
+        yield address
+    finally:
+        for pid in [*descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_submitted_job_trains_and_publishes(head: str, tmp_path: Path) -> None:
+    ray_command = str(Path(sys.executable).with_name("ray"))
+    entrypoint = ["python", "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, *SHORT]
+    submit = [ray_command, "job", "submit", "--address", head, "--submission-id", "tiny-1", "--working-dir", ".", "--"]
+    done = subprocess.run([*submit, *entrypoint, f"storage={tmp_path}"], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert JobSubmissionClient(head).get_job_status("tiny-1") == "SUCCEEDED"
+    assert ganray.load_generator(str(tmp_path / "models/tiny/0001"))(torch.randn(1, 64)).shape == (1, 1, 16, 16)
+    relative = subprocess.run(
+        [*submit[:6], "tiny-2", *submit[7:], *entrypoint], capture_output=True, text=True, cwd=REPOSITORY, timeout=240
+    )
+    assert relative.returncode != 0
+    assert "storage: './store' is relative, and a Ray job's working directory vanishes" in relative.stdout
+    assert JobSubmissionClient(head).get_job_status("tiny-2") == "FAILED"
+
+
+def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> None:
+    streaming = ["data.mode=streaming", "train.total_images=12800", "evaluate.every=12800"]
+    whole = train(tmp_path / "whole", *streaming)
+    assert whole.returncode == 0, whole.stderr
+    with training(tmp_path / "broken", *streaming) as driver:
+        wait_until(lambda: len(checkpoints(tmp_path / "broken")) >= 2, driver)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    again = train(tmp_path / "broken", *streaming)
+    assert again.returncode == 0, again.stderr
+    assert final_state(tmp_path / "broken") == final_state(tmp_path / "whole")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _wait_for_jobs(address: str) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            JobSubmissionClient(address).list_jobs()
+            return
+        except (ConnectionError, RuntimeError):
+            assert time.monotonic() < until, "the head did not come up"
+            time.sleep(0.5)
