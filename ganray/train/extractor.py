@@ -87,24 +87,21 @@ def fit_on_cluster(job: Job, prepared: Prepared, *, progress: Callable[[int, int
 
 @ray.remote(max_retries=3)
 def fit(extractor: Extractor, prepared: Prepared, meter: Any) -> bytes:
-    """Fit a network to a prepared dataset and return its weights file."""
+    """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
+    return fit_weights(extractor, prepared, progress=lambda done, total: meter.write.remote(done, total))
+
+
+def fit_weights(extractor: Extractor, prepared: Prepared, *, progress: Callable[[int, int], None]) -> bytes:
+    """Fit a network to a prepared dataset in this process and return its weights file."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    card = prepared.card
-    data = _dataset(prepared)
-    settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": lambda *far: meter.write.remote(*far)}
+    card, data = prepared.card, _dataset(prepared)
+    settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": progress}
     if isinstance(extractor, ClassifierExtractor):
         network, accuracy = fit_classifier(data, len(card.classes), **settings)
     else:
         network, accuracy = fit_rotation(data, **settings)
-    how = {
-        "kind": extractor.kind,
-        "dataset": card.fingerprint,
-        "seed": SEED,
-        "images": extractor.fit_images,
-        "accuracy": accuracy,
-        "classes": card.classes,
-    }
-    return save(network, how)
+    facts = {"kind": extractor.kind, "dataset": card.fingerprint, "seed": SEED, "images": extractor.fit_images}
+    return save(network, {**facts, "accuracy": accuracy, "classes": card.classes})
 
 
 @ray.remote(num_cpus=0)

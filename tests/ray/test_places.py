@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -17,7 +19,6 @@ import pytest
 import ray
 import torch
 from ray.cluster_utils import Cluster
-from ray.job_submission import JobSubmissionClient
 
 import ganray
 from tests.ray.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, train, training, wait_until
@@ -72,18 +73,35 @@ def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
     assert ganray.load_generator(result.version)(torch.randn(1, 64)).isfinite().all()
 
 
+@dataclass(frozen=True)
+class Head:
+    """A head started with `ray start --head`: its dashboard's address, and the environment that holds the cluster's token."""
+
+    address: str
+    environment: dict[str, str]
+
+    def jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Return a finished `ray job` command."""
+        verb, *rest = arguments
+        command = ["ray", "job", verb, "--address", self.address, *rest]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
+
+
 @pytest.fixture
-def head() -> Iterator[str]:
-    """A head started with `ray start --head`: the address of its dashboard."""
+def head() -> Iterator[Head]:
     ports = [_free_port() for _ in range(3)]
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"]
-    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PATH": path})
-    address = f"http://127.0.0.1:{ports[1]}"
+    environment = {**os.environ, "PATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment.pop("RAY_ADDRESS", None)
+    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
+    command = ["ray", "start", "--head", "--block", "--num-cpus=2", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    started = Head(f"http://127.0.0.1:{ports[1]}", environment)
     try:
-        _wait_for_jobs(address)
-        yield address
+        until = time.monotonic() + 90
+        while started.jobs("list").returncode:
+            assert time.monotonic() < until, "the head did not come up"
+        yield started
     finally:
         for pid in [*descendants(process.pid), process.pid]:
             with contextlib.suppress(ProcessLookupError):
@@ -91,20 +109,15 @@ def head() -> Iterator[str]:
         process.wait()
 
 
-def test_a_submitted_job_trains_and_publishes(head: str, tmp_path: Path) -> None:
-    ray_command = str(Path(sys.executable).with_name("ray"))
-    entrypoint = ["python", "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, *SHORT]
-    submit = [ray_command, "job", "submit", "--address", head, "--submission-id", "tiny-1", "--working-dir", ".", "--"]
-    done = subprocess.run([*submit, *entrypoint, f"storage={tmp_path}"], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+def test_a_submitted_job_trains_and_publishes(head: Head, tmp_path: Path) -> None:
+    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, *SHORT]
+    done = head.jobs("submit", "--submission-id", "tiny-1", *entrypoint, f"storage={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert JobSubmissionClient(head).get_job_status("tiny-1") == "SUCCEEDED"
+    assert "succeeded" in head.jobs("status", "tiny-1").stdout
     assert ganray.load_generator(str(tmp_path / "models/tiny/0001"))(torch.randn(1, 64)).shape == (1, 1, 16, 16)
-    relative = subprocess.run(
-        [*submit[:6], "tiny-2", *submit[7:], *entrypoint], capture_output=True, text=True, cwd=REPOSITORY, timeout=240
-    )
-    assert relative.returncode != 0
+    relative = head.jobs("submit", "--submission-id", "tiny-2", *entrypoint)
     assert "storage: './store' is relative, and a Ray job's working directory vanishes" in relative.stdout
-    assert JobSubmissionClient(head).get_job_status("tiny-2") == "FAILED"
+    assert "failed" in head.jobs("status", "tiny-2").stdout
 
 
 def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> None:
@@ -124,14 +137,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
-
-
-def _wait_for_jobs(address: str) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            JobSubmissionClient(address).list_jobs()
-            return
-        except (ConnectionError, RuntimeError):
-            assert time.monotonic() < until, "the head did not come up"
-            time.sleep(0.5)
