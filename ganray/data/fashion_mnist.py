@@ -76,14 +76,14 @@ def download(url: str, cache: Path, split: str) -> None:
 
 
 def _open(source: FashionMnistSource) -> Rows:
-    table = read_bundled() if source.split == "test" and source.path is None else read_idx(_find_folder(source), source.split)
+    table = read_bundled() if source.split == "test" and source.path is None else read_idx(find_folder(source), source.split)
     names = [f"{source.split}/{index:05d}" for index in range(table.num_rows)]
     rows = row_table(names, table["image"].combine_chunks().cast(pa.large_binary()), table["label"].combine_chunks().cast(pa.int32()))
     pieces = cut_table(rows, piece_size(len(names), least=1, most=PIECE_ROWS))
     return Rows(dataset_of(pieces), len(names), raw_shape=(SIDE, SIDE, 1), classes=CLASSES, licence=LICENCE)
 
 
-def _find_folder(source: FashionMnistSource) -> ObjectStore:
+def find_folder(source: FashionMnistSource) -> ObjectStore:
     """The folder that the job names, else the Debian package's, else the cache, filled by a download."""
     if source.path is not None:
         return open_folder(source.path)
