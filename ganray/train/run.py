@@ -85,9 +85,9 @@ def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: 
 
 def worker_setup(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> WorkerSetup:
     """Return what the workers are handed, after making what is missing of it: extractor and reference statistics."""
-    reporter.stage("fitting the feature extractor")
+    reporter.stage("feature extractor")
     extractor = ensure_extractor(job, prepared, progress=reporter.advance)
-    reporter.stage("measuring the reference")
+    reporter.stage("reference statistics")
     reference = ensure_reference(job, prepared, extractor, progress=reporter.advance)
     return WorkerSetup(
         job=job,
