@@ -62,7 +62,7 @@ class Milestones:
         scores = score_generator(generator, self.job.networks.latent_dim, self.extractor, self.reference, self.job.evaluate)
         if scores is None:
             return
-        self.ledger.write("score", scores)
+        self.ledger.write("score", {**scores, "protocol": self.setup.protocol})
         score = scores[self.setup.protocol["metric"]]
         if math.isfinite(score) and (self.best is None or score < self.best["score"]):
             name = checkpoint_name(self.state.attempt, self.state.images_seen)
