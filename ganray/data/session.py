@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 
 import ray
@@ -14,6 +15,7 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # `ray.train.report` waits up to this long; Ray's default is 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
 }
+KNOCK_S = 5.0
 
 
 @contextlib.contextmanager
@@ -30,8 +32,9 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
+        _knock(address)
         _connect(address)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             "--address", f"no Ray cluster answers at {address!r} ({reason})", "start one (`ray start --head`) or leave it out"
@@ -45,6 +48,13 @@ def ray_session(address: str | None = None) -> Iterator[None]:
 def own_local_ray(address: str | None = None) -> bool:
     """Return whether `ray_session(address)` would start a Ray of its own on this machine."""
     return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` in seconds if nothing listens at `host:port`, where Ray itself would try for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), port), timeout=KNOCK_S).close()
 
 
 def _connect(address: str) -> None:
