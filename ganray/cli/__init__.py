@@ -30,13 +30,21 @@ def main() -> None:
     """Run the command line. A user's mistake costs one line and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        sys.exit(group.main(standalone_mode=False) or 0)
+        sys.exit(group.main(prog_name="ganray", standalone_mode=False) or 0)
     except UserError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except click.ClickException as error:
-        error.show()
+        click.echo(_one_line(error), err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Return click's complaint as the line that any other mistake costs; the help that it shows without arguments stays as it is."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if "\n" in message or context is None:
+        return message
+    return f"error: {context.command_path}: {message[0].lower()}{message[1:].rstrip('.')}; see `{context.command_path} --help`"

@@ -30,7 +30,9 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
 
 @click.command("fit-extractor")
 @with_job
-@click.option("--out", type=click.Path(path_type=Path), help="Also write the weights to this .safetensors file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="Also write the weights to this .safetensors file."
+)
 @address_option
 @json_option
 def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None, address: str | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ganray.cli.display import progress_bar
-from ganray.cli.options import address_option, json_option, print_json, storage_option
+from ganray.cli.options import address_option, check_name, json_option, print_json, storage_option
 
 
 @click.command("publish")
@@ -18,7 +18,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
     """Publish the best generator of RUN, by name; what is published already stays as it is."""
     from ganray.train.publish import publish_run
 
-    uri = publish_run(storage, run)
+    uri = publish_run(storage, check_name("RUN", run))
     print_json({"version": uri}) if as_json else click.echo(f"published  {uri}")
 
 
@@ -37,7 +37,7 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
     from ganray.store import open_store
 
     registry = Registry(open_store(storage))
-    versions = [version for model in ([name] if name else registry.models()) for version in registry.versions(model)]
+    versions = [version for model in ([check_name("NAME", name)] if name else registry.models()) for version in registry.versions(model)]
     if as_json:
         print_json([asdict(version) for version in versions])
         return

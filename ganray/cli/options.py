@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
-from ganray.config import Job, load_job
+from ganray.config import Job, UserError, load_job
+from ganray.config.fields import Name
 
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 job_argument = click.argument("job", type=click.Path())
@@ -23,6 +25,14 @@ def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_job(job: str, overrides: tuple[str, ...]) -> Job:
     """Return the job that a command was given."""
     return load_job(job, overrides)
+
+
+def check_name(field: str, name: str) -> str:
+    """Return the name of a run or model; raise `UserError` for `field` if nothing can be called so."""
+    try:
+        return TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise UserError(field, f"{name!r} is no name", "write it in lower-case letters, digits, dots, hyphens and underscores") from None
 
 
 def print_json(data: Any) -> None:
