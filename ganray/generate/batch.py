@@ -15,6 +15,7 @@ from ganray.data.session import ray_session
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.media.pictures import encode_png, grid
 from ganray.registry.artifact import build, open_artifact, read_artifact
+from ganray.store.local import local_errors
 
 MOST_IN_A_GRID = 4096
 BLOCKS_A_CPU = 4  # tasks of Ray Data: few enough that building the generator does not count
@@ -89,15 +90,16 @@ def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int) -> dic
 
 def _write(out: Path, num: int, chunks: Iterable[np.ndarray], progress: Progress | None) -> None:
     counted = _counted(chunks, num, progress)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".png":
-        _replace(out, lambda aside: grid(np.concatenate(list(counted))).save(aside, "PNG"))
-    elif out.suffix == ".parquet":
-        _replace(out, lambda aside: _write_parquet(aside, counted))
-    else:
-        out.mkdir(exist_ok=True)
-        for index, image in enumerate(image for chunk in counted for image in chunk):
-            (out / f"{index:06d}.png").write_bytes(encode_png(image))
+    with local_errors("write", out, field="--out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".png":
+            _replace(out, lambda aside: grid(np.concatenate(list(counted))).save(aside, "PNG"))
+        elif out.suffix == ".parquet":
+            _replace(out, lambda aside: _write_parquet(aside, counted))
+        else:
+            out.mkdir(exist_ok=True)
+            for index, image in enumerate(image for chunk in counted for image in chunk):
+                (out / f"{index:06d}.png").write_bytes(encode_png(image))
 
 
 def _counted(chunks: Iterable[np.ndarray], num: int, progress: Progress | None) -> Iterator[np.ndarray]:

@@ -52,17 +52,24 @@ def load_generator(uri: str) -> nn.Module:
 def open_artifact(uri: str) -> ObjectStore:
     """Return the store of the version that an ARTIFACT names."""
     store = open_store(uri)
+    best = read_best(store)
+    return child(store, best["version"]) if best else store
+
+
+def read_best(store: ObjectStore) -> dict[str, Any] | None:
+    """Return a model's best pointer, or None."""
     try:
-        best = json.loads(store.read(BEST))
+        return json.loads(store.read(BEST))
     except MissingObject:
-        return store
-    return child(store, best["version"])
+        return None
+    except ValueError:
+        raise UserError(f"{store.uri}/{BEST}", "is broken", "restore it from a copy, or name a version's folder") from None
 
 
 def read_artifact(store: ObjectStore) -> dict[str, bytes]:
     """Return an artifact's files by name, each checked against the manifest."""
     manifest = read_manifest(store)
-    return {name: _read_checked(store, name, entry) for name, entry in manifest["files"].items()}
+    return {name: read_file(store, name, entry) for name, entry in manifest["files"].items()}
 
 
 def read_manifest(store: ObjectStore) -> dict[str, Any]:
@@ -90,7 +97,8 @@ def build(files: Mapping[str, bytes]) -> nn.Module:
     return generator.eval().requires_grad_(False)
 
 
-def _read_checked(store: ObjectStore, name: str, entry: Mapping[str, Any]) -> bytes:
+def read_file(store: ObjectStore, name: str, entry: Mapping[str, Any]) -> bytes:
+    """Return a file of an artifact; raise `UserError` unless it is what its entry in the manifest says."""
     try:
         data = store.read(name)
     except MissingObject:

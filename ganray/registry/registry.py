@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganray.config import UserError
-from ganray.registry.artifact import BEST, MANIFEST, METRICS, make_manifest
+from ganray.registry.artifact import BEST, MANIFEST, METRICS, make_manifest, read_best, read_file, read_manifest
 from ganray.store import MissingObject, ObjectStore, child
 
 CLAIM = "claim.json"
@@ -77,14 +77,6 @@ class Registry:
         return number
 
 
-def read_best(store: ObjectStore) -> dict[str, Any] | None:
-    """Return a model's best pointer, or None."""
-    try:
-        return json.loads(store.read(BEST))
-    except MissingObject:
-        return None
-
-
 def move_best(
     store: ObjectStore, number: str, score: float, protocol: Mapping[str, Any], *, rescore: Callable[[str], float | None]
 ) -> bool:
@@ -137,8 +129,8 @@ def _claimed(store: ObjectStore) -> Iterator[str]:
 
 
 def _describe(name: str, store: ObjectStore, number: str, published: float, best: Mapping[str, Any] | None) -> Version:
-    lineage = json.loads(store.read(MANIFEST))["lineage"]
-    metrics = json.loads(store.read(METRICS))
+    manifest = read_manifest(store)
+    lineage, metrics = manifest["lineage"], json.loads(read_file(store, METRICS, manifest["files"][METRICS]))
     metric = metrics["protocol"]["metric"]
     is_best = best is not None and best["version"] == number
     return Version(name, number, store.uri, metrics["scores"].get(metric), metric, lineage.get("images_seen"), published, is_best)
