@@ -99,13 +99,25 @@ def newest_checkpoint(run: ObjectStore) -> tuple[Checkpoint | None, list[str]]:
     return None, passed_over
 
 
-def prune_checkpoints(run: ObjectStore, *, keep: int, pinned: set[str]) -> None:
-    """Delete all but the newest `keep` checkpoints and those in `pinned`, manifests first."""
-    for name in checkpoint_names(run)[:-keep]:
+def prune_checkpoints(run: ObjectStore, *, newest: str, keep: int) -> None:
+    """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
+
+    Manifests go first. What is newer than `newest` was found torn, and will be written again.
+    """
+    names = [name for name in checkpoint_names(run) if name <= newest]
+    pinned = {best["checkpoint"] for best in (_best_at(run, name) for name in names[-keep:]) if best}
+    for name in names[:-keep]:
         if name not in pinned:
             run.delete(f"checkpoints/{name}/{MANIFEST}")
             for info in run.list(f"checkpoints/{name}/"):
                 run.delete(info.key)
+
+
+def _best_at(run: ObjectStore, name: str) -> dict[str, Any] | None:
+    try:
+        return load_checkpoint(run, name).progress["best"]
+    except TornCheckpoint:
+        return None
 
 
 def _read_checked(store: ObjectStore, key: str, sha256: str) -> bytes:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ganray.config import ClassifierExtractor, Extractor, Job, UserError
-from ganray.data.prepare import Prepared
+from ganray.data.prepare import Prepared, user_errors
 from ganray.data.reading import read_shard
 from ganray.metrics.extractors import FeatureNetwork, extractor_hash, facts, load, save, shipped
-from ganray.metrics.fitting import NUM_THREADS, Dataset, fit_classifier, fit_rotation
+from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
 from ganray.store import MissingObject, open_store
 
 SHIPPED = "shipped:"
@@ -43,7 +43,9 @@ def ensure_extractor(job: Job, prepared: Prepared, *, progress: Callable[[int, i
     """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
     weights = find_extractor(job.evaluate.extractor, prepared)
     if weights is None:
-        return fit_anew(job, prepared, progress=progress)
+        fitted = fit_on_cluster(job, prepared, progress=progress)
+        prepared.storage.write_if_absent(_key(job.evaluate.extractor, prepared), fitted)
+        weights = prepared.storage.read(_key(job.evaluate.extractor, prepared))  # of two that fit at once, both use the first
     network = load(weights)
     if network.channels != prepared.card.channels:
         problem = f"its network takes {network.channels} channels and the data has {prepared.card.channels}"
@@ -75,14 +77,14 @@ def find_extractor(extractor: Extractor, prepared: Prepared) -> bytes | None:
 
 def fit_on_cluster(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> bytes:
     """Fit an extractor in a Ray task, on a GPU where the job uses them, and return its weights file."""
-    cpus = min(NUM_THREADS, ray.cluster_resources().get("CPU", 1))
     meter = Meter.remote()
-    task = fit.options(num_cpus=cpus, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
+    task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
     pending = task.remote(job.evaluate.extractor, prepared, meter)
     while not ray.wait([pending], timeout=0.5)[0]:
         if progress:
             progress(*ray.get(meter.read.remote()))
-    return ray.get(pending)
+    with user_errors():
+        return ray.get(pending)
 
 
 @ray.remote(max_retries=3)
@@ -93,7 +95,7 @@ def fit(extractor: Extractor, prepared: Prepared, meter: Any) -> bytes:
 
 def fit_weights(extractor: Extractor, prepared: Prepared, *, progress: Callable[[int, int], None]) -> bytes:
     """Fit a network to a prepared dataset in this process and return its weights file."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
     card, data = prepared.card, _dataset(prepared)
     settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": progress}
     if isinstance(extractor, ClassifierExtractor):

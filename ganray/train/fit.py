@@ -5,11 +5,13 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -21,6 +23,7 @@ from ganray.train.setup import WorkerSetup
 from ganray.train.worker import train_worker
 
 POLL_S = 0.25
+PATIENCE_S = 45.0  # without a word from workers, before the user is told what they wait for
 
 
 class TrainingFailed(RuntimeError):
@@ -34,11 +37,9 @@ def fit(setup: WorkerSetup, reporter: Reporter) -> None:
     failures: list[BaseException] = []
     thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch).fit, failures), daemon=True)
     try:
-        with _stop_on_signal(setup.monitor, reporter):
+        with _stop_asked() as asked:
             thread.start()
-            while thread.is_alive():
-                thread.join(POLL_S)
-                _relay(setup.monitor, reporter)
+            _watch(thread, asked, setup, reporter)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if failures:
@@ -83,40 +84,69 @@ def _collect_failure(function: Callable[[], Any], failures: list[BaseException])
         failures.append(failure)
 
 
-def _relay(monitor: Any, reporter: Reporter) -> None:
-    progress, events = ray.get(monitor.take.remote())
-    for event in events:
-        reporter.say(event)
-    if progress:
-        reporter.training(progress)
+def _watch(thread: threading.Thread, asked: threading.Event, setup: WorkerSetup, reporter: Reporter) -> None:
+    """Carry progress up and a request to stop down until training ends; say what it waits for if nothing comes."""
+    started, told, stopping = time.monotonic(), False, False
+    while thread.is_alive():
+        thread.join(POLL_S)
+        progress, events = ray.get(setup.monitor.take.remote())
+        for event in events:
+            reporter.say(event)
+        if progress:
+            reporter.training(progress)
+        elif not told and time.monotonic() - started > PATIENCE_S:
+            told = True
+            reporter.say(_waiting_for(setup.job))
+        if asked.is_set() and not stopping:
+            stopping = True
+            setup.monitor.request_stop.remote()
+            reporter.say("stopping after a checkpoint; once more to stop at once")
+
+
+def _waiting_for(job: Job) -> str:
+    """Say which resources workers wait for, and which there are."""
+    there = ray.cluster_resources()
+    gpus = f" and {job.resources.gpus_per_worker:g} GPU" if job.use_gpu else ""
+    needs = f"{job.workers} workers of {job.resources.cpus_per_worker:g} CPU{gpus}"
+    return f"waiting for room for {needs}; the cluster now has {there.get('CPU', 0):g} CPU and {there.get('GPU', 0):g} GPU in all"
 
 
 @contextlib.contextmanager
-def _stop_on_signal(monitor: Any, reporter: Reporter) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a request to checkpoint and end; a second one interrupts as usual."""
+def _stop_asked() -> Iterator[threading.Event]:
+    """Give an event that the first SIGINT or SIGTERM sets; a second one interrupts as usual."""
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked
         return
 
     def stop(number: int, _: Any) -> None:
-        monitor.request_stop.remote()
-        reporter.say("stopping after a checkpoint; once more to stop at once")
+        asked.set()
         signal.signal(number, signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _translate(failure: BaseException, job: Job) -> BaseException:
-    """Return the user's own mistake if a worker met one, else what happened in one line."""
+    """Return the user's own mistake if a worker or the controller met one, else what happened in one line."""
     causes = list(failure.worker_failures.values()) if isinstance(failure, WorkerGroupError) else [failure]
     for cause in causes:
-        while cause:
-            if isinstance(cause, UserError):
-                return cause
-            cause = getattr(cause, "cause", None) or cause.__cause__
-    return TrainingFailed(f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times: {causes[0]}")
+        if mistake := _mistake_in(cause):
+            return mistake
+    if isinstance(failure, WorkerGroupError):
+        problem = f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times"
+        return TrainingFailed(f"{problem}: {causes[0]}")
+    return TrainingFailed(f"training of run {job.name!r} failed: {failure}")
+
+
+def _mistake_in(error: BaseException | None) -> UserError | None:
+    """Return the `UserError` that an error goes back to, without the traceback that Ray wraps it in."""
+    while error is not None:
+        if isinstance(error, UserError) and not isinstance(error, RayTaskError):
+            return error
+        error = getattr(error, "cause", None) or getattr(error, "controller_failure", None) or error.__cause__
+    return None

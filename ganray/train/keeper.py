@@ -45,9 +45,8 @@ class Keeper:
         self, files: dict[str, bytes], images_seen: int, attempt: int, progress: dict[str, Any], records: list[dict[str, Any]]
     ) -> None:
         write_metrics_part(self.run, records)
-        save_checkpoint(self.run, files, images_seen=images_seen, attempt=attempt, progress=progress)
-        best = progress.get("best")
-        prune_checkpoints(self.run, keep=self.keep, pinned={best["checkpoint"]} if best else set())
+        name = save_checkpoint(self.run, files, images_seen=images_seen, attempt=attempt, progress=progress)
+        prune_checkpoints(self.run, newest=name, keep=self.keep)
 
     def _submit(self, function: Any, *arguments: Any) -> None:
         self._settle(MOST_PENDING)

@@ -3,10 +3,13 @@
 import json
 from typing import Any
 
-from ganray.config import Job
+from ganray.config import Job, UserError
+from ganray.data.prepare import Prepared, load_dataset
 from ganray.store import MissingObject, ObjectStore, child, open_store
+from ganray.train.checkpoint import checkpoint_names
 
 JOB = "job.json"
+DATASET = "dataset.json"
 RESULT = "result.json"
 PARTS = "metrics/"
 
@@ -19,6 +22,24 @@ def run_store(storage: ObjectStore, name: str) -> ObjectStore:
 def open_run(job: Job) -> ObjectStore:
     """Return the store of a job's run."""
     return run_store(open_store(job.storage), job.name)
+
+
+def run_exists(run: ObjectStore) -> bool:
+    """Return whether the run was created; raise `UserError` if it was and nobody can read any more as what."""
+    if read_json(run, JOB) is not None and read_json(run, DATASET) is not None:
+        return True
+    if checkpoint_names(run):
+        raise UserError("name", f"{run.uri} has checkpoints but no readable {JOB} and {DATASET}", "restore them, or use another name")
+    return False
+
+
+def run_dataset(run: ObjectStore, storage: ObjectStore, name: str) -> Prepared:
+    """Return the dataset that a run was created with, whatever has become of its source since."""
+    folder = read_json(run, DATASET)["folder"]
+    try:
+        return load_dataset(storage, folder)
+    except MissingObject:
+        raise UserError("storage", f"{folder}, the dataset of run {name!r}, is gone", "restore it, or use another name") from None
 
 
 def read_json(store: ObjectStore, key: str) -> dict[str, Any] | None:

@@ -1,11 +1,13 @@
 """The running account of a run on each rank: statistics summed on the device, shared and written down every so many images."""
 
+import math
 import time
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ganray.config import UserError
 from ganray.gan.state import GanState
 from ganray.gan.step import STATS
 from ganray.train.collective import rank, reduce_mean
@@ -43,12 +45,16 @@ class Ledger:
 
     def log(self) -> None:
         """Write down the stretch of steps since the last call, averaged over ranks, and settle whether to stop."""
+        if self.sums.is_cuda:
+            torch.cuda.synchronize(self.sums.device)
         elapsed = time.monotonic() - self.since
         stop_for = torch.tensor(
             [elapsed, self.trained_s + elapsed >= (self.train.max_seconds or float("inf")), self.monitor.stop_requested]
         )
         own = torch.cat([self.sums / max(self.steps, 1), (stop_for if rank() == 0 else torch.zeros(3)).to(self.sums)])
         *means, _, time_is_up, asked = reduce_mean(own).tolist()
+        if not all(math.isfinite(mean) for mean in means):
+            raise self._diverged()
         self.trained_s += elapsed
         record = dict(zip(STATS, means, strict=True)) | self._times(elapsed)
         self.write("train", record)
@@ -57,13 +63,18 @@ class Ledger:
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
         """Keep a record for the next part of the run's metrics, and show it."""
-        self.records.append({"kind": kind, "images_seen": self.state.images_seen, **values})
         if rank() == 0:
+            self.records.append({"kind": kind, "images_seen": self.state.images_seen, **values})
             self.monitor.push(images_seen=self.state.images_seen, **values)
 
     def restart_clock(self) -> None:
         """Leave what happened since the last `log` out of the training time."""
         self._start_stretch()
+
+    def _diverged(self) -> UserError:
+        """Say that training has diverged: every rank raises this at the same step, since all see the same means."""
+        problem = f"losses are not finite any more, at {self.state.images_seen:,} images"
+        return UserError("optimizer", problem, "start a run of another name with lower learning rates or a higher penalties.r1_gamma")
 
     def _times(self, elapsed: float) -> dict[str, float]:
         images = self.steps * self.train.batch_size

@@ -6,6 +6,7 @@ a whole lease, as measured by the one that waits, so no two clocks are compared.
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -17,6 +18,8 @@ from typing import Any
 
 from ganray.config import UserError
 from ganray.store import MissingObject, ObjectStore
+
+logger = logging.getLogger(__name__)
 
 LOCK = "lock.json"
 LEASE_S = 30.0
@@ -78,9 +81,12 @@ class _RunLock:
 
     def _renew_until_over(self) -> None:
         while not self.over.wait(self.lease_s / 3):
-            held = self._read()
-            if held and held[0].get("id") == self.identity["id"]:
-                self.run.write_if_unchanged(LOCK, self._content(), held[1])
+            try:
+                held = self._read()
+                if held and held[0].get("id") == self.identity["id"]:
+                    self.run.write_if_unchanged(LOCK, self._content(), held[1])
+            except (UserError, OSError) as error:  # an outage passes: the next round renews
+                logger.warning("the lock of run %s could not be renewed (%s)", self.name, error)
 
     def _read(self) -> tuple[dict[str, Any], str] | None:
         try:
@@ -101,7 +107,7 @@ class _RunLock:
 
 
 def _is_here(holder: dict[str, Any]) -> bool:
-    return holder.get("boot") == _boot_id()
+    return holder.get("started") is not None and holder.get("boot") == _boot_id()
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ class Milestones:
 
     def __init__(self, setup: WorkerSetup, state: GanState, ledger: Ledger, progress: dict[str, Any]) -> None:
         self.setup, self.job, self.state, self.ledger = setup, setup.job, state, ledger
-        self.best: dict[str, Any] | None = progress.get("best")
+        self.best = comparable(progress.get("best"), setup.protocol)
         device = next(state.generator.parameters()).device
         self.extractor = setup.extractor.network().to(device)
         self.reference = load_reference(setup.prepared, setup.reference)
@@ -60,13 +60,14 @@ class Milestones:
 
     def _score(self, generator: nn.Module) -> None:
         scores = score_generator(generator, self.job.networks.latent_dim, self.extractor, self.reference, self.job.evaluate)
-        if scores is None:
+        if scores is None or not is_finite(generator):
             return
         self.ledger.write("score", {**scores, "protocol": self.setup.protocol})
         score = scores[self.setup.protocol["metric"]]
         if math.isfinite(score) and (self.best is None or score < self.best["score"]):
             name = checkpoint_name(self.state.attempt, self.state.images_seen)
-            self.best = {"score": score, "scores": scores, "images_seen": self.state.images_seen, "checkpoint": name}
+            seen, rules = self.state.images_seen, self.setup.protocol
+            self.best = {"score": score, "scores": scores, "protocol": rules, "images_seen": seen, "checkpoint": name}
             self.ledger.monitor.push(best=score)
 
     def _samples(self, generator: nn.Module) -> Tensor:
@@ -78,3 +79,13 @@ class Milestones:
         progress = {"trained_s": self.ledger.trained_s, "best": self.best, "ended": ended}
         self.keeper.checkpoint(self.state, weights, progress, self.ledger.records)
         self.ledger.records.clear()
+
+
+def comparable(best: dict[str, Any] | None, protocol: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the best score of a run so far, unless it was measured by another protocol."""
+    return best if best and best["protocol"] == protocol else None
+
+
+def is_finite(generator: nn.Module) -> bool:
+    """Return whether all weights are numbers; pixels cannot show it, since they are cut to their range."""
+    return all(bool(tensor.isfinite().all()) for tensor in generator.state_dict().values())

@@ -1,24 +1,30 @@
 """The best checkpoint of a run, made an artifact and published."""
 
+import hashlib
 import io
+import logging
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ganray.config import Job, UserError
-from ganray.data.prepare import Prepared, find_dataset
+from ganray.data.prepare import Prepared
 from ganray.gan.sampling import sample_chunk
 from ganray.media.pictures import grid
 from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator, to_json
 from ganray.registry.card import model_card
 from ganray.registry.registry import Registry, move_best
 from ganray.store import ObjectStore, child, open_store
-from ganray.train.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
+from ganray.train.checkpoint import Checkpoint, TornCheckpoint, load_checkpoint, newest_checkpoint
 from ganray.train.evaluate import protocol, score_generator
 from ganray.train.extractor import ensure_extractor
-from ganray.train.layout import JOB, read_json, run_store
+from ganray.train.layout import JOB, read_json, run_dataset, run_store
+from ganray.train.lock import sole_driver
 from ganray.train.reference import ensure_reference, load_reference
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = ("ganray", "torch", "ray", "numpy", "pyarrow", "safetensors")
 
@@ -30,31 +36,32 @@ def publish_run(storage_uri: str, name: str) -> str:
     stored = read_json(run, JOB)
     if stored is None:
         raise UserError("RUN", f"there is no run {name!r} in {storage.uri}", "name a run that `ganray train` has started there")
-    job = Job.model_validate(stored)
-    prepared = find_dataset(job.data, storage)
-    if prepared is None:
-        raise UserError(
-            "storage", f"{storage.uri} no longer holds the dataset of run {name!r}", "prepare it again with `ganray prepare JOB`"
-        )
-    return publish_best(job, run, prepared)
+    with sole_driver(run, name, say=logger.warning):
+        return publish_best(Job.model_validate(stored), run, run_dataset(run, storage, name), say=logger.warning)
 
 
-def publish_best(job: Job, run: ObjectStore, prepared: Prepared) -> str:
+def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callable[[str], None]) -> str:
     """Publish a run's best scored generator, once, and return the URI of its version; the best pointer moves if it is better."""
     checkpoint = best_checkpoint(job, run)
     best = checkpoint.progress["best"]
-    extractor = ensure_extractor(job, prepared)
-    rules = protocol(job.evaluate, fingerprint=prepared.card.fingerprint, extractor=extractor.hash)
     lineage = describe_lineage(job, run, prepared, checkpoint)
-    files = artifact_files(job, checkpoint, prepared, rules, lineage)
+    files = artifact_files(job, checkpoint, prepared, lineage)
     registry = Registry(prepared.storage)
-    number = registry.publish(job.model_name, files, lineage, key=f"{run.uri}@{checkpoint.name}")
+    content = hashlib.sha256(files[GENERATOR]).hexdigest()
+    number = registry.publish(job.model_name, files, lineage, key=f"{run.uri}@{checkpoint.name}:{content}")
     model = registry.model(job.model_name)
 
     def rescore(incumbent: str) -> float | None:
-        return score_published(child(model, incumbent).uri, job, prepared)
+        try:
+            score = score_published(child(model, incumbent).uri, job, prepared, best["protocol"])
+        except UserError as error:
+            say(f"version {incumbent}, the best so far, cannot be scored ({error})")
+            return None
+        if score is None:
+            say(f"version {incumbent}, the best so far, cannot be compared with {number}: other samples, or another extractor")
+        return score
 
-    move_best(model, number, best["score"], rules, rescore=rescore)
+    move_best(model, number, best["score"], best["protocol"], rescore=rescore)
     return child(model, number).uri
 
 
@@ -63,17 +70,20 @@ def best_checkpoint(job: Job, run: ObjectStore) -> Checkpoint:
     newest, _ = newest_checkpoint(run)
     best = newest and newest.progress["best"]
     if not best:
-        raise UserError(
-            "RUN", f"run {job.name!r} has no generator with a score yet", f"let it train past evaluate.every={job.evaluate.every} images"
-        )
-    return load_checkpoint(run, best["checkpoint"])
+        remedy = f"let it train past evaluate.every={job.evaluate.every} images, and look at the losses in its metrics"
+        raise UserError("RUN", f"run {job.name!r} has no generator with a finite score", remedy)
+    try:
+        checkpoint = load_checkpoint(run, best["checkpoint"])
+        checkpoint.read(GENERATOR)
+    except TornCheckpoint as error:
+        raise UserError("RUN", f"the best of run {job.name!r} is damaged ({error})", "raise train.total_images to train on") from error
+    return checkpoint
 
 
-def artifact_files(
-    job: Job, checkpoint: Checkpoint, prepared: Prepared, rules: dict[str, Any], lineage: dict[str, Any]
-) -> dict[str, bytes]:
+def artifact_files(job: Job, checkpoint: Checkpoint, prepared: Prepared, lineage: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the artifact that a checkpoint becomes, but for the manifest."""
-    scores = checkpoint.progress["best"]["scores"]
+    best = checkpoint.progress["best"]
+    scores, rules = best["scores"], best["protocol"]
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
         CONFIG: to_json(generator_config(job.networks, job.data.shape, prepared.card.classes)),
@@ -100,10 +110,12 @@ def describe_lineage(job: Job, run: ObjectStore, prepared: Prepared, checkpoint:
     }
 
 
-def score_published(uri: str, job: Job, prepared: Prepared) -> float | None:
-    """Return a published generator's score under the job's protocol, None if it makes samples of another shape."""
+def score_published(uri: str, job: Job, prepared: Prepared, rules: dict[str, Any]) -> float | None:
+    """Return a published generator's score under a job's protocol, None if its samples or the extractor do not fit that."""
     generator = load_generator(uri)
     extractor = ensure_extractor(job, prepared)
+    if protocol(job.evaluate, fingerprint=prepared.card.fingerprint, extractor=extractor.hash) != rules:
+        return None
     reference = ensure_reference(job, prepared, extractor)
     if tuple(sample_chunk(generator, generator.latent_dim, seed=0, chunk=0).shape[1:]) != job.data.shape:
         return None

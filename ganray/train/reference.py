@@ -5,6 +5,7 @@ Measured once for each extractor and number of samples, in Ray tasks, and kept b
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganray.config import Job
-from ganray.data.prepare import Prepared
+from ganray.data.prepare import Prepared, user_errors
 from ganray.data.reading import read_shard
 from ganray.metrics.extractors import load
 from ganray.metrics.frechet import Moments
@@ -50,23 +51,30 @@ def _measure(job: Job, prepared: Prepared, extractor: FittedExtractor, progress:
     kept = spread(len(rows), job.evaluate.num_samples)
     options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
     weights, numbers = ray.put(extractor.weights), rows // prepared.card.rows_per_shard
-    tasks = [shard_features.options(**options).remote(weights, prepared, number, rows[numbers == number]) for number in np.unique(numbers)]
-    parts = []
-    for task in tasks:
-        parts.append(torch.from_numpy(ray.get(task).copy()))
+    running, parts = deque(), []
+    for number in np.unique(numbers):
+        running.append(shard_features.options(**options).remote(weights, prepared, number, rows[numbers == number]))
+        if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
+            parts.append(_collect(running.popleft()))
         if progress:
-            progress(len(parts), len(tasks))
+            progress(len(parts), len(prepared.card.shards))
+    parts += [_collect(task) for task in running]
     features = torch.cat(parts)
     moments = Moments.of(features)
     tensors = {"count": torch.tensor(moments.count), "mean": moments.mean, "covariance": moments.covariance, "features": features[kept]}
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
+def _collect(task: ray.ObjectRef) -> Tensor:
+    with user_errors():
+        return torch.from_numpy(ray.get(task).copy())
+
+
 @ray.remote(max_retries=3)
 def shard_features(weights: bytes, prepared: Prepared, number: int, rows: np.ndarray) -> np.ndarray:
     """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
     torch.set_num_threads(1)
-    network = load(weights).to("cuda" if torch.cuda.is_available() else "cpu")
+    network = load(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
     pixels = torch.from_numpy(read_shard(prepared, int(number)).pixels[rows % prepared.card.rows_per_shard])
     return features_of(network, pixels).numpy()
 

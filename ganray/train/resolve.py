@@ -18,13 +18,16 @@ from ganray.config import (
 )
 from ganray.data.card import DatasetCard
 
+RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
-MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every")
+MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
 
 
 def resolve_job(job: Job, card: DatasetCard) -> Job:
     """Return the job with every `auto` decided, for this data and the cluster that is connected."""
     use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
+    if use_gpu and job.workers > 1 and job.resources.gpus_per_worker < 1:
+        raise UserError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
     decided = {
         "use_gpu": use_gpu,
         "train.precision": _precision(job, use_gpu=use_gpu),
@@ -76,14 +79,18 @@ def _precision(job: Job, *, use_gpu: bool) -> str:
     """Ask the kind of machine that will train whether it has bfloat16 in hardware."""
     if job.train.precision != "auto":
         return job.train.precision
-    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(has_bfloat16)
+    there = gpu_has_bfloat16 if use_gpu else cpu_has_bfloat16
+    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(there)
     return "bfloat16" if ray.get(ask.remote()) else "float32"
 
 
-def has_bfloat16() -> bool:
-    """Return whether this process's device multiplies bfloat16 in hardware."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+def gpu_has_bfloat16() -> bool:
+    """Return whether this process's GPU multiplies bfloat16 in hardware."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether this machine's CPU multiplies bfloat16 in hardware."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
@@ -91,7 +98,9 @@ def _mode(job: Job, card: DatasetCard) -> str:
     if job.data.mode != "auto":
         return job.data.mode
     megabytes = card.count * card.channels * card.height * card.width / 1e6
-    return "resident" if megabytes <= job.data.resident_limit_mb else "streaming"
+    stores = [node["Resources"].get("object_store_memory", 0) / 1e6 for node in ray.nodes() if node["Alive"]]
+    fits = megabytes <= min(job.data.resident_limit_mb, RESIDENT_SHARE * min(stores))
+    return "resident" if fits else "streaming"
 
 
 def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:

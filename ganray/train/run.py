@@ -8,19 +8,21 @@ from typing import Any
 from ganray.config import Job, UserError
 from ganray.data.prepare import Prepared, prepare
 from ganray.data.session import own_local_ray, ray_session
+from ganray.data.sources import list_source
 from ganray.data.stream import hold
 from ganray.store import ObjectStore, open_store
 from ganray.train.checkpoint import newest_checkpoint
 from ganray.train.evaluate import protocol
 from ganray.train.extractor import ensure_extractor, fit_anew
 from ganray.train.fit import fit
-from ganray.train.layout import JOB, RESULT, fold_metrics, read_json, run_store, write_json
+from ganray.train.layout import DATASET, JOB, RESULT, fold_metrics, read_json, run_dataset, run_exists, run_store, write_json
 from ganray.train.lock import sole_driver
 from ganray.train.monitor import start_monitor
 from ganray.train.publish import publish_best
 from ganray.train.reference import ensure_reference
 from ganray.train.reporter import LogReporter, Reporter
 from ganray.train.resolve import resolve_job, resume_job
+from ganray.train.room import check_room, check_shared
 from ganray.train.setup import WorkerSetup
 
 
@@ -50,14 +52,31 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     job, finished = look_up(job, run)
     if finished:
         return finished
-    check_local_room(job, address)
-    storage.check_writable()
-    with ray_session(address), sole_driver(run, job.name, say=reporter.say):
-        reporter.stage("preparing data")
+    if not run_exists(run):
+        list_source(job.data.source)  # what is wrong with it is said before anything is started or written
+    cannot_grow = own_local_ray(address)
+    with ray_session(address):
+        if cannot_grow:
+            check_room(job)
+        storage.check_writable()
+        check_shared(storage)
+        with sole_driver(run, job.name, say=reporter.say):
+            job, prepared = open_job(job, run, storage, reporter)
+            return train_and_publish(job, run, prepared, reporter)
+
+
+def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporter) -> tuple[Job, Prepared]:
+    """Return the resolved job and its dataset: those that the run was created with, or new ones, which then are the run's."""
+    reporter.stage("preparing data")
+    if run_exists(run):
+        job = resume_job(job, read_json(run, JOB))
+        prepared = run_dataset(run, storage, job.name)
+    else:
         prepared = prepare(job.data, storage, progress=reporter.advance)
-        job = resume_job(job, stored) if (stored := read_json(run, JOB)) else resolve_job(job, prepared.card)
-        write_json(run, JOB, job.model_dump(mode="json"))
-        return train_and_publish(job, run, prepared, reporter)
+        job = resolve_job(job, prepared.card)
+        write_json(run, DATASET, {"folder": prepared.folder, "fingerprint": prepared.card.fingerprint})
+    write_json(run, JOB, job.model_dump(mode="json"))
+    return job, prepared
 
 
 def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> TrainingResult:
@@ -68,13 +87,15 @@ def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: 
         checkpoint, passed_over = newest_checkpoint(run)
         for line in passed_over:
             reporter.say(line)
-    fold_metrics(run)
+    if checkpoint is None:
+        raise UserError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
     ended = has_ended(job, checkpoint.progress, checkpoint.images_seen)
     best = checkpoint.progress["best"]
+    fold_metrics(run)
     version = None
     if ended and job.publish.when_done:
         reporter.stage("publishing")
-        version = publish_best(job, run, prepared)
+        version = publish_best(job, run, prepared, say=reporter.say)
     result = TrainingResult(
         job.name, run.uri, checkpoint.images_seen, ended or "asked", best and best["scores"], best and best["images_seen"], version
     )
@@ -105,8 +126,10 @@ def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | N
     """Prepare a job's data, or find it prepared."""
     reporter = reporter or LogReporter()
     storage = open_storage(job)
-    storage.check_writable()
+    list_source(job.data.source)
     with ray_session(address):
+        storage.check_writable()
+        check_shared(storage)
         reporter.stage("preparing data")
         return prepare(job.data, storage, progress=reporter.advance)
 
@@ -115,8 +138,10 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
     """Fit the extractor of a job's dataset anew, keep it beside the dataset, write it to `out` if given, and say what came of it."""
     reporter = reporter or LogReporter()
     storage = open_storage(job)
-    storage.check_writable()
+    list_source(job.data.source)
     with ray_session(address):
+        storage.check_writable()
+        check_shared(storage)
         reporter.stage("preparing data")
         prepared = prepare(job.data, storage, progress=reporter.advance)
         reporter.stage("fitting the feature extractor")
@@ -129,10 +154,10 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 
 def look_up(job: Job, run: ObjectStore) -> tuple[Job, TrainingResult | None]:
     """Return the job as its run was created with it, if it was, and the result if there is nothing left to do."""
-    stored, result = read_json(run, JOB), read_json(run, RESULT)
-    if stored is None:
+    if not run_exists(run):
         return job, None
-    job = resume_job(job, stored)
+    result = read_json(run, RESULT)
+    job = resume_job(job, read_json(run, JOB))
     if result and (result.pop("total_images"), result.pop("max_seconds")) == (job.train.total_images, job.train.max_seconds):
         return job, TrainingResult(**{**result, "was_finished": True})
     return job, None
@@ -156,12 +181,3 @@ def open_storage(job: Job) -> ObjectStore:
             "use s3://... or an absolute folder that all nodes share",
         )
     return open_store(job.storage)
-
-
-def check_local_room(job: Job, address: str | None) -> None:
-    """Raise `UserError` if this machine, used as a cluster of its own, can never hold the job's workers."""
-    needed, there = job.workers * job.resources.cpus_per_worker, os.cpu_count() or 1
-    if own_local_ray(address) and needed > there:
-        fits = max(int(there / job.resources.cpus_per_worker), 1)
-        remedy = f"use workers={fits}, resources.cpus_per_worker={there / job.workers:g}, or a cluster (--address)"
-        raise UserError("workers", f"{job.workers} workers need {needed:g} CPUs and this machine has {there}", remedy)

@@ -37,6 +37,7 @@ def prepare_process(setup: WorkerSetup) -> torch.device:
     """Choose the device and the number of threads of this worker, and return the device."""
     torch.set_num_threads(max(1, int(setup.job.resources.cpus_per_worker)))
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = setup.precision != torch.float32
     return ray.train.torch.get_device() if setup.job.use_gpu else torch.device("cpu")
 
 
