@@ -1,4 +1,4 @@
-"""What happens every so many images: a line of metrics, a score, a grid of samples, a checkpoint."""
+"""What happens every so many images: a line of metrics, a score, a grid of samples, a checkpoint. The only caller of `ray.train.report`."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The loop on each worker: step, log, evaluate, checkpoint, report. The only caller of `ray.train.report`."""
+"""The loop on each worker, from the newest checkpoint to the end of the job."""
 
 from typing import Any
 
