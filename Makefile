@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make quickstart` and `make test` install what they use into .venv.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .PHONY: quickstart test lint bench clean
