@@ -16,9 +16,10 @@ from ganray.cli.options import address_option, check_name, json_option, print_js
 @json_option
 def publish_command(run: str, storage: str, as_json: bool) -> None:
     """Publish the best generator of RUN, by name; what is published already stays as it is."""
+    check_name("RUN", run)
     from ganray.train.publish import publish_run
 
-    uri = publish_run(storage, check_name("RUN", run))
+    uri = publish_run(storage, run)
     print_json({"version": uri}) if as_json else click.echo(f"published  {uri}")
 
 
@@ -33,11 +34,12 @@ def models_group() -> None:
 @json_option
 def list_command(name: str | None, storage: str, as_json: bool) -> None:
     """List the versions of model NAME, or of all models, and mark each model's best."""
+    models = [check_name("NAME", name)] if name else None
     from ganray.registry.registry import Registry
     from ganray.store import open_store
 
     registry = Registry(open_store(storage))
-    versions = [version for model in ([check_name("NAME", name)] if name else registry.models()) for version in registry.versions(model)]
+    versions = [version for model in (models or registry.models()) for version in registry.versions(model)]
     if as_json:
         print_json([asdict(version) for version in versions])
         return
