@@ -11,6 +11,7 @@ from ganray.data.session import own_local_ray, ray_session
 from ganray.data.sources import list_source
 from ganray.data.stream import hold
 from ganray.store import ObjectStore, open_store
+from ganray.store.local import local_errors, written_aside
 from ganray.train.checkpoint import newest_checkpoint
 from ganray.train.evaluate import protocol
 from ganray.train.extractor import ensure_extractor, fit_anew
@@ -147,8 +148,8 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
         reporter.stage("fitting the feature extractor")
         fitted = fit_anew(resolve_job(job, prepared.card), prepared, progress=reporter.advance)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(fitted.weights)
+        with local_errors("write", out, field="--out"), written_aside(out) as file:
+            file.write(fitted.weights)
     return {"hash": fitted.hash, **fitted.facts()}
 
 
