@@ -24,7 +24,7 @@ FASHION_MNIST = ["jobs/fashion-mnist.yaml", "optimizer.generator.lr=1e-4"]  # as
 BRIEF = [*TINY, "name=quickstart", "publish.model=quickstart", "data.source.split=test", "resources.cpus_per_worker=0.5"]
 BRIEF += ["train.precision=float32", "train.checkpoint_every=5120", "train.samples_every=5120"]
 BRIEF += ["evaluate.every=5120", "evaluate.num_samples=256"]
-WEIGHTS_AGREE_TO = 1e-3  # after 70 steps from the same state, by one worker and by two
+WEIGHTS_AGREE_TO = 2e-3  # by one worker and by two, 70 steps from one state: measured 3e-4, where the steps moved weights by 4e-2
 
 
 def succeed(*arguments: str) -> str:
@@ -139,7 +139,7 @@ def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(addre
     for name, tensor in ended[2].items():
         torch.testing.assert_close(ended[1][name], tensor, rtol=0, atol=WEIGHTS_AGREE_TO, msg=lambda text, name=name: f"{name}: {text}")
     start = state(storage)
-    assert any((ended[2][name] - tensor).abs().max() > 10 * WEIGHTS_AGREE_TO for name, tensor in start.items())
+    assert any((ended[2][name] - tensor).abs().max() > 5 * WEIGHTS_AGREE_TO for name, tensor in start.items())
 
 
 @pytest.fixture(scope="module")
