@@ -80,6 +80,17 @@ def train_workers(driver: int) -> list[int]:
     return found
 
 
+def kill_driver(driver: subprocess.Popen[str]) -> None:
+    """Kill a driver, and wait until its workers, which notice soon, are gone too."""
+    workers = train_workers(driver.pid)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    until = time.monotonic() + TIMEOUT_S
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until, "workers outlive their driver"
+        time.sleep(0.1)
+
+
 def wait_until(condition: Callable[[], object], driver: subprocess.Popen[str]) -> None:
     """Wait until something is so; fail if the driver ends before, or after a long time."""
     until = time.monotonic() + TIMEOUT_S

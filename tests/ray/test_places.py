@@ -21,7 +21,7 @@ import torch
 from ray.cluster_utils import Cluster
 
 import ganray
-from tests.ray.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, train, training, wait_until
+from tests.ray.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, kill_driver, train, training, wait_until
 from tests.ray.runs import ganray as command_line
 
 SHORT = ["train.total_images=6400", "evaluate.every=6400", "train.samples_every=6400"]
@@ -126,8 +126,7 @@ def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> N
     assert whole.returncode == 0, whole.stderr
     with training(tmp_path / "broken", *streaming) as driver:
         wait_until(lambda: len(checkpoints(tmp_path / "broken")) >= 2, driver)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+        kill_driver(driver)
     again = train(tmp_path / "broken", *streaming)
     assert again.returncode == 0, again.stderr
     assert final_state(tmp_path / "broken") == final_state(tmp_path / "whole")

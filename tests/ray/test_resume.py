@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ray.runs import checkpoints, final_state, train, train_workers, training, wait_until
+from tests.ray.runs import checkpoints, final_state, kill_driver, train, train_workers, training, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,7 @@ def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Pa
 def test_a_run_whose_driver_was_killed_goes_on_with_the_same_command(unbroken: Path, storage: Path) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+        kill_driver(driver)
     assert not list(storage.glob("models/tiny/*"))
     again = train(storage)
     assert again.returncode == 0, again.stderr
@@ -67,8 +66,7 @@ def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage
 def test_a_torn_checkpoint_is_reported_and_the_one_before_is_used(unbroken: Path, storage: Path) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+        kill_driver(driver)
     newest = checkpoints(storage)[-1]
     state = newest / "state.pt"
     state.write_bytes(state.read_bytes()[:-1000])
