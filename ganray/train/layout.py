@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from ganray.config import Job, UserError
+from ganray.config import UserError
 from ganray.data.prepare import Prepared, load_dataset
-from ganray.store import MissingObject, ObjectStore, child, open_store
+from ganray.store import MissingObject, ObjectStore, child
 from ganray.train.checkpoint import checkpoint_names
 
 JOB = "job.json"
@@ -17,11 +17,6 @@ PARTS = "metrics/"
 def run_store(storage: ObjectStore, name: str) -> ObjectStore:
     """Return the part of a storage that holds the run `name`."""
     return child(storage, f"runs/{name}")
-
-
-def open_run(job: Job) -> ObjectStore:
-    """Return the store of a job's run."""
-    return run_store(open_store(job.storage), job.name)
 
 
 def run_exists(run: ObjectStore) -> bool:

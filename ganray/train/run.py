@@ -1,6 +1,8 @@
 """A job from its file to its result: data, extractor, workers, publication. `ganray train` and `ganray.run_training` are this."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,32 +127,32 @@ def worker_setup(job: Job, run: ObjectStore, prepared: Prepared, reporter: Repor
 
 def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> Prepared:
     """Prepare a job's data, or find it prepared."""
-    reporter = reporter or LogReporter()
-    storage = open_storage(job)
-    list_source(job.data.source)
-    with ray_session(address):
-        storage.check_writable()
-        check_shared(storage)
-        reporter.stage("preparing data")
-        return prepare(job.data, storage, progress=reporter.advance)
+    with _prepared(job, address, reporter or LogReporter()) as prepared:
+        return prepared
 
 
 def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | None = None, out: Path | None = None) -> dict[str, Any]:
     """Fit the extractor of a job's dataset anew, keep it beside the dataset, write it to `out` if given, and say what came of it."""
     reporter = reporter or LogReporter()
-    storage = open_storage(job)
-    list_source(job.data.source)
-    with ray_session(address):
-        storage.check_writable()
-        check_shared(storage)
-        reporter.stage("preparing data")
-        prepared = prepare(job.data, storage, progress=reporter.advance)
+    with _prepared(job, address, reporter) as prepared:
         reporter.stage("fitting the feature extractor")
         fitted = fit_anew(resolve_job(job, prepared.card), prepared, progress=reporter.advance)
     if out:
         with local_errors("write", out, field="--out"), written_aside(out) as file:
             file.write(fitted.weights)
     return {"hash": fitted.hash, **fitted.facts()}
+
+
+@contextlib.contextmanager
+def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[Prepared]:
+    """Give a job's prepared data, connected to Ray while the block runs."""
+    storage = open_storage(job)
+    list_source(job.data.source)  # what is wrong with it is said before anything is started or written
+    with ray_session(address):
+        storage.check_writable()
+        check_shared(storage)
+        reporter.stage("preparing data")
+        yield prepare(job.data, storage, progress=reporter.advance)
 
 
 def look_up(job: Job, run: ObjectStore) -> tuple[Job, TrainingResult | None]:
