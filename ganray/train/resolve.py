@@ -109,7 +109,7 @@ def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExt
         extractor = ClassifierExtractor() if card.classes else RotationExtractor()
     if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
         if isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1:
-            return ClassifierExtractor(weights="shipped:fashion-mnist")
+            return extractor.model_copy(update={"weights": "shipped:fashion-mnist"})
         if not card.classes:
             raise UserError("evaluate.extractor.kind", "a classifier needs labels, and this data has none", "use rotation")
     return extractor
