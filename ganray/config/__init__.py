@@ -4,6 +4,7 @@ from ganray.config.data import Data, FashionMnistSource, FolderSource, ParquetSo
 from ganray.config.errors import UserError
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
+from ganray.config.publish import Publish
 from ganray.config.training import (
     Adam,
     AutoExtractor,
@@ -14,7 +15,6 @@ from ganray.config.training import (
     NonSaturatingLoss,
     Optimizer,
     Penalties,
-    Publish,
     RotationExtractor,
     Train,
 )

@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from ganray.config.data import Data
 from ganray.config.fields import Count, Name, PositiveCount, Section
-from ganray.config.training import DcganNetworks, Evaluate, NonSaturatingLoss, Optimizer, Penalties, Publish, Train
+from ganray.config.publish import Publish
+from ganray.config.training import DcganNetworks, Evaluate, NonSaturatingLoss, Optimizer, Penalties, Train
 
 
 class Resources(Section):

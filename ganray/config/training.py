@@ -1,10 +1,10 @@
-"""The sections that say how the two networks are built, trained, evaluated and published."""
+"""The sections that say how the two networks are built, trained and evaluated."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Count, Name, PositiveCount, Section, kind_or
+from ganray.config.fields import Count, PositiveCount, Section, kind_or
 
 
 class DcganNetworks(Section):
@@ -92,10 +92,3 @@ class Evaluate(Section):
     seed: Count = Field(0, description="seed of the latents that are evaluated")
     neighbours: PositiveCount = Field(5, description="k of precision and recall (Kynkaanniemi et al. 2019)")
     extractor: Extractor = Field(AutoExtractor(), description="the network whose features are compared")
-
-
-class Publish(Section):
-    """Where the best generator goes."""
-
-    model: Name | None = Field(None, description="model of the registry, under <storage>/models; null: the job's name")
-    when_done: bool = Field(True, description="publish by itself when training ends")
