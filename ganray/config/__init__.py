@@ -2,44 +2,66 @@
 
 from ganray.config.data import Data, FashionMnistSource, FolderSource, ParquetSource, Source
 from ganray.config.errors import UserError
+from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
-from ganray.config.publish import Publish
-from ganray.config.training import (
-    Adam,
-    AutoExtractor,
-    ClassifierExtractor,
-    DcganNetworks,
-    Evaluate,
-    Extractor,
+from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks
+from ganray.config.objectives import (
+    Augment,
+    DiffAugment,
+    HingeLoss,
+    LeastSquaresLoss,
+    Loss,
+    NoAugment,
     NonSaturatingLoss,
-    Optimizer,
     Penalties,
-    RotationExtractor,
-    Train,
+    RelativisticLoss,
+    SaturatingLoss,
+    WassersteinLoss,
 )
+from ganray.config.publish import Publish
+from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineRate, CosineShare, CosineWeight
+from ganray.config.training import Adam, Guard, Optimizer, Train
 
 __all__ = [
     "Adam",
+    "Augment",
     "AutoExtractor",
     "ClassifierExtractor",
+    "Cosine",
+    "CosineCount",
+    "CosineDecay",
+    "CosineRate",
+    "CosineShare",
+    "CosineWeight",
     "Data",
     "DcganNetworks",
+    "DiffAugment",
     "Evaluate",
     "Extractor",
     "FashionMnistSource",
     "FolderSource",
+    "Guard",
+    "HingeLoss",
     "Job",
+    "LeastSquaresLoss",
+    "Loss",
+    "Networks",
+    "NoAugment",
     "NonSaturatingLoss",
     "Optimizer",
     "ParquetSource",
     "Penalties",
     "Publish",
+    "R3ganNetworks",
+    "RelativisticLoss",
     "Resources",
     "RotationExtractor",
+    "SaturatingLoss",
     "Source",
     "Train",
     "UserError",
+    "WassersteinLoss",
     "apply_overrides",
     "check_job",
     "load_job",

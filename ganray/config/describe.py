@@ -1,13 +1,14 @@
 """Every field of a job file with its type, default and meaning, for people who write one."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ganray.config.fields import Section, kind_of, sections_in
 from ganray.config.job import Job
+from ganray.config.schedules import Cosine
 
 
 def describe_fields() -> list[dict[str, Any]]:
@@ -15,17 +16,16 @@ def describe_fields() -> list[dict[str, Any]]:
     return list(_rows(Job, ""))
 
 
-def _rows(section: type[BaseModel], path: str) -> Iterator[dict[str, Any]]:
+def _rows(section: type[Section], path: str) -> Iterator[dict[str, Any]]:
     for name, field in section.model_fields.items():
-        models = [
-            kind for kind in (*get_args(field.annotation), field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
-        ]
-        for model in models:
-            tag = f"[{model.model_fields['kind'].default}]" if len(models) > 1 else ""
-            yield from _rows(model, f"{path}{name}{tag}.")
-        if not models:
+        sections = sections_in(field.annotation)
+        if not sections or issubclass(sections[0], Cosine):
             default = "required" if field.default is PydanticUndefined else repr(field.default)
             yield {"field": f"{path}{name}", "type": _type(field), "default": default, "meaning": field.description or section.__doc__}
+            continue
+        for below in sections:
+            tag = f"[{kind_of(below)}]" if len(sections) > 1 else ""
+            yield from _rows(below, f"{path}{name}{tag}.")
 
 
 def _type(field: FieldInfo) -> str:
@@ -33,14 +33,20 @@ def _type(field: FieldInfo) -> str:
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(field.annotation).json_schema() | _bounds(field)
-    kinds = schema.get("anyOf", [schema])
-    text = " or ".join(str(kind.get("enum") or kind.get("const") or kind.get("type", "value")) for kind in kinds)
+    return " or ".join(_kind(kind, schema) for kind in schema.get("anyOf") or schema.get("oneOf") or [schema])
+
+
+def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Return one of the kinds that a value may be of, in words."""
+    if "$ref" in kind:
+        return "{start, end, images} of a cosine"
+    bounded = schema | kind
     limits = [
-        f"{sign} {schema[key]}"
+        f"{sign} {bounded[key]}"
         for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
-        if key in schema
+        if key in bounded
     ]
-    return ", ".join([text, *limits])
+    return ", ".join([str(kind.get("enum") or kind.get("const") or kind.get("type", "value")), *limits])
 
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:

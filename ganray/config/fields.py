@@ -1,6 +1,6 @@
 """Field types that several sections of a job file share."""
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -34,3 +34,16 @@ def kind_or(default: str) -> BeforeValidator:
         return {"kind": default, **value} if isinstance(value, dict) else value
 
     return BeforeValidator(add_kind)
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """Return the sections that a field's type allows, in the order in which they stand there."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]
+
+
+def kind_of(section: type[Section]) -> str | None:
+    """Return the `kind` by which a section of a union is chosen, None for other sections."""
+    field = section.model_fields.get("kind")
+    return field.default if field else None

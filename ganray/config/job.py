@@ -5,9 +5,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ganray.config.data import Data
+from ganray.config.evaluate import Evaluate
 from ganray.config.fields import Count, Name, PositiveCount, Section
+from ganray.config.networks import LARGEST_SIDE, SMALLEST_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
+from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
-from ganray.config.training import DcganNetworks, Evaluate, NonSaturatingLoss, Optimizer, Penalties, Train
+from ganray.config.training import Guard, Optimizer, Train
 
 
 class Resources(Section):
@@ -27,11 +30,13 @@ class Job(Section):
     use_gpu: Literal["auto"] | bool = Field("auto", description="auto: yes, if the cluster has a GPU for every worker now")
     resources: Resources = Field(Resources(), description="what a worker reserves")
     data: Data = Field(Data(), description="what to train on")
-    networks: DcganNetworks = Field(DcganNetworks(), description="generator and discriminator")
-    loss: NonSaturatingLoss = Field(NonSaturatingLoss(), description="the adversarial loss")
+    networks: Networks = Field(DcganNetworks(), description="generator and discriminator")
+    loss: Loss = Field(NonSaturatingLoss(), description="the adversarial loss")
     penalties: Penalties = Field(Penalties(), description="regularisers")
+    augment: Augment = Field(NoAugment(), description="what reals and fakes go through before the discriminator sees them")
     optimizer: Optimizer = Field(Optimizer(), description="optimizers of both networks")
     train: Train = Field(Train(), description="length, batch and cadences")
+    guard: Guard = Field(Guard(), description="what is done when training goes wrong")
     evaluate: Evaluate = Field(Evaluate(), description="how generators are scored")
     publish: Publish = Field(Publish(), description="where the best one goes")
 
@@ -47,30 +52,54 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Job":
-        unit = self.networks.norm_group * self.workers
+        unit = self.networks.norm_group * self.workers * self.train.accumulate
         if self.train.batch_size % unit:
-            raise ValueError(_batch_remedy(self.train.batch_size, self.workers, self.networks.norm_group))
+            raise ValueError(_batch_remedy(self))
         return self
 
     @model_validator(mode="after")
     def _resolution_fits(self) -> "Job":
+        unit = 2 ** num_halvings(self.data.height, self.data.width)
         for side in (self.data.height, self.data.width):
-            if not 16 <= side <= 128 or side & (side - 1):
-                raise ValueError(f"data.resolution: dcgan makes sides of 16, 32, 64 or 128 pixels, not {side}; choose the nearest of them")
+            if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % unit:
+                raise ValueError(_side_remedy(side, unit))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> "Job":
+        networks = self.networks
+        if isinstance(networks, R3ganNetworks) and networks.expansion * networks.width % networks.group_width:
+            wide = networks.expansion * networks.width
+            raise ValueError(f"networks.group_width: {networks.group_width} does not divide {wide} = expansion * width; use one that does")
+        return self
+
+    @model_validator(mode="after")
+    def _compile_is_right(self) -> "Job":
+        if "discriminator" in self.train.compile and self.penalties.gradients:
+            problem = "gradient penalties differentiate the discriminator twice, which torch.compile cannot"
+            raise ValueError(f"train.compile: {problem}; use [generator], or no penalties.r1_gamma, r2_gamma and wgan_gp")
         return self
 
 
-def _batch_remedy(batch_size: int, workers: int, norm_group: int) -> str:
+def _batch_remedy(job: Job) -> str:
     """Say which batch sizes, or which groups, would do."""
-    unit = norm_group * workers
+    batch_size, norm_group, parts = job.train.batch_size, job.networks.norm_group, job.workers * job.train.accumulate
+    unit = norm_group * parts
     below = batch_size // unit * unit
-    sizes = " or ".join(str(size) for size in (below, below + unit) if size)
-    fix = f"use {sizes}"
-    if batch_size % workers == 0:
-        share = batch_size // workers
+    fix = "use " + " or ".join(str(size) for size in (below, below + unit) if size)
+    if batch_size % parts == 0 and norm_group > 1:
+        share = batch_size // parts
         groups = [size for size in range(2, min(share, norm_group) + 1) if share % size == 0]
         if groups:
             fix += f", or networks.norm_group={groups[-1]}"
-    return (
-        f"train.batch_size: {batch_size} does not split over {workers} workers into whole groups of networks.norm_group={norm_group}; {fix}"
-    )
+    over = f"{job.workers} workers" + (f" in {job.train.accumulate} parts each" if job.train.accumulate > 1 else "")
+    groups = f" into whole groups of networks.norm_group={norm_group}" if norm_group > 1 else ""
+    return f"train.batch_size: {batch_size} does not split over {over}{groups}; {fix}"
+
+
+def _side_remedy(side: int, unit: int) -> str:
+    """Say which side is near that networks can halve as often as they have to."""
+    fitting = range(-(-SMALLEST_SIDE // max(unit, 4)) * max(unit, 4), LARGEST_SIDE + 1, max(unit, 4))
+    nearest = min(fitting, key=lambda size: abs(size - side), default=LARGEST_SIDE)
+    limits = f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels, each a multiple of {max(unit, 4)} here"
+    return f"data.resolution: networks make sides of {limits}, not {side}; use {nearest}"

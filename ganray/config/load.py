@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from ganray.config.errors import UserError
+from ganray.config.fields import Section, kind_of, sections_in
 from ganray.config.job import Job
 
 
@@ -108,17 +108,24 @@ def _typed_path(location: tuple[int | str, ...], data: Any) -> str:
 
 
 def _known_fields(location: tuple[int | str, ...]) -> str:
-    """Say which fields there are where an unknown one was found, or which one a typo meant."""
-    names = list(_section(location[:-1]).model_fields)
+    """Say which kinds take a field that this one does not know, which field a typo meant, or which fields there are."""
+    section, siblings = _sections(location[:-1])
+    kinds = [kind_of(other) for other in siblings if location[-1] in other.model_fields]
+    if kinds:
+        return f"kind {' and '.join(kinds)} takes it, kind {kind_of(section)} does not"
+    names = list(section.model_fields)
     close = get_close_matches(str(location[-1]), names, n=1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
 
 
-def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model at a location, following the tags that pydantic adds for unions."""
-    section: Any = Job
+def _sections(location: tuple[int | str, ...]) -> tuple[type[Section], list[type[Section]]]:
+    """Return the section at a location, following the tags that pydantic adds for unions, and those that could stand there."""
+    section, siblings = Job, [Job]
     for part in location:
-        kinds = get_args(section) or (section,)
-        tagged = [kind for kind in kinds if part == kind.model_fields.get("kind", FieldInfo()).default]
-        section = tagged[0] if tagged else kinds[0].model_fields[part].annotation
-    return section
+        tagged = [kind for kind in siblings if part == kind_of(kind)]
+        if tagged:
+            section = tagged[0]
+        elif part in section.model_fields:
+            siblings = sections_in(section.model_fields[part].annotation)
+            section = siblings[0]
+    return section, siblings

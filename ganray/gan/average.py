@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-RAMP = 0.05  # the half-life starts at this share of the images seen (Karras et al. 2020, "Training GANs with limited data")
+RAMP = 0.05  # the half-life is at most this share of the images seen (Karras et al. 2020, "Training GANs with limited data")
 
 
-def average_decay(images_seen: int, batch_size: int, half_life: int) -> float:
-    """Return the share that the average keeps at a step of `batch_size` images; lengths are in images."""
-    return 0.5 ** (batch_size / max(min(half_life, RAMP * images_seen), 1e-8))
+def average_decay(images_seen: int, images: int, half_life: float) -> float:
+    """Return the share that the average keeps when `images` more have been seen; lengths are in images."""
+    return 0.5 ** (images / max(min(half_life, RAMP * images_seen), 1e-8))
 
 
 @torch.no_grad()

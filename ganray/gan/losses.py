@@ -1,14 +1,41 @@
-"""Adversarial losses of logits [N], each the mean over the batch."""
+"""Adversarial losses of logits [N], each the mean over the batch. The papers stand beside the kinds in `ganray.config`."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return the cross entropy of telling reals from fakes (Eq. 1 of Goodfellow et al. 2014, negated)."""
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+from ganray.config import HingeLoss, LeastSquaresLoss, Loss, NonSaturatingLoss, RelativisticLoss, SaturatingLoss, WassersteinLoss
 
 
-def generator_loss(fake_logits: Tensor) -> Tensor:
-    """Return -log D(G(z)), the non-saturating form (Goodfellow et al. 2014, section 3)."""
-    return F.softplus(-fake_logits).mean()
+def discriminator_loss(loss: Loss, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Return what the discriminator minimises, before penalties."""
+    match loss:
+        case NonSaturatingLoss() | SaturatingLoss():
+            return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+        case LeastSquaresLoss():
+            return ((real_logits - 1).square().mean() + fake_logits.square().mean()) / 2
+        case HingeLoss():
+            return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+        case WassersteinLoss():
+            return fake_logits.mean() - real_logits.mean()
+        case RelativisticLoss():
+            return F.softplus(fake_logits - real_logits).mean()
+
+
+def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    """Return what the generator minimises. Only losses that `pairs` need `real_logits`, which carry no gradient."""
+    match loss:
+        case NonSaturatingLoss():
+            return F.softplus(-fake_logits).mean()
+        case SaturatingLoss():
+            return -F.softplus(fake_logits).mean()
+        case LeastSquaresLoss():
+            return (fake_logits - 1).square().mean() / 2
+        case HingeLoss() | WassersteinLoss():
+            return -fake_logits.mean()
+        case RelativisticLoss():
+            return F.softplus(real_logits - fake_logits).mean()
+
+
+def pairs(loss: Loss) -> bool:
+    """Return whether the generator's loss judges each fake against a real."""
+    return isinstance(loss, RelativisticLoss)

@@ -1,13 +1,51 @@
-"""Gradient penalties on the discriminator."""
+"""Gradient penalties on the discriminator, and how much each weighs at a step."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ganray.config import Penalties
+from ganray.gan.schedules import value_at
 
-def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
-    """Return |grad D(x)|^2, summed over C, H, W and averaged over the batch (Eq. 9 of Mescheder et al. 2018, without gamma/2).
+SMALLEST_SQUARE = 1e-12  # under the root of a norm, whose slope at zero is infinite
 
-    `real_images` [N, C, H, W] must require gradients and lead to `real_logits` [N].
+
+@dataclass(frozen=True)
+class PenaltyWeights:
+    """What each penalty weighs in one step's loss; 0 means that it is not computed."""
+
+    r1: float = 0.0
+    r2: float = 0.0
+    wgan_gp: float = 0.0
+
+
+def penalty_weights(penalties: Penalties, *, images_seen: int, step: int) -> PenaltyWeights:
+    """Return the weights at a step, counted from 0: on one of `every` steps, where they make up for the others."""
+    if step % penalties.every:
+        return PenaltyWeights()
+    r1, r2, wgan_gp = (
+        value_at(weight, images_seen) * penalties.every for weight in (penalties.r1_gamma, penalties.r2_gamma, penalties.wgan_gp)
+    )
+    return PenaltyWeights(r1 / 2, r2 / 2, wgan_gp)
+
+
+def squared_gradients(logits: Tensor, images: Tensor) -> Tensor:
+    """Return |grad D(x)|^2 of each sample, [N], summed over all its values.
+
+    `images` [N, ...] must require gradients and lead to `logits` [N]. The mean over reals is R1 without gamma/2 (Eq. 9 of
+    Mescheder et al. 2018), over fakes R2 (Eq. 10).
     """
-    (gradients,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
-    return gradients.to(torch.promote_types(gradients.dtype, torch.float32)).square().sum(dim=(1, 2, 3)).mean()
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.to(torch.promote_types(gradients.dtype, torch.float32)).square().flatten(1).sum(1)
+
+
+def distance_from_one(squared: Tensor) -> Tensor:
+    """Return (|grad D(x)| - 1)^2 of each sample (Eq. 3 of Gulrajani et al. 2017) from the squared norms [N]."""
+    return ((squared + SMALLEST_SQUARE).sqrt() - 1).square()
+
+
+def between(real_images: Tensor, fake_images: Tensor, uniforms: Tensor) -> Tensor:
+    """Return a point between each real and its fake, uniformly placed by `uniforms` [N] in (0, 1)."""
+    share = uniforms.to(real_images.dtype).view(-1, *[1] * (real_images.ndim - 1))
+    return torch.lerp(real_images, fake_images, share)

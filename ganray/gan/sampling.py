@@ -6,7 +6,7 @@ A convolution's last bits can depend on the size of its batch; whole chunks of o
 import torch
 from torch import Tensor, nn
 
-from ganray.gan.draws import Draws
+from ganray.gan.prior import Prior
 
 CHUNK = 64
 
@@ -17,11 +17,21 @@ def num_chunks(num_samples: int) -> int:
 
 
 @torch.no_grad()
-def sample_chunk(generator: nn.Module, latent_dim: int, *, seed: int, chunk: int) -> Tensor:
-    """Return samples `chunk * CHUNK` and following as uint8 [CHUNK, C, H, W], on the generator's device."""
+def sample_chunk(generator: nn.Module, prior: Prior, *, seed: int, chunk: int, label: int | None = None) -> Tensor:
+    """Return samples `chunk * CHUNK` and following as uint8 [CHUNK, C, H, W], on the generator's device.
+
+    `label` makes them all of one class; else the seed and each sample's index decide the classes too.
+    """
     device = next(generator.parameters()).device
-    latents = Draws(seed, "samples").normals(chunk * CHUNK, CHUNK, latent_dim)
-    return to_pixels(generator(latents.to(device)))
+    latents, labels = chunk_inputs(prior, seed=seed, chunk=chunk)
+    if label is not None:
+        labels = torch.full((CHUNK,), label)
+    return to_pixels(generator(latents.to(device), labels if labels is None else labels.to(device)))
+
+
+def chunk_inputs(prior: Prior, *, seed: int, chunk: int) -> tuple[Tensor, Tensor | None]:
+    """Return the latents [CHUNK, latent_dim] and labels [CHUNK] of a chunk of samples."""
+    return prior.draw(seed, "samples", chunk * CHUNK, CHUNK)
 
 
 def to_pixels(samples: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganray.config import Adam, DcganNetworks, Optimizer
-from ganray.gan.draws import Draws
+from ganray.config import Networks, Optimizer
 from ganray.gan.networks import build_networks, measure_standing_statistics
+from ganray.gan.prior import Prior
+from ganray.gan.schedules import value_at
 
 FORMAT = 1
 CALIBRATION_SAMPLES = 1024
@@ -57,19 +58,31 @@ class GanState:
 
 
 def create_state(
-    networks: DcganNetworks, optimizer: Optimizer, shape: tuple[int, int, int], *, seed: int, device: torch.device
+    networks: Networks,
+    shape: tuple[int, int, int],
+    *,
+    seed: int,
+    device: torch.device,
+    num_classes: int = 0,
+    spectral_norm: bool = False,
 ) -> GanState:
     """Return a fresh state for samples of `shape` (C, H, W), the same on every rank."""
-    generator, discriminator = (
-        network.to(device, memory_format=torch.channels_last) for network in build_networks(networks, shape, seed=seed)
-    )
-    return GanState(
-        generator,
-        discriminator,
-        copy.deepcopy(generator).requires_grad_(False),
-        _adam(generator, optimizer.generator),
-        _adam(discriminator, optimizer.discriminator),
-    )
+    built = build_networks(networks, shape, seed=seed, num_classes=num_classes, spectral_norm=spectral_norm)
+    return state_of(*(network.to(device, memory_format=torch.channels_last) for network in built))
+
+
+def state_of(generator: nn.Module, discriminator: nn.Module) -> GanState:
+    """Return the state of two networks that have not been trained yet."""
+    average = copy.deepcopy(generator).requires_grad_(False)
+    return GanState(generator, discriminator, average, _adam(generator), _adam(discriminator))
+
+
+def set_hyperparameters(state: GanState, optimizer: Optimizer) -> None:
+    """Give both optimizers what the job says for the images seen, whatever they held: a checkpoint brings its own along."""
+    for adam, config in ((state.generator_optimizer, optimizer.generator), (state.discriminator_optimizer, optimizer.discriminator)):
+        lr, *betas = (value_at(value, state.images_seen) for value in (config.lr, config.beta1, config.beta2))
+        for group in adam.param_groups:
+            group["lr"], group["betas"] = lr, tuple(betas)
 
 
 @contextlib.contextmanager
@@ -82,15 +95,21 @@ def unchanged(state: GanState) -> Iterator[None]:
     state.discriminator.zero_grad()
 
 
-def calibrated_average(state: GanState, networks: DcganNetworks, *, seed: int) -> nn.Module:
-    """Return a copy of the averaged generator in eval mode, its normalisation measured on latents that `seed` alone decides."""
-    group = networks.norm_group
-    latents = Draws(seed, "calibration").normals(0, -(-CALIBRATION_SAMPLES // group) * group, networks.latent_dim)
+def calibrated_average(state: GanState, norm_group: int, prior: Prior, *, seed: int) -> nn.Module:
+    """Return a copy of the averaged generator in eval mode, its normalisation measured on inputs that `seed` alone decides."""
     average = copy.deepcopy(state.generator_average)
     device = next(average.parameters()).device
-    measure_standing_statistics(average, latents.to(device).split(-(-CALIBRATION_CHUNK // group) * group))
+    latents, labels = prior.draw(seed, "calibration", 0, _whole_groups(CALIBRATION_SAMPLES, norm_group))
+    chunk = _whole_groups(CALIBRATION_CHUNK, norm_group)
+    chunks = [part.to(device).split(chunk) for part in (latents, labels) if part is not None]
+    measure_standing_statistics(average, zip(*chunks, strict=True))
     return average
 
 
-def _adam(network: nn.Module, config: Adam) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=config.lr, betas=(config.beta1, config.beta2), fused=True)
+def _whole_groups(number: int, norm_group: int) -> int:
+    return -(-number // norm_group) * norm_group
+
+
+def _adam(network: nn.Module) -> torch.optim.Optimizer:
+    """Return an optimizer whose rates are set at every step."""
+    return torch.optim.Adam(network.parameters(), fused=True)

@@ -1,7 +1,7 @@
 """One adversarial step: the discriminator, then the generator on the same fakes, then the average.
 
 The generator runs once: the discriminator learns from its fakes detached, and the generator's gradient flows back through the
-graph that made them. Reals and fakes pass the discriminator in one batch, which normalisation by fixed groups allows.
+graph that made them. Where a share is taken in parts, each part's fakes are made again for the generator, to keep memory flat.
 """
 
 import contextlib
@@ -12,22 +12,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
+from ganray.gan.augment import augment_as
 from ganray.gan.average import average_decay, update_average
-from ganray.gan.losses import discriminator_loss, generator_loss
-from ganray.gan.penalties import r1_penalty
-from ganray.gan.state import GanState
+from ganray.gan.batch import Batch
+from ganray.gan.losses import discriminator_loss, generator_loss, pairs
+from ganray.gan.networks.spectral import iterate_spectral_norm
+from ganray.gan.penalties import PenaltyWeights, between, distance_from_one, penalty_weights, squared_gradients
+from ganray.gan.schedules import value_at
+from ganray.gan.state import GanState, set_hyperparameters
+from ganray.gan.stats import Stats, diversity, gathered, gradient_norm, mean_of
 
-STATS = ("loss/discriminator", "loss/generator", "penalty/r1", "logits/real", "logits/fake")
+Network = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a step. `batch_size` is global; `average_half_life` is in images."""
+    """What a step follows. `batch_size` is global, a discriminator step's; `average_half_life` is in images."""
 
     batch_size: int
-    r1_gamma: float
-    average_half_life: int
     precision: torch.dtype
+    optimizer: Optimizer
+    loss: Loss
+    penalties: Penalties
+    augment: Augment
+    average_half_life: int | Cosine
+    accumulate: int
+    discriminator_steps: int
+
+
+def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
+    """Return what a step follows for a job, whose schedules are decided."""
+    train = job.train
+    return Recipe(
+        batch_size=train.batch_size,
+        precision=precision,
+        optimizer=job.optimizer,
+        loss=job.loss,
+        penalties=job.penalties,
+        augment=job.augment,
+        average_half_life=train.average_half_life,
+        accumulate=train.accumulate,
+        discriminator_steps=train.discriminator_steps,
+    )
 
 
 class AdversarialStep:
@@ -38,47 +65,118 @@ class AdversarialStep:
         self.generator, self.discriminator = distribute(state.generator), distribute(state.discriminator)
         self.device_type = next(state.generator.parameters()).device.type
 
-    def __call__(self, real_images: Tensor, latents: Tensor) -> Tensor:
-        """Train on this rank's share and return its `STATS`, without waiting for the device.
+    def __call__(self, batch: Batch) -> Tensor:
+        """Train on this rank's share and return the step's statistics, as `ganray.gan.stats` has them, without waiting for the device.
 
-        `real_images` [n, C, H, W] lie in [-1, 1]; `latents` are [n, latent_dim].
+        The generator moves at every `discriminator_steps`-th step.
         """
         state, recipe = self.state, self.recipe
-        with self._precision():
-            fake_images = self.generator(latents)
-        discriminator_stats = self._train_discriminator(real_images, fake_images.detach())
-        generator_stats = self._train_generator(fake_images)
+        step = state.images_seen // recipe.batch_size
+        trains_generator = (step + 1) % recipe.discriminator_steps == 0
+        parts = list(batch.split(recipe.accumulate))
+        set_hyperparameters(state, recipe.optimizer)
+        iterate_spectral_norm(state.discriminator)
+        shared = self._fakes(parts[0]) if trains_generator and len(parts) == 1 else None
+        stats = self._train_discriminator(parts, shared, step)
+        if trains_generator:
+            stats |= self._train_generator(parts, shared)
         state.images_seen += recipe.batch_size
-        update_average(
-            state.generator_average, state.generator, average_decay(state.images_seen, recipe.batch_size, recipe.average_half_life)
-        )
-        loss, penalty, real_logits, fake_logits = discriminator_stats
-        return torch.stack([loss, generator_stats, penalty, real_logits, fake_logits])
+        if trains_generator:
+            images = recipe.batch_size * recipe.discriminator_steps
+            half_life = value_at(recipe.average_half_life, state.images_seen)
+            update_average(state.generator_average, state.generator, average_decay(state.images_seen, images, half_life))
+        return gathered(stats)
 
-    def _train_discriminator(self, real_images: Tensor, fake_images: Tensor) -> tuple[Tensor, ...]:
-        real_images.requires_grad_(self.recipe.r1_gamma > 0)
+    def _train_discriminator(self, parts: list[Batch], shared: Tensor | None, step: int) -> Stats:
+        weights = penalty_weights(self.recipe.penalties, images_seen=self.state.images_seen, step=step)
+        collected = []
+        for part, ends in _with_ends(parts):
+            fake_images = self._fakes_alone(part) if shared is None else shared.detach()
+            with _reduced(self.discriminator, now=ends):
+                objective, stats = self._objective(part, fake_images.to(part.real_images.dtype), weights)
+                (objective / len(parts)).backward()
+            collected.append(stats)
+        norm = _apply(self.state.discriminator_optimizer)
+        return mean_of(collected) | {"gradient/discriminator": norm}
+
+    def _train_generator(self, parts: list[Batch], shared: Tensor | None) -> Stats:
+        collected = []
+        with frozen(self.state.discriminator):
+            for part, ends in _with_ends(parts):
+                with _reduced(self.generator, now=ends):
+                    fake_logits = self._logits(self.state.discriminator, self._fakes(part) if shared is None else shared, part)
+                    loss = generator_loss(self.recipe.loss, self._real_logits(part), fake_logits)
+                    (loss / len(parts)).backward()
+                collected.append({"loss/generator": loss.detach() * self.recipe.discriminator_steps})  # stands for the steps without
+        norm = _apply(self.state.generator_optimizer)
+        return mean_of(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
+
+    def _objective(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, Stats]:
+        """Return what the discriminator minimises on a part, and what there is to say about it."""
+        real_logits, fake_logits, r1, r2 = self._judge_both(part, fake_images, weights)
+        loss = discriminator_loss(self.recipe.loss, real_logits, fake_logits)
+        wgan_gp = self._wgan_gp(part, fake_images) if weights.wgan_gp else torch.zeros_like(loss)
+        objective = loss + weights.r1 * r1 + weights.r2 * r2 + weights.wgan_gp * wgan_gp
+        penalties = {"penalty/r1": r1, "penalty/r2": r2, "penalty/wgan_gp": wgan_gp}
+        stats = {
+            "loss/discriminator": loss,
+            **{name: value * self.recipe.penalties.every for name, value in penalties.items()},  # stands for the steps without
+            "logits/real": real_logits.mean(),
+            "logits/fake": fake_logits.mean(),
+            "discriminator/accuracy": (real_logits > fake_logits).float().mean(),
+            "samples/diversity": diversity(fake_images, part.real_images),
+        }
+        return objective, {name: value.detach() for name, value in stats.items()}
+
+    def _judge_both(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, ...]:
+        """Return logits of reals and fakes [n] each, and R1 and R2 where they weigh anything.
+
+        Both pass the discriminator in one batch, unless one of them alone is to be differentiated twice.
+        """
+        none = fake_images.new_zeros((), dtype=torch.promote_types(fake_images.dtype, torch.float32))
+        if bool(weights.r1) != bool(weights.r2):
+            reals, fakes = part.real_images.requires_grad_(bool(weights.r1)), fake_images.requires_grad_(bool(weights.r2))
+            real_logits, fake_logits = (self._logits(self.discriminator, images, part) for images in (reals, fakes))
+            if weights.r1:
+                return real_logits, fake_logits, squared_gradients(real_logits, reals).mean(), none
+            return real_logits, fake_logits, none, squared_gradients(fake_logits, fakes).mean()
+        images = torch.cat([part.real_images, fake_images]).requires_grad_(bool(weights.r1))
+        logits = self._logits(self.discriminator, images, part, times=2)
+        r1, r2 = (half.mean() for half in squared_gradients(logits, images).chunk(2)) if weights.r1 else (none, none)
+        return *logits.chunk(2), r1, r2
+
+    def _wgan_gp(self, part: Batch, fake_images: Tensor) -> Tensor:
+        images = between(part.real_images.detach(), fake_images.detach(), part.uniforms[:, -1]).requires_grad_()
+        return distance_from_one(squared_gradients(self._logits(self.discriminator, images, part), images)).mean()
+
+    def _logits(self, network: Network, images: Tensor, part: Batch, *, times: int = 1) -> Tensor:
+        """Return the logits of images, which are a part's, `times` over, in float32 at least, since losses are exponentials."""
+        labels, uniforms = (None if column is None else torch.cat([column] * times) for column in (part.labels, part.uniforms))
+        seen = augment_as(self.recipe.augment, images, uniforms, images_seen=self.state.images_seen)
         with self._precision():
-            logits = self.discriminator(torch.cat([real_images, fake_images.to(real_images.dtype)]))
-        real_logits, fake_logits = _full(logits).split(len(real_images))
-        loss = discriminator_loss(real_logits, fake_logits)
-        penalty = r1_penalty(real_logits, real_images) if self.recipe.r1_gamma > 0 else torch.zeros_like(loss)
-        (loss + self.recipe.r1_gamma / 2 * penalty).backward()
-        _apply(self.state.discriminator_optimizer)
-        return loss.detach(), penalty.detach(), real_logits.detach().mean(), fake_logits.detach().mean()
+            logits = network(seen, labels)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def _train_generator(self, fake_images: Tensor) -> Tensor:
-        with frozen(self.state.discriminator), self._precision():
-            logits = self.state.discriminator(fake_images)
-        loss = generator_loss(_full(logits))
-        loss.backward()
-        _apply(self.state.generator_optimizer)
-        return loss.detach()
+    def _real_logits(self, part: Batch) -> Tensor | None:
+        """Return the logits of the reals as they now are, for a generator's loss that wants them."""
+        if not pairs(self.recipe.loss):
+            return None
+        with torch.no_grad():
+            return self._logits(self.state.discriminator, part.real_images, part)
+
+    def _fakes(self, part: Batch) -> Tensor:
+        with self._precision():
+            return self.generator(part.latents, part.labels)
+
+    def _fakes_alone(self, part: Batch) -> Tensor:
+        with torch.no_grad(), self._precision():
+            return self.state.generator(part.latents, part.labels)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device_type, self.recipe.precision, enabled=self.recipe.precision == torch.bfloat16)
 
 
-def distribute(network: nn.Module) -> Callable[..., Tensor]:
+def distribute(network: nn.Module) -> Network:
     """Return the network, wrapped so that every rank's gradients are averaged where there is more than one rank."""
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
         return network
@@ -95,11 +193,23 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def _full(logits: Tensor) -> Tensor:
-    """Return logits in float32 at least, since losses are exponentials."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+def _with_ends(parts: list[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Yield each part, and whether it is the last."""
+    return ((part, number + 1 == len(parts)) for number, part in enumerate(parts))
 
 
-def _apply(optimizer: torch.optim.Optimizer) -> None:
+def _reduced(network: Network, *, now: bool) -> contextlib.AbstractContextManager[None]:
+    """Have a backward pass share its gradients with the other ranks only if `now`."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) and not now else contextlib.nullcontext()
+
+
+def _apply(optimizer: torch.optim.Optimizer) -> Tensor:
+    """Move the weights, unless a gradient is not finite, and return the gradients' norm.
+
+    Gradients are the same on all ranks by now, so that all move or none does; and the optimizer decides it on the device.
+    """
+    norm = gradient_norm(optimizer)
+    optimizer.found_inf = (~norm.isfinite()).float()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return norm

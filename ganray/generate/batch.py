@@ -62,7 +62,7 @@ def in_process(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.n
     try:
         generator = build(files)
         for chunk in range(num_chunks(num)):
-            yield sample_chunk(generator, generator.latent_dim, seed=seed, chunk=chunk).numpy()
+            yield sample_chunk(generator, generator.prior, seed=seed, chunk=chunk).numpy()
     finally:
         torch.set_num_threads(before)
 
@@ -84,7 +84,7 @@ def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int) -> dic
 
     torch.set_num_threads(1)
     generator = build(ray.get(weights))
-    chunks = [sample_chunk(generator, generator.latent_dim, seed=seed, chunk=int(chunk)) for chunk in block["id"]]
+    chunks = [sample_chunk(generator, generator.prior, seed=seed, chunk=int(chunk)) for chunk in block["id"]]
     return {"pixels": torch.stack(chunks).numpy()}
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ganray.config import UserError
 
-CHUNK = 1024  # rows of distances held at once: memory grows with the number of features, not with its square
+CHUNK = 2048  # features whose distances to as many others are held at once: memory stays flat
 
 
 def precision_recall(reals: Tensor, fakes: Tensor, neighbours: int) -> dict[str, float]:
@@ -21,11 +21,16 @@ def precision_recall(reals: Tensor, fakes: Tensor, neighbours: int) -> dict[str,
     num_recalled = torch.zeros((), dtype=torch.int64, device=fakes.device)
     num_covered = torch.zeros_like(num_recalled)
     for rows, radii in zip(reals.split(CHUNK), real_radii.split(CHUNK), strict=True):
-        distances = _squared_distances(rows, fakes)  # [chunk, M]
-        inside = distances <= radii[:, None]
-        num_balls += inside.sum(0)
-        num_covered += inside.any(1).sum()
-        num_recalled += (distances <= fake_radii).any(1).sum()
+        covered = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        recalled = torch.zeros_like(covered)
+        for columns, reach, balls in zip(fakes.split(CHUNK), fake_radii.split(CHUNK), num_balls.split(CHUNK), strict=True):
+            distances = _squared_distances(rows, columns)  # [chunk, chunk]
+            inside = distances <= radii[:, None]
+            balls += inside.sum(0)  # a view
+            covered |= inside.any(1)
+            recalled |= (distances <= reach).any(1)
+        num_covered += covered.sum()
+        num_recalled += recalled.sum()
     return {
         "precision": (num_balls > 0).float().mean().item(),
         "recall": num_recalled.item() / len(reals),
@@ -41,9 +46,14 @@ def _squared_radii(features: Tensor, neighbours: int) -> Tensor:
         raise UserError("evaluate.neighbours", problem, f"use at most {len(features) - 1}")
     radii = []
     for start in range(0, len(features), CHUNK):
-        distances = _squared_distances(features[start : start + CHUNK], features)
-        distances.diagonal(start).fill_(torch.inf)  # a row is no neighbour of its own
-        radii.append(distances.topk(neighbours, dim=1, largest=False).values[:, -1])
+        rows = features[start : start + CHUNK]
+        nearest = rows.new_full((len(rows), neighbours), torch.inf)
+        for column in range(0, len(features), CHUNK):
+            distances = _squared_distances(rows, features[column : column + CHUNK])
+            if column == start:
+                distances.fill_diagonal_(torch.inf)  # a row is no neighbour of its own
+            nearest = torch.cat([nearest, distances], dim=1).topk(neighbours, dim=1, largest=False).values
+        radii.append(nearest[:, -1])
     return torch.cat(radii)
 
 

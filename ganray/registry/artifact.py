@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import safetensors.torch
+from pydantic import TypeAdapter
 from torch import nn
 
-from ganray.config import DcganNetworks, UserError
+from ganray.config import Networks, UserError
 from ganray.gan.networks import build_generator
+from ganray.gan.prior import Prior
 from ganray.store import MissingObject, ObjectStore, child, open_store
 
 FORMAT = 1
@@ -24,9 +26,16 @@ GENERATOR, CONFIG, METRICS, SAMPLES, CARD, MANIFEST = (
 BEST = "best.json"
 
 
-def generator_config(networks: DcganNetworks, shape: tuple[int, int, int], classes: list[str] | None) -> dict[str, Any]:
+def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Prior, classes: list[str] | None) -> dict[str, Any]:
     """Return the content of an artifact's `config.json`: what it takes to build the generator of samples [C, H, W]."""
-    return {"format": FORMAT, "networks": networks.model_dump(mode="json"), "shape": list(shape), "num_classes": 0, "classes": classes}
+    return {
+        "format": FORMAT,
+        "networks": networks.model_dump(mode="json"),
+        "shape": list(shape),
+        "num_classes": prior.num_classes,
+        "class_shares": list(prior.class_shares),
+        "classes": classes,
+    }
 
 
 def make_manifest(files: Mapping[str, bytes], lineage: Mapping[str, Any]) -> bytes:
@@ -44,7 +53,8 @@ def load_generator(uri: str) -> nn.Module:
     """Return a published generator, in eval mode on the CPU, with `latent_dim` and `num_classes`.
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
-    [N, latent_dim] to samples [N, C, H, W] in [-1, 1]. Raises `UserError` if nothing is there or it is not what was published.
+    [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. Raises `UserError` if nothing is
+    there or it is not what was published.
     """
     return build(read_artifact(open_artifact(uri)))
 
@@ -88,12 +98,14 @@ def read_manifest(store: ObjectStore) -> dict[str, Any]:
 
 
 def build(files: Mapping[str, bytes]) -> nn.Module:
-    """Return the generator that an artifact's files describe."""
+    """Return the generator that an artifact's files describe, with `latent_dim`, `num_classes`, `classes` and `prior`."""
     config = json.loads(files[CONFIG])
-    networks = DcganNetworks.model_validate(config["networks"])
-    generator = build_generator(networks, tuple(config["shape"]))
+    networks = TypeAdapter(Networks).validate_python(config["networks"])
+    prior = Prior(networks.latent_dim, tuple(config["class_shares"]))
+    generator = build_generator(networks, tuple(config["shape"]), prior.num_classes)
     generator.load_state_dict(safetensors.torch.load(files[GENERATOR]))
-    generator.latent_dim, generator.num_classes = networks.latent_dim, config["num_classes"]
+    generator.prior, generator.classes = prior, config["classes"]
+    generator.latent_dim, generator.num_classes = prior.latent_dim, prior.num_classes
     return generator.eval().requires_grad_(False)
 
 

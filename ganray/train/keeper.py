@@ -36,6 +36,11 @@ class Keeper:
         grid(pixels.cpu().numpy()).save(buffer, "PNG")
         self._submit(self.run.write, f"samples/{images_seen:012d}.png", buffer.getvalue())
 
+    def drain(self, records: list[dict[str, Any]]) -> None:
+        """Write the metrics since the last checkpoint, after all that is still to be written, and wait."""
+        self._submit(write_metrics_part, self.run, list(records))
+        self._settle(0)
+
     def close(self) -> None:
         """Wait for what is still to be written."""
         self.thread.shutdown()

@@ -1,17 +1,17 @@
 """The running account of a run on each rank: statistics summed on the device, shared and written down every so many images."""
 
-import math
+import dataclasses
 import time
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganray.config import UserError
 from ganray.gan.state import GanState
-from ganray.gan.step import STATS
+from ganray.gan.stats import STATS
 from ganray.train.collective import rank, reduce_mean
 from ganray.train.feed import Feed
+from ganray.train.guard import SKIPPED, Event, Watch
 from ganray.train.monitor import MonitorClient
 from ganray.train.setup import WorkerSetup
 
@@ -21,7 +21,8 @@ SHOW_EVERY_S = 0.5
 class Ledger:
     """Adds up steps, and decides for all ranks together when the run ends.
 
-    `ended` is None while the run goes on, then "done" (all images), "time" (max_seconds) or "asked" (a request to stop).
+    `ended` is None while the run goes on, then "done" (all images), "time" (max_seconds), "asked" (a request to stop),
+    "diverged" or "collapsed".
     """
 
     def __init__(self, setup: WorkerSetup, state: GanState, feed: Feed, *, trained_s: float) -> None:
@@ -30,6 +31,8 @@ class Ledger:
         self.trained_s = trained_s
         self.ended = "done" if state.images_seen >= self.train.total_images else None
         self.records: list[dict[str, Any]] = []
+        self.collapsed = False  # as rank 0 alone has seen from a score
+        self.watch = Watch(setup.job.guard, total_images=self.train.total_images)
         self.shown_at = time.monotonic()
         self._start_stretch()
 
@@ -49,32 +52,42 @@ class Ledger:
             torch.cuda.synchronize(self.sums.device)
         elapsed = time.monotonic() - self.since
         stop_for = torch.tensor(
-            [elapsed, self.trained_s + elapsed >= (self.train.max_seconds or float("inf")), self.monitor.stop_requested]
+            [elapsed, self.trained_s + elapsed >= (self.train.max_seconds or float("inf")), self.monitor.stop_requested, self.collapsed]
         )
-        own = torch.cat([self.sums / max(self.steps, 1), (stop_for if rank() == 0 else torch.zeros(3)).to(self.sums)])
-        *means, _, time_is_up, asked = reduce_mean(own).tolist()
-        if not all(math.isfinite(mean) for mean in means):
-            raise self._diverged()
+        own = torch.cat([self.sums / max(self.steps, 1), (stop_for if rank() == 0 else torch.zeros_like(stop_for)).to(self.sums)])
+        *means, skipped, _, time_is_up, asked, collapsed = reduce_mean(own).tolist()
         self.trained_s += elapsed
-        record = dict(zip(STATS, means, strict=True)) | self._times(elapsed)
-        self.write("train", record)
-        self.ended = self.ended or ("time" if time_is_up else "asked" if asked else None)
+        taken = {name: mean / (1 - skipped) for name, mean in zip(STATS, means, strict=True)} if skipped < 1 else {}
+        record = taken | {SKIPPED: skipped}
+        self.write("train", record | self._times(elapsed))
+        self.ended = self.ended or ("time" if time_is_up else "asked" if asked else "collapsed" if collapsed else None)
+        if self.steps:
+            self.tell(self.watch.line(record, self.state.images_seen))
         self._start_stretch()
+
+    def tell(self, events: list[Event]) -> None:
+        """Write down what went wrong, and end the run for what ends it."""
+        for event in events:
+            self.ended = event.ends or self.ended
+            if rank() == 0:
+                self.write("event", {"event": event.name, "says": event.says})
+                self.monitor.say(event.says)
+
+    def judge(self, scores: dict[str, float]) -> None:
+        """Take what an evaluation says, on rank 0; if it ends the run, all ranks hear of it at the next line of metrics."""
+        events = self.watch.score(scores, self.state.images_seen)
+        self.collapsed |= any(event.ends for event in events)
+        self.tell([dataclasses.replace(event, ends=None) for event in events])
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
         """Keep a record for the next part of the run's metrics, and show it."""
         if rank() == 0:
-            self.records.append({"kind": kind, "images_seen": self.state.images_seen, **values})
+            self.records.append({"kind": kind, "images_seen": self.state.images_seen, "attempt": self.state.attempt, **values})
             self.monitor.push(images_seen=self.state.images_seen, **values)
 
     def restart_clock(self) -> None:
         """Leave what happened since the last `log` out of the training time."""
         self._start_stretch()
-
-    def _diverged(self) -> UserError:
-        """Say that training has diverged: every rank raises this at the same step, since all see the same means."""
-        problem = f"losses are not finite any more, at {self.state.images_seen:,} images"
-        return UserError("optimizer", problem, "start a run of another name with lower learning rates or a higher penalties.r1_gamma")
 
     def _times(self, elapsed: float) -> dict[str, float]:
         images = self.steps * self.train.batch_size
@@ -82,5 +95,5 @@ class Ledger:
         return {"time/images_per_s": images / elapsed, "time/data_wait_share": waited / elapsed, "time/trained_s": self.trained_s}
 
     def _start_stretch(self) -> None:
-        self.sums = torch.zeros(len(STATS), device=next(self.state.generator.parameters()).device)
+        self.sums = torch.zeros(len(STATS) + 1, device=next(self.state.generator.parameters()).device)
         self.steps, self.since, self.waited_before = 0, time.monotonic(), self.feed.waited_s

@@ -1,9 +1,9 @@
 """What happens every so many images: a line of metrics, a score, a grid of samples, a checkpoint. The only caller of `ray.train.report`."""
 
-import math
 from typing import Any
 
 import ray.train
+import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
@@ -11,11 +11,13 @@ from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_average
 from ganray.train.checkpoint import checkpoint_name
 from ganray.train.collective import rank
-from ganray.train.evaluate import score_generator
+from ganray.train.comeback import go_back
+from ganray.train.evaluate import is_broken, score_generator
+from ganray.train.guard import Event
 from ganray.train.keeper import Keeper
 from ganray.train.ledger import Ledger
 from ganray.train.reference import load_reference
-from ganray.train.setup import WorkerSetup
+from ganray.train.setup import WorkerSetup, fresh_state
 
 
 class Milestones:
@@ -23,6 +25,7 @@ class Milestones:
 
     def __init__(self, setup: WorkerSetup, state: GanState, ledger: Ledger, progress: dict[str, Any]) -> None:
         self.setup, self.job, self.state, self.ledger = setup, setup.job, state, ledger
+        self.returns = progress.get("returns", 0)
         self.best = comparable(progress.get("best"), setup.protocol)
         device = next(state.generator.parameters()).device
         self.extractor = setup.extractor.network().to(device)
@@ -36,10 +39,22 @@ class Milestones:
         _, evaluate, samples, checkpoint = due = [self.state.images_seen // every > before // every for every in cadences]
         if self.ledger.ended or any(due):
             self.ledger.log()
+        if self.ledger.ended == "diverged":
+            self._go_back()
+            return
         complete = self.ledger.ended in ("done", "time")
         evaluate, samples = evaluate or complete, samples or complete
         if evaluate or samples or checkpoint or self.ledger.ended:
             self._stop_for(evaluate=evaluate, samples=samples, checkpoint=checkpoint or evaluate or bool(self.ledger.ended))
+
+    def _go_back(self) -> None:
+        """Leave the checkpoint that the next attempt starts from; the workers end, and the driver starts them again from there."""
+        if rank() == 0:
+            self.keeper.drain(self.ledger.records)
+            fresh = fresh_state(self.setup, torch.device("cpu")).state_dict()
+            back = go_back(self.setup.run, attempt=self.state.attempt, fresh=fresh, max_returns=self.job.guard.max_returns)
+            if not back["ended"]:
+                self.ledger.monitor.say(f"going back to {back['images_seen']:,} images for attempt {self.state.attempt + 1}")
 
     def close(self) -> None:
         """Wait until all is in the store."""
@@ -48,7 +63,7 @@ class Milestones:
 
     def _stop_for(self, *, evaluate: bool, samples: bool, checkpoint: bool) -> None:
         """Interrupt training for a milestone; the time it takes is not training time."""
-        generator = calibrated_average(self.state, self.job.networks, seed=self.job.seed) if evaluate or samples else None
+        generator = self._generator() if evaluate or samples else None
         if evaluate:
             self._score(generator)
         if rank() == 0 and samples:
@@ -58,25 +73,33 @@ class Milestones:
         ray.train.report({"images_seen": self.state.images_seen, **(self.best["scores"] if self.best else {})})
         self.ledger.restart_clock()
 
+    def _generator(self) -> nn.Module:
+        return calibrated_average(self.state, self.job.networks.norm_group, self.setup.prior, seed=self.job.seed)
+
     def _score(self, generator: nn.Module) -> None:
-        scores = score_generator(generator, self.job.networks.latent_dim, self.extractor, self.reference, self.job.evaluate)
-        if scores is None or not is_finite(generator):
+        scores = score_generator(generator, self.setup.prior, self.extractor, self.reference, self.job.evaluate)
+        if scores is None:
+            return
+        if is_broken(generator, scores):
+            says = f"at {self.state.images_seen:,} images the generator is broken: samples that are all alike, or no numbers"
+            self.ledger.tell([Event("broken generator", says)])
             return
         self.ledger.write("score", {**scores, "protocol": self.setup.protocol})
+        self.ledger.judge(scores)
         score = scores[self.setup.protocol["metric"]]
-        if math.isfinite(score) and (self.best is None or score < self.best["score"]):
+        if self.best is None or score < self.best["score"]:
             name = checkpoint_name(self.state.attempt, self.state.images_seen)
             seen, rules = self.state.images_seen, self.setup.protocol
             self.best = {"score": score, "scores": scores, "protocol": rules, "images_seen": seen, "checkpoint": name}
             self.ledger.monitor.push(best=score)
 
     def _samples(self, generator: nn.Module) -> Tensor:
-        return sample_chunk(generator, self.job.networks.latent_dim, seed=self.job.evaluate.seed, chunk=0)
+        return sample_chunk(generator, self.setup.prior, seed=self.job.evaluate.seed, chunk=0)
 
     def _checkpoint(self, generator: nn.Module | None) -> None:
         weights = save_tensors({name: tensor.cpu().contiguous() for name, tensor in generator.state_dict().items()}) if generator else None
         ended = self.ledger.ended if self.ledger.ended != "asked" else None
-        progress = {"trained_s": self.ledger.trained_s, "best": self.best, "ended": ended}
+        progress = {"trained_s": self.ledger.trained_s, "best": self.best, "ended": ended, "returns": self.returns}
         self.keeper.checkpoint(self.state, weights, progress, self.ledger.records)
         self.ledger.records.clear()
 
@@ -84,8 +107,3 @@ class Milestones:
 def comparable(best: dict[str, Any] | None, protocol: dict[str, Any]) -> dict[str, Any] | None:
     """Return the best score of a run so far, unless it was measured by another protocol."""
     return best if best and best["protocol"] == protocol else None
-
-
-def is_finite(generator: nn.Module) -> bool:
-    """Return whether all weights are numbers; pixels cannot show it, since they are cut to their range."""
-    return all(bool(tensor.isfinite().all()) for tensor in generator.state_dict().values())

@@ -34,6 +34,11 @@ class Monitor:
         return self.progress, events
 
 
+def was_asked_to_stop(monitor: Any) -> bool:
+    """Return whether the driver has asked the workers to stop."""
+    return ray.get(monitor.push.remote({}))
+
+
 def start_monitor() -> Any:
     """Return a monitor that lives on this node, as long as its driver."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

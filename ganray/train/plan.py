@@ -21,10 +21,11 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "run": job.name,
         "cluster": cluster,
         "workers": f"{job.workers}, with {job.resources.cpus_per_worker:g} CPU and {gpu}",
-        "batch": f"{train.batch_size}, {job.share} a worker, normalised in groups of {job.networks.norm_group}",
+        "batch": _batch(job),
         "precision": train.precision,
         "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
         "networks": f"{job.networks.kind}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
+        "loss": f"{job.loss.kind}, {'augmented, ' if job.augment.kind != 'none' else ''}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
         "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
         "evaluations": f"every {job.evaluate.every:,} images on {job.evaluate.num_samples:,} samples",
@@ -32,6 +33,19 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "dataset": f"{storage}/datasets",
         "publishes": f"{storage}/models/{job.model_name}" if job.publish.when_done else "nothing until `ganray publish`",
     }
+
+
+def _batch(job: Job) -> str:
+    parts = f" in {job.train.accumulate} parts" if job.train.accumulate > 1 else ""
+    groups = f", normalised in groups of {job.networks.norm_group}" if job.networks.norm_group > 1 else ""
+    return f"{job.train.batch_size}, {job.share} a worker{parts}{groups}"
+
+
+def _penalties(job: Job) -> str:
+    penalties = job.penalties
+    weights = {"R1": penalties.r1_gamma, "R2": penalties.r2_gamma, "WGAN-GP": penalties.wgan_gp}
+    names = [name for name, weight in weights.items() if weight != 0] + (["spectral norm"] if penalties.spectral_norm else [])
+    return f"with {', '.join(names)}" if names else "without penalties"
 
 
 def _absolute(storage: str) -> str:

@@ -23,6 +23,7 @@ from ganray.train.extractor import ensure_extractor
 from ganray.train.layout import JOB, read_json, run_dataset, run_store
 from ganray.train.lock import sole_driver
 from ganray.train.reference import ensure_reference, load_reference
+from ganray.train.setup import prior_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +87,12 @@ def artifact_files(job: Job, checkpoint: Checkpoint, prepared: Prepared, lineage
     scores, rules = best["scores"], best["protocol"]
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
-        CONFIG: to_json(generator_config(job.networks, job.data.shape, prepared.card.classes)),
+        CONFIG: to_json(generator_config(job.networks, job.data.shape, prior_of(job, prepared.card), prepared.card.classes)),
         METRICS: to_json({"scores": scores, "protocol": rules}),
     }
     card = model_card(job, scores=scores, protocol=rules, dataset=prepared.card.model_dump(mode="json"), lineage=lineage)
-    samples = sample_chunk(build(files), job.networks.latent_dim, seed=job.evaluate.seed, chunk=0)
+    generator = build(files)
+    samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
     picture = io.BytesIO()
     grid(samples.numpy()).save(picture, "PNG")
     return {**files, SAMPLES: picture.getvalue(), CARD: card.encode()}
@@ -117,9 +119,9 @@ def score_published(uri: str, job: Job, prepared: Prepared, rules: dict[str, Any
     if protocol(job.evaluate, fingerprint=prepared.card.fingerprint, extractor=extractor.hash) != rules:
         return None
     reference = ensure_reference(job, prepared, extractor)
-    if tuple(sample_chunk(generator, generator.latent_dim, seed=0, chunk=0).shape[1:]) != job.data.shape:
+    if tuple(sample_chunk(generator, generator.prior, seed=0, chunk=0).shape[1:]) != job.data.shape:
         return None
-    scores = score_generator(generator, generator.latent_dim, extractor.network(), load_reference(prepared, reference), job.evaluate)
+    scores = score_generator(generator, generator.prior, extractor.network(), load_reference(prepared, reference), job.evaluate)
     return scores["metric/frechet"]
 
 

@@ -16,6 +16,7 @@ from ganray.config import (
     apply_overrides,
     check_job,
 )
+from ganray.config.schedules import decide_schedules
 from ganray.data.card import DatasetCard
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
@@ -34,7 +35,9 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
         "data.mode": _mode(job, card),
         "evaluate.extractor": _extractor(job, card).model_dump(),
     }
-    return check_job(apply_overrides(job.model_dump(mode="json"), decided))
+    _check_labels(job, card)
+    resolved = apply_overrides(job.model_dump(mode="json"), decided)
+    return check_job(decide_schedules(resolved, job.train.total_images))
 
 
 def resume_job(job: Job, stored: dict[str, Any]) -> Job:
@@ -53,6 +56,14 @@ def resume_job(job: Job, stored: dict[str, Any]) -> Job:
                 "set it back, or start a new run with another `name`",
             )
     return check_job(apply_overrides(decided, changes))
+
+
+def _check_labels(job: Job, card: DatasetCard) -> None:
+    """Raise `UserError` if generators shall be conditional and not every sample says its class."""
+    without = card.count - sum(card.class_counts or [])
+    if job.networks.conditional and without:
+        problem = f"{without:,} of {card.count:,} samples of {card.name} have no label"
+        raise UserError("networks.conditional", problem, "use false, or a source whose samples all have one")
 
 
 def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:

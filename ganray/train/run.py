@@ -14,19 +14,21 @@ from ganray.data.sources import list_source
 from ganray.data.stream import hold
 from ganray.store import ObjectStore, open_store
 from ganray.store.local import local_errors, written_aside
-from ganray.train.checkpoint import newest_checkpoint
+from ganray.train.checkpoint import Checkpoint, newest_checkpoint
 from ganray.train.evaluate import protocol
 from ganray.train.extractor import ensure_extractor, fit_anew
 from ganray.train.fit import fit
 from ganray.train.layout import DATASET, JOB, RESULT, fold_metrics, read_json, run_dataset, run_exists, run_store, write_json
 from ganray.train.lock import sole_driver
-from ganray.train.monitor import start_monitor
+from ganray.train.monitor import start_monitor, was_asked_to_stop
 from ganray.train.publish import publish_best
 from ganray.train.reference import ensure_reference
 from ganray.train.reporter import LogReporter, Reporter
 from ganray.train.resolve import resolve_job, resume_job
 from ganray.train.room import check_room, check_shared
 from ganray.train.setup import WorkerSetup
+
+BROKEN = ("diverged", "collapsed")  # ways to end that leave nothing to publish
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,10 @@ def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporte
 
 def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> TrainingResult:
     """Do what is left of a resolved job's run."""
-    checkpoint, _ = newest_checkpoint(run)
-    if not (checkpoint and has_ended(job, checkpoint.progress, checkpoint.images_seen)):
-        fit(worker_setup(job, run, prepared, reporter), reporter)
-        checkpoint, passed_over = newest_checkpoint(run)
-        for line in passed_over:
-            reporter.say(line)
-    if checkpoint is None:
-        raise UserError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
+    checkpoint = train_to_its_end(job, run, prepared, reporter)
     ended = has_ended(job, checkpoint.progress, checkpoint.images_seen)
+    if ended in BROKEN:
+        raise broken(job, ended, checkpoint)
     best = checkpoint.progress["best"]
     fold_metrics(run)
     version = None
@@ -105,6 +102,33 @@ def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: 
     if ended:
         write_json(run, RESULT, {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds, **asdict(result)})
     return result
+
+
+def train_to_its_end(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> Checkpoint:
+    """Train until the run has ended or was asked to stop, again after each return to a checkpoint, and return the newest one."""
+    checkpoint, _ = newest_checkpoint(run)
+    returned = True
+    while returned and not (checkpoint and has_ended(job, checkpoint.progress, checkpoint.images_seen)):
+        setup = worker_setup(job, run, prepared, reporter)
+        fit(setup, reporter)
+        checkpoint, passed_over = newest_checkpoint(run)
+        for line in passed_over:
+            reporter.say(line)
+        if checkpoint is None:
+            raise UserError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
+        returned = checkpoint.progress.get("returned", False) and not was_asked_to_stop(setup.monitor)
+    return checkpoint
+
+
+def broken(job: Job, ended: str, checkpoint: Checkpoint) -> UserError:
+    """Return what a run is told that ended with no generator worth publishing; what scored well before can be published by hand."""
+    best = checkpoint.progress["best"]
+    by_hand = f", or `ganray publish {job.name}`, its best of {best['images_seen']:,} images" if best else ""
+    problem = {
+        "diverged": f"training diverged {job.guard.max_returns + 1} times, the last time after {checkpoint.images_seen:,} images",
+        "collapsed": f"samples became alike, after {checkpoint.images_seen:,} images",
+    }[ended]
+    return UserError("optimizer", problem, f"start a run of another name with lower rates or a higher penalties.r1_gamma{by_hand}")
 
 
 def worker_setup(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> WorkerSetup:
@@ -170,6 +194,8 @@ def has_ended(job: Job, progress: dict[str, Any], images_seen: int) -> str | Non
     """Return how a run ended that is at this point, None if there is something left to train."""
     if images_seen >= job.train.total_images:
         return "done"
+    if progress.get("ended") in BROKEN:
+        return progress["ended"]
     spent = job.train.max_seconds is not None and progress["trained_s"] >= job.train.max_seconds
     return "time" if spent else None
 

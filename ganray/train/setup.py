@@ -6,7 +6,10 @@ from typing import Any
 import torch
 
 from ganray.config import Job
+from ganray.data.card import DatasetCard
 from ganray.data.prepare import Prepared
+from ganray.gan.prior import Prior
+from ganray.gan.state import GanState, create_state
 from ganray.store import ObjectStore
 from ganray.train.extractor import FittedExtractor
 
@@ -27,5 +30,28 @@ class WorkerSetup:
     monitor: Any
 
     @property
+    def prior(self) -> Prior:
+        return prior_of(self.job, self.prepared.card)
+
+    @property
     def precision(self) -> torch.dtype:
         return PRECISIONS[self.job.train.precision]
+
+
+def prior_of(job: Job, card: DatasetCard) -> Prior:
+    """Return what a job's generator samples from: labels as frequent as in its dataset, if it is conditional."""
+    shares = tuple(count / card.count for count in card.class_counts) if job.networks.conditional else ()
+    return Prior(job.networks.latent_dim, shares)
+
+
+def fresh_state(setup: WorkerSetup, device: torch.device) -> GanState:
+    """Return the state that a run starts from."""
+    job = setup.job
+    return create_state(
+        job.networks,
+        job.data.shape,
+        seed=job.seed,
+        device=device,
+        num_classes=setup.prior.num_classes,
+        spectral_norm=job.penalties.spectral_norm,
+    )

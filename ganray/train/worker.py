@@ -6,29 +6,30 @@ import ray.train
 import ray.train.torch
 import torch
 
-from ganray.gan.draws import Draws
-from ganray.gan.state import GanState, create_state, unchanged
-from ganray.gan.step import AdversarialStep, Recipe
+from ganray.gan.batch import Batch, num_uniforms
+from ganray.gan.state import GanState, unchanged
+from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.train.checkpoint import load_checkpoint, newest_checkpoint
 from ganray.train.collective import broadcast, rank, world_size
 from ganray.train.feed import Feed
 from ganray.train.ledger import Ledger
 from ganray.train.milestone import Milestones
-from ganray.train.setup import WorkerSetup
+from ganray.train.setup import WorkerSetup, fresh_state
 
 
 def train_worker(setup: WorkerSetup) -> None:
     """Train from the newest checkpoint of the run, or from the start, to the end of the job or to a request to stop."""
     device = prepare_process(setup)
     state, progress = start_state(setup, device)
-    step = AdversarialStep(state, recipe(setup))
+    compile_networks(state, setup.job.train.compile)
+    step = AdversarialStep(state, recipe_of(setup.job, setup.precision))
     warm_up(step, setup, device)
     with Feed(setup, device, start=state.images_seen, attempt=state.attempt) as feed:
         ledger = Ledger(setup, state, feed, trained_s=progress.get("trained_s", 0.0))
         milestones = Milestones(setup, state, ledger, progress)
         while not ledger.ended:
             before = state.images_seen
-            ledger.add(step(*feed.next()))
+            ledger.add(step(feed.next()))
             milestones.pass_by(before)
         milestones.close()
 
@@ -41,16 +42,9 @@ def prepare_process(setup: WorkerSetup) -> torch.device:
     return ray.train.torch.get_device() if setup.job.use_gpu else torch.device("cpu")
 
 
-def recipe(setup: WorkerSetup) -> Recipe:
-    """Return the numbers of the job that a step needs."""
-    train = setup.job.train
-    return Recipe(train.batch_size, setup.job.penalties.r1_gamma, train.average_half_life, setup.precision)
-
-
 def start_state(setup: WorkerSetup, device: torch.device) -> tuple[GanState, dict[str, Any]]:
     """Return the state to go on from, and what the run knew when it was saved. Rank 0 chooses the checkpoint for all."""
-    job = setup.job
-    state = create_state(job.networks, job.optimizer, job.data.shape, seed=job.seed, device=device)
+    state = fresh_state(setup, device)
     name = broadcast(choose_checkpoint(setup) if rank() == 0 else None)
     if name is None:
         return state, {}
@@ -67,10 +61,23 @@ def choose_checkpoint(setup: WorkerSetup) -> str | None:
     return checkpoint.name if checkpoint else None
 
 
+def compile_networks(state: GanState, names: list[str]) -> None:
+    """Pass the named networks through torch.compile, in place; shapes are fixed, and 1x1 latents break a dynamic one on CPUs."""
+    for name in names:
+        getattr(state, name).compile(dynamic=False)
+
+
 def warm_up(step: AdversarialStep, setup: WorkerSetup, device: torch.device) -> None:
-    """Step once on noise and forget it: DDP orders its buckets after its first backward, on which sums of floats depend."""
-    share = setup.job.train.batch_size // world_size()
+    """Step on noise and forget it: DDP orders its buckets after its first backward, on which sums of floats depend.
+
+    Every start does it as a run's first steps would be, wherever the run stands.
+    """
+    job = setup.job
+    share = job.train.batch_size // world_size()
     with unchanged(step.state):
-        latents = Draws(setup.job.seed, "warm-up").normals(0, share, setup.job.networks.latent_dim)
-        images = torch.zeros(share, *setup.job.data.shape, device=device)
-        step(images.contiguous(memory_format=torch.channels_last), latents.to(device))
+        step.state.images_seen = 0
+        latents, labels = setup.prior.draw(job.seed, "warm-up", 0, share)
+        images = torch.zeros(share, *job.data.shape).contiguous(memory_format=torch.channels_last)
+        uniforms = torch.full((share, num_uniforms(job.augment, job.penalties)), 0.5)
+        for _ in range(job.train.discriminator_steps):
+            step(Batch(*(tensor if tensor is None else tensor.to(device) for tensor in (images, latents, labels, uniforms))))

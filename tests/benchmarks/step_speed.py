@@ -4,11 +4,13 @@ import argparse
 
 import torch
 
-from ganray.config import DcganNetworks, Optimizer
+from ganray.config import check_job
+from ganray.gan.batch import Batch
 from ganray.gan.draws import Draws
 from ganray.gan.sampling import from_pixels
 from ganray.gan.state import create_state
-from ganray.gan.step import AdversarialStep, Recipe
+from ganray.gan.step import AdversarialStep, recipe_of
+from ganray.train.resolve import cpu_has_bfloat16
 from tests.benchmarks.plain import PlainTraining
 from tests.benchmarks.ratios import alternate, summary
 
@@ -24,10 +26,10 @@ def main() -> None:
     pixels = torch.randint(0, 256, (BATCH, *SHAPE), dtype=torch.uint8)
     plain = PlainTraining(WIDTH)
     reals = pixels.float() / 127.5 - 1
-    state = create_state(
-        DcganNetworks(width=WIDTH, latent_dim=64, norm_group=BATCH // 2), Optimizer(), SHAPE, seed=0, device=torch.device("cpu")
-    )
-    step = AdversarialStep(state, Recipe(BATCH, 0.0, 10_000, torch.bfloat16))
+    job = check_job({"networks": {"width": WIDTH, "norm_group": BATCH // 2}, "train": {"batch_size": BATCH}})
+    precision = torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+    state = create_state(job.networks, SHAPE, seed=0, device=torch.device("cpu"))
+    step = AdversarialStep(state, recipe_of(job, precision))
 
     def run_plain() -> None:
         for _ in range(arguments.steps):
@@ -35,9 +37,9 @@ def main() -> None:
 
     def run_ganray() -> None:
         for _ in range(arguments.steps):
-            step(from_pixels(pixels), Draws(0, "latents").normals(state.images_seen, BATCH, 64))
+            step(Batch(from_pixels(pixels), Draws(0, "latents").normals(state.images_seen, BATCH, 64)))
 
-    print(f"step speed, ganray / tutorial: {summary(alternate(run_plain, run_ganray, pairs=arguments.pairs))}")
+    print(f"step speed in {precision}, ganray / tutorial: {summary(alternate(run_plain, run_ganray, pairs=arguments.pairs))}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ganray.config import FolderSource, Job, UserError, apply_overrides, check_job, load_job
+from ganray.config import CosineRate, FolderSource, Job, UserError, apply_overrides, check_job, load_job
 from ganray.config.describe import describe_fields
+from ganray.config.schedules import decide_schedules
 
 JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
 
@@ -48,9 +49,16 @@ def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
         ("train.batch_size=many", "train.batch_size: 'many' will not do; input should be a valid integer"),
         ("seed=-1", "seed: -1 will not do; input should be greater than or equal to 0"),
         ("data.source.kind=folder", "data.source.path: is missing; add it, as in data.source.path=..."),
-        ("data.resolution=20", "data.resolution: dcgan makes sides of 16, 32, 64 or 128 pixels, not 20"),
+        ("data.resolution=21", "data.resolution: networks make sides of 16 to 256 pixels, each a multiple of 4 here, not 21; use 20"),
         ("workers=4", "use 128, or networks.norm_group=16"),
         ("workers=3", "train.batch_size: 64 does not split over 3 workers into whole groups of networks.norm_group=32; use 96"),
+        ("networks.norm_groop=4", "networks.norm_groop: there is no such field; did you mean norm_group?"),
+        ("optimizer.generator.lr={start: 1e-3, stop: 1e-4}", "optimizer.generator.lr.end: is missing"),
+        ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: 7 will not do"),
+        ("networks={kind: r3gan, norm_group: 8}", "networks.norm_group: there is no such field; kind dcgan takes it, kind r3gan does not"),
+        ("augment={kind: none, p: 0.5}", "augment.p: there is no such field; kind diff-augment takes it, kind none does not"),
+        ("networks={kind: r3gan, width: 100}", "networks.group_width: 16 does not divide 200 = expansion * width"),
+        ("train.accumulate=3", "64 does not split over 1 workers in 3 parts each into whole groups of networks.norm_group=32; use 96"),
         ("nonsense", "nonsense: is not an override; write it as key=value"),
         ("train.batch_size.x=1", "train.batch_size: {'x': 1} will not do"),
     ],
@@ -94,3 +102,19 @@ group.main(sys.argv[1:], standalone_mode=False)
 print([module for module in ("torch", "ray", "boto3") if module in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=JOBS[0].parents[1])
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_discriminator_is_compiled_only_without_gradient_penalties() -> None:
+    check_job({"train": {"compile": ["generator", "discriminator"]}})
+    check_job({"train": {"compile": ["generator"]}, "penalties": {"r1_gamma": 1.0}})
+    with pytest.raises(UserError, match=r"train.compile: gradient penalties .* torch.compile cannot; use \[generator\]"):
+        check_job({"train": {"compile": ["discriminator"]}, "penalties": {"r1_gamma": {"start": 1.0, "end": 0.0}}})
+
+
+def test_a_value_is_a_number_or_a_schedule() -> None:
+    job = check_job({"optimizer": {"generator": {"lr": {"start": "2e-4", "end": 5e-5}}}, "train": {"average_half_life": "1e5"}})
+    assert job.optimizer.generator.lr == CosineRate(start=2e-4, end=5e-5, images="auto")
+    assert job.train.average_half_life == 100_000
+    decided = check_job(decide_schedules(job.model_dump(mode="json"), 5000))
+    assert decided.optimizer.generator.lr.images == 5000
+    assert decided.optimizer.discriminator == job.optimizer.discriminator

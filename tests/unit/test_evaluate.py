@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
-from ganray.config import DcganNetworks
+from ganray.config import DcganNetworks, Networks, R3ganNetworks
 from ganray.gan.networks import build_networks
 from ganray.gan.networks.norm import GroupedBatchNorm, measure_standing_statistics
+from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, sample_chunk
 from ganray.gan.state import calibrated_average
 from ganray.train.evaluate import fake_features
 from tests.unit.gan_runs import NETWORKS, SHAPE, on_ranks, run_steps
+
+PRIOR = Prior(NETWORKS.latent_dim)
 
 
 class Brightness(torch.nn.Module):
@@ -26,7 +30,7 @@ def features_on_rank(*, rank: int, world_size: int, num_samples: int) -> torch.T
     """Return all samples' features, as rank sees them."""
     torch.set_num_threads(1)
     generator, _ = build_networks(NETWORKS, SHAPE, seed=1)
-    return fake_features(generator.eval(), NETWORKS.latent_dim, Brightness(), num_samples=num_samples, seed=5)
+    return fake_features(generator.eval(), PRIOR, Brightness(), num_samples=num_samples, seed=5)
 
 
 def test_two_workers_evaluate_the_very_samples_that_one_does(tmp_path: Path) -> None:
@@ -44,12 +48,12 @@ def test_three_workers_share_fewer_chunks_than_workers(tmp_path: Path) -> None:
 
 def test_a_sample_depends_on_seed_and_index_alone() -> None:
     generator, _ = build_networks(NETWORKS, SHAPE, seed=1)
-    measure_standing_statistics(generator, [torch.randn(8, NETWORKS.latent_dim)])
-    first = sample_chunk(generator, NETWORKS.latent_dim, seed=0, chunk=3)
+    measure_standing_statistics(generator, [(torch.randn(8, NETWORKS.latent_dim),)])
+    first = sample_chunk(generator, PRIOR, seed=0, chunk=3)
     assert first.shape == (CHUNK, *SHAPE)
     assert first.dtype == torch.uint8
-    assert torch.equal(first, sample_chunk(generator, NETWORKS.latent_dim, seed=0, chunk=3))
-    assert not torch.equal(first, sample_chunk(generator, NETWORKS.latent_dim, seed=1, chunk=3))
+    assert torch.equal(first, sample_chunk(generator, PRIOR, seed=0, chunk=3))
+    assert not torch.equal(first, sample_chunk(generator, PRIOR, seed=1, chunk=3))
 
 
 def test_normalisation_by_groups_equals_batch_norm_of_each_group() -> None:
@@ -62,7 +66,7 @@ def test_normalisation_by_groups_equals_batch_norm_of_each_group() -> None:
 def test_standing_statistics_are_the_mean_of_the_groups() -> None:
     norm = GroupedBatchNorm(2, 4)
     features = torch.randn(12, 2, 3, 3) * 3 + 1
-    measure_standing_statistics(norm, [features[:8], features[8:]])
+    measure_standing_statistics(norm, [(features[:8],), (features[8:],)])
     groups = features.view(3, 4, 2, 9).transpose(1, 2).reshape(3, 2, 36)
     assert torch.allclose(norm.running_mean, groups.mean(2).mean(0), atol=1e-6)
     assert torch.allclose(norm.running_var, groups.var(2).mean(0), atol=1e-5)
@@ -70,19 +74,26 @@ def test_standing_statistics_are_the_mean_of_the_groups() -> None:
 
 
 def test_calibration_leaves_the_state_as_it_is() -> None:
-    state = run_steps(2, rank=0, world_size=1, dtype=torch.float32)
+    state = run_steps(2)
     before = {name: tensor.clone() for name, tensor in state.generator_average.state_dict().items()}
-    generator = calibrated_average(state, NETWORKS, seed=0)
+    generator = calibrated_average(state, NETWORKS.norm_group, PRIOR, seed=0)
     assert all(torch.equal(before[name], tensor) for name, tensor in state.generator_average.state_dict().items())
     statistics = [name for name in before if name.endswith("running_mean")]
     assert any(not torch.equal(before[name], generator.state_dict()[name]) for name in statistics)
-    assert torch.equal(generator(torch.ones(2, 8))[0], calibrated_average(state, NETWORKS, seed=0)(torch.ones(2, 8))[0])
+    assert torch.equal(generator(torch.ones(2, 8))[0], calibrated_average(state, NETWORKS.norm_group, PRIOR, seed=0)(torch.ones(2, 8))[0])
 
 
-def test_networks_fit_every_size_that_a_job_may_ask_for() -> None:
-    for height, width, channels in ((16, 16, 1), (32, 64, 3), (128, 128, 3), (64, 16, 1)):
-        generator, discriminator = build_networks(DcganNetworks(width=4, latent_dim=8, norm_group=2), (channels, height, width), seed=0)
-        samples = generator(torch.randn(4, 8))
+@pytest.mark.parametrize("num_classes", [0, 3])
+@pytest.mark.parametrize("networks", [DcganNetworks(width=4, latent_dim=8, norm_group=2), R3ganNetworks(width=16, depth=1, latent_dim=8)])
+def test_networks_fit_every_size_that_a_job_may_ask_for(networks: Networks, num_classes: int) -> None:
+    for height, width, channels in ((16, 16, 1), (28, 28, 2), (32, 64, 3), (256, 256, 4), (64, 16, 1)):
+        generator, discriminator = build_networks(networks, (channels, height, width), seed=0, num_classes=num_classes)
+        labels = torch.tensor([0, 1, 2, 0]) if num_classes else None
+        samples = generator(torch.randn(4, 8), labels)
         assert samples.shape == (4, channels, height, width)
-        assert discriminator(samples).shape == (4,)
-        assert samples.abs().max() <= 1
+        logits = discriminator(samples, labels)
+        assert logits.shape == (4,)
+        sure = generator.eval()(torch.randn(4, 8), labels)
+        assert sure.abs().max() <= 1
+        if num_classes:
+            assert not torch.equal(logits, discriminator(samples, labels.flip(0)))

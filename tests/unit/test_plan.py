@@ -31,6 +31,7 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
         "precision": "auto",
         "data": "fashion-mnist test as 1 x 32 x 32, auto",
         "networks": "dcgan, width 48, latent_dim 64",
+        "loss": "non-saturating, without penalties",
         "images": "1,000, 8 steps",
         "checkpoints": f"every 300, about 3, in {tmp_path}/runs/r/checkpoints",
         "evaluations": "every 40,000 images on 5,000 samples",

@@ -9,6 +9,7 @@ import torch
 
 from ganray.config import DcganNetworks, UserError
 from ganray.gan.networks import build_networks
+from ganray.gan.prior import Prior
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, generator_config, load_generator, to_json
 from ganray.registry.registry import Registry, move_best, read_best
 from ganray.store import open_store
@@ -22,7 +23,7 @@ def artifact(seed: int = 0, score: float = 1.0) -> dict[str, bytes]:
     generator, _ = build_networks(NETWORKS, SHAPE, seed=seed)
     return {
         GENERATOR: safetensors.torch.save(generator.state_dict()),
-        CONFIG: to_json(generator_config(NETWORKS, SHAPE, None)),
+        CONFIG: to_json(generator_config(NETWORKS, SHAPE, Prior(NETWORKS.latent_dim), None)),
         METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": RULES}),
     }
 

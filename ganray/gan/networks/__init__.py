@@ -3,20 +3,44 @@
 import torch
 from torch import nn
 
-from ganray.config import DcganNetworks
+from ganray.config import DcganNetworks, Networks, R3ganNetworks
 from ganray.gan.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganray.gan.networks.norm import measure_standing_statistics
+from ganray.gan.networks.r3gan import R3ganDiscriminator, R3ganGenerator
+from ganray.gan.networks.spectral import add_spectral_norm
 
 __all__ = ["build_generator", "build_networks", "measure_standing_statistics"]
 
+Shape = tuple[int, int, int]
 
-def build_networks(config: DcganNetworks, shape: tuple[int, int, int], *, seed: int) -> tuple[nn.Module, nn.Module]:
-    """Return generator and discriminator for samples of `shape` (C, H, W), initialised by `seed` alone."""
+
+def build_networks(
+    config: Networks, shape: Shape, *, seed: int, num_classes: int = 0, spectral_norm: bool = False
+) -> tuple[nn.Module, nn.Module]:
+    """Return generator and discriminator for samples of `shape` (C, H, W), initialised by `seed` alone.
+
+    `num_classes` is 0 for networks that are not conditional.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_generator(config, shape), DcganDiscriminator(config, shape)
+        generator, discriminator = build_generator(config, shape, num_classes), _build_discriminator(config, shape, num_classes)
+        if spectral_norm:
+            add_spectral_norm(discriminator)
+        return generator, discriminator
 
 
-def build_generator(config: DcganNetworks, shape: tuple[int, int, int]) -> nn.Module:
-    """Return a generator of latents [N, latent_dim] to samples [N, C, H, W], for weights that are loaded next."""
-    return DcganGenerator(config, shape)
+def build_generator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
+    """Return a generator of latents [N, latent_dim], and labels [N] if there are classes, to samples [N, C, H, W]."""
+    match config:
+        case DcganNetworks():
+            return DcganGenerator(config, shape, num_classes)
+        case R3ganNetworks():
+            return R3ganGenerator(config, shape, num_classes)
+
+
+def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
+    match config:
+        case DcganNetworks():
+            return DcganDiscriminator(config, shape, num_classes)
+        case R3ganNetworks():
+            return R3ganDiscriminator(config, shape, num_classes)

@@ -45,14 +45,17 @@ class GroupedBatchNorm(nn.Module):
 
 
 @torch.no_grad()
-def measure_standing_statistics(network: nn.Module, inputs: Iterable[Tensor]) -> None:
-    """Set the statistics that eval mode uses to the mean, over the groups of `inputs`, of each group's own; end in eval mode."""
+def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Tensor | None, ...]]) -> None:
+    """Set the statistics that eval mode uses to the mean, over the groups of `inputs`, of each group's own; end in eval mode.
+
+    `inputs` are what the network is called with, a batch each.
+    """
     layers = [module for module in network.modules() if isinstance(module, GroupedBatchNorm)]
     network.train()
     for layer in layers:
         layer.observed = []
-    for batch in inputs:
-        network(batch)
+    for batch in inputs if layers else ():
+        network(*batch)
     for layer in layers:
         means, variances = zip(*layer.observed, strict=True)
         layer.running_mean.copy_(torch.stack(means).mean(0))

@@ -1,0 +1,49 @@
+"""The `networks` section: which family generator and discriminator belong to, and how large they are."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ganray.config.fields import PositiveCount, Section, kind_or
+
+SMALLEST_SIDE, LARGEST_SIDE = 16, 256  # pixels
+INNERMOST_SIDE = 4  # pixels: pictures are halved while their shorter side stays at least this long
+
+
+class DcganNetworks(Section):
+    """Deep convolutional GAN (Radford et al. 2016): strided convolutions and batch normalisation."""
+
+    kind: Literal["dcgan"] = "dcgan"
+    width: PositiveCount = Field(64, description="channels of the widest picture-side layer; doubles with each halving of the picture")
+    max_width: PositiveCount = Field(512, description="channels that no layer exceeds")
+    latent_dim: PositiveCount = Field(64, description="size of a latent vector")
+    norm_group: PositiveCount = Field(32, description="samples that are normalised together; a divisor of every worker's share")
+    discriminator_norm: Literal["batch", "none"] = Field(
+        "batch", description="none: what gradient penalties on single samples and spectral normalisation assume"
+    )
+    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
+
+
+class R3ganNetworks(Section):
+    """R3GAN (Huang et al. 2024): residual blocks of grouped convolutions, without normalisation."""
+
+    kind: Literal["r3gan"] = "r3gan"
+    width: PositiveCount = Field(192, description="channels up to 32 pixels, halved with each doubling beyond; the paper's CIFAR-10: 768")
+    depth: PositiveCount = Field(2, description="residual blocks a resolution")
+    expansion: PositiveCount = Field(2, description="channels inside a block, in widths")
+    group_width: PositiveCount = Field(16, description="channels a group of the grouped convolutions; divides expansion * width")
+    latent_dim: PositiveCount = Field(64, description="size of a latent vector")
+    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
+
+    @property
+    def norm_group(self) -> int:
+        """Nothing is normalised over samples, so any share of a batch will do."""
+        return 1
+
+
+Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+
+
+def num_halvings(height: int, width: int) -> int:
+    """Return how many times pictures of so many pixels are halved, down to a shorter side of four to seven."""
+    return (min(height, width) // INNERMOST_SIDE).bit_length() - 1

@@ -1,0 +1,94 @@
+"""The sections that say what the two networks play for: `loss`, `penalties` and `augment`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ganray.config.fields import PositiveCount, Section, kind_or
+from ganray.config.schedules import ScheduledShare, ScheduledWeight
+
+
+class NonSaturatingLoss(Section):
+    """Cross entropy for the discriminator, softplus(-D(G(z))) for the generator (Goodfellow et al. 2014, section 3)."""
+
+    kind: Literal["non-saturating"] = "non-saturating"
+
+
+class SaturatingLoss(Section):
+    """The minimax game as first written: the generator minimises log(1 - D(G(z))) (Goodfellow et al. 2014, Eq. 1)."""
+
+    kind: Literal["saturating"] = "saturating"
+
+
+class LeastSquaresLoss(Section):
+    """Squared distances of logits from 1 and 0 (Mao et al. 2017, Eq. 9)."""
+
+    kind: Literal["least-squares"] = "least-squares"
+
+
+class HingeLoss(Section):
+    """Margins of 1 for the discriminator, -D(G(z)) for the generator (Miyato et al. 2018, Eq. 16-17)."""
+
+    kind: Literal["hinge"] = "hinge"
+
+
+class WassersteinLoss(Section):
+    """The critic's difference of means (Arjovsky et al. 2017); wants penalties.wgan_gp or penalties.spectral_norm beside it."""
+
+    kind: Literal["wasserstein"] = "wasserstein"
+
+
+class RelativisticLoss(Section):
+    """Relativistic pairing: each fake is judged against a real (Jolicoeur-Martineau 2019; Huang et al. 2024, Eq. 2)."""
+
+    kind: Literal["relativistic"] = "relativistic"
+
+
+Loss = Annotated[
+    NonSaturatingLoss | SaturatingLoss | LeastSquaresLoss | HingeLoss | WassersteinLoss | RelativisticLoss,
+    Field(discriminator="kind"),
+    kind_or("non-saturating"),
+]
+
+
+class Penalties(Section):
+    """Regularisers of the discriminator. Gradients are taken with respect to the pictures before augmentation."""
+
+    r1_gamma: ScheduledWeight = Field(
+        0.0, description="weight of R1 (Mescheder et al. 2018, Eq. 9): gamma/2 |grad D(x)|^2 on reals; 0: off"
+    )
+    r2_gamma: ScheduledWeight = Field(0.0, description="weight of R2, the same on fakes (Mescheder et al. 2018, Eq. 10); 0: off")
+    wgan_gp: ScheduledWeight = Field(
+        0.0, description="weight of (|grad D(x)| - 1)^2 between reals and fakes (Gulrajani et al. 2017, Eq. 3); usually 10; 0: off"
+    )
+    every: PositiveCount = Field(
+        1,
+        description="discriminator steps between gradient penalties, which then weigh as many times more (Karras et al. 2020, section 3.1)",
+    )
+    spectral_norm: bool = Field(False, description="divide the discriminator's weights by their spectral norm (Miyato et al. 2018)")
+
+    @property
+    def gradients(self) -> bool:
+        """Whether the discriminator is differentiated twice."""
+        return any(weight != 0 for weight in (self.r1_gamma, self.r2_gamma, self.wgan_gp))
+
+
+class NoAugment(Section):
+    """The discriminator sees pictures as they are."""
+
+    kind: Literal["none"] = "none"
+
+
+class DiffAugment(Section):
+    """Differentiable augmentation, the same for reals and fakes (Zhao et al. 2020)."""
+
+    kind: Literal["diff-augment"] = "diff-augment"
+    policies: list[Literal["color", "translation", "cutout"]] = Field(
+        ["color", "translation", "cutout"],
+        min_length=1,
+        description="color: brightness, saturation, contrast; translation: by up to 1/8; cutout: a square of half the side",
+    )
+    p: ScheduledShare = Field(1.0, description="probability with which each policy is applied to a picture, 0 to 1")
+
+
+Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), kind_or("diff-augment")]

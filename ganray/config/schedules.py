@@ -1,0 +1,74 @@
+"""Numbers that may change while a run goes on: written as a number, or as `{start: 2e-4, end: 5e-5}`, a cosine over images seen."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from ganray.config.fields import Count, PositiveCount, Section
+
+Rate = Annotated[float, Field(gt=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Cosine(Section):
+    """Half a cosine from `start` to `end`, then held (as R3GAN does, Huang et al. 2024, appendix D)."""
+
+    images: Literal["auto"] | PositiveCount = Field("auto", description="images over which it changes; auto: train.total_images")
+
+
+class CosineRate(Cosine):
+    """A learning rate that changes."""
+
+    start: Rate = Field(description="at the first image")
+    end: Rate = Field(description="when `images` have been seen, and from then on")
+
+
+class CosineDecay(Cosine):
+    """A decay of Adam's that changes."""
+
+    start: Decay = Field(description="at the first image")
+    end: Decay = Field(description="when `images` have been seen, and from then on")
+
+
+class CosineWeight(Cosine):
+    """A weight of a loss's term that changes."""
+
+    start: Weight = Field(description="at the first image")
+    end: Weight = Field(description="when `images` have been seen, and from then on")
+
+
+class CosineShare(Cosine):
+    """A probability that changes."""
+
+    start: Share = Field(description="at the first image")
+    end: Share = Field(description="when `images` have been seen, and from then on")
+
+
+class CosineCount(Cosine):
+    """A number of images that changes."""
+
+    start: Count = Field(description="at the first image")
+    end: PositiveCount = Field(description="when `images` have been seen, and from then on")
+
+
+def _form(value: Any) -> str:
+    return "cosine" if isinstance(value, dict | Cosine) else "constant"
+
+
+ScheduledRate = Annotated[Annotated[Rate, Tag("constant")] | Annotated[CosineRate, Tag("cosine")], Discriminator(_form)]
+ScheduledDecay = Annotated[Annotated[Decay, Tag("constant")] | Annotated[CosineDecay, Tag("cosine")], Discriminator(_form)]
+ScheduledWeight = Annotated[Annotated[Weight, Tag("constant")] | Annotated[CosineWeight, Tag("cosine")], Discriminator(_form)]
+ScheduledShare = Annotated[Annotated[Share, Tag("constant")] | Annotated[CosineShare, Tag("cosine")], Discriminator(_form)]
+ScheduledCount = Annotated[Annotated[PositiveCount, Tag("constant")] | Annotated[CosineCount, Tag("cosine")], Discriminator(_form)]
+
+
+def decide_schedules(section: Any, total_images: int) -> Any:
+    """Return a job's plain data with every schedule's `images: auto` made the length of the run."""
+    if not isinstance(section, dict):
+        return section
+    decided = {key: decide_schedules(value, total_images) for key, value in section.items()}
+    if decided.keys() == {"start", "end", "images"} and decided["images"] == "auto":
+        decided["images"] = total_images
+    return decided
