@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ganray.config import Job
+from ganray.config import Adam, Cosine, Job
 
 
 def model_card(
@@ -64,18 +64,36 @@ Fingerprint `{dataset["fingerprint"]}`.
 | | |
 |---|---|
 | loss | {job.loss.kind} |
-| R1 gamma | {job.penalties.r1_gamma} |
-| generator | Adam, lr {adam.generator.lr:g}, betas ({adam.generator.beta1:g}, {adam.generator.beta2:g}) |
-| discriminator | Adam, lr {adam.discriminator.lr:g}, betas ({adam.discriminator.beta1:g}, {adam.discriminator.beta2:g}) |
+| penalties | {_penalties(job)} |
+| augmentation | {job.augment.kind} |
+| generator | {_adam(adam.generator)} |
+| discriminator | {_adam(adam.discriminator)} |
 | batch | {job.train.batch_size} |
 | precision | {job.train.precision} |
-| weights | exponential moving average, half-life {job.train.average_half_life:,} images |
+| weights | exponential moving average, half-life {_number(job.train.average_half_life)} images |
 
 ## Lineage
 
 Run `{lineage["run"]}`, seed {job.seed}, git revision {lineage["git_revision"] or "unknown"}.
 Packages and the whole job stand in `manifest.json`.
 """
+
+
+def _penalties(job: Job) -> str:
+    penalties = job.penalties
+    weights = {"R1": penalties.r1_gamma, "R2": penalties.r2_gamma, "WGAN-GP": penalties.wgan_gp}
+    parts = [f"{name} {_number(weight)}" for name, weight in weights.items() if weight != 0]
+    parts += ["spectral norm"] if penalties.spectral_norm else []
+    return ", ".join(parts) or "none"
+
+
+def _adam(config: Adam) -> str:
+    return f"Adam, lr {_number(config.lr)}, betas ({_number(config.beta1)}, {_number(config.beta2)})"
+
+
+def _number(value: float | Cosine) -> str:
+    """Return a number, or what a schedule goes from and to."""
+    return f"{value.start:g} to {value.end:g} by a cosine" if isinstance(value, Cosine) else f"{value:g}"
 
 
 def _rows(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from ganray.gan.stats import STATS
 SKIPPED = "step/skipped"
 GRACE_IMAGES = 20_000  # before which, or before a tenth of the run, nothing is called collapsed or won
 SMALLEST_DIVERSITY = 0.05  # of a batch of fakes: their mean squared distance over that of reals
+LARGEST_DIVERSITY = 100.0  # beyond which samples have left the range of pictures for good
 WINNING_ACCURACY = 0.999
 WINNING_STRETCHES = 3  # lines of metrics in a row
 LOST_RECALL = 0.1  # of the best so far
@@ -36,13 +37,14 @@ class Watch:
     def line(self, means: dict[str, float], images_seen: int) -> list[Event]:
         """Return what there is to say of a stretch of steps, given its means, up to so many images."""
         skipped, settled, measured = means[SKIPPED], images_seen >= self.grace, STATS[0] in means
-        diverged = skipped >= self.guard.max_skipped
+        exploded = measured and means["samples/diversity"] > LARGEST_DIVERSITY
+        diverged = exploded or skipped >= self.guard.max_skipped
         self.won_for = self.won_for + 1 if measured and means["discriminator/accuracy"] >= WINNING_ACCURACY else 0
         collapsed = settled and measured and means["samples/diversity"] < SMALLEST_DIVERSITY
         not_finite = f"{skipped:.0%} of steps had gradients that were not finite"
         troubles = {
             "skipped": (skipped > 0 and not diverged, f"{not_finite}, and were skipped"),
-            "diverged": (diverged, f"training has diverged: {not_finite}"),
+            "diverged": (diverged, f"training has diverged: {'samples are far out of range' if exploded else not_finite}"),
             "discriminator won": (
                 settled and self.won_for >= WINNING_STRETCHES,
                 f"the discriminator tells every fake from every real: {REMEDY}",

@@ -54,16 +54,21 @@ def write_metrics_part(run: ObjectStore, records: list[dict[str, Any]]) -> None:
     """Write a stretch of metrics as a part of its own, since object stores cannot append; a replay replaces it."""
     if records:
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        run.write(f"{PARTS}{records[-1]['images_seen']:012d}.jsonl", lines.encode())
+        last = records[-1]
+        run.write(f"{PARTS}{last['attempt']:03d}-{last['images_seen']:012d}.jsonl", lines.encode())
 
 
 def read_metrics(run: ObjectStore) -> list[dict[str, Any]]:
-    """Return a run's metrics, a record a line, in order of images seen; what a replay wrote twice is there once."""
+    """Return a run's metrics, a record a line, in order of images seen.
+
+    What a replay wrote twice is there once, and a later attempt's stands in for that of an earlier one, but for events.
+    """
     records = {}
     for info in run.list(PARTS):
         for line in run.read(info.key).splitlines():
             record = json.loads(line)
-            records[record["images_seen"], record["kind"]] = record
+            attempt = record["attempt"] if record["kind"] == "event" else 0
+            records[record["images_seen"], record["kind"], attempt] = record
     return [records[key] for key in sorted(records)]
 
 

@@ -117,3 +117,29 @@ def test_metrics_are_there_once_whatever_was_replayed(unbroken: Path) -> None:
     assert [record["images_seen"] for record in records if record["kind"] == "score"] == [9600, 19200]
     waited = sum(record["time/data_wait_share"] for record in training_records) / len(training_records)
     assert 0 <= waited < 0.5
+
+
+EVERYTHING = [  # schedules, lazy penalties, augmentation, classes, parts of batches, two discriminator steps
+    "networks.conditional=true",
+    "networks.norm_group=8",
+    "loss.kind=relativistic",
+    "penalties={r1_gamma: {start: 1.0, end: 0.1}, wgan_gp: 0.5, every: 3, spectral_norm: true}",
+    "augment={kind: diff-augment, p: {start: 0.1, end: 0.6}}",
+    "optimizer.generator.lr={start: 1e-3, end: 1e-4}",
+    "train.accumulate=2",
+    "train.discriminator_steps=2",
+    "train.total_images=9600",
+]
+
+
+def test_all_that_a_job_can_ask_for_resumes_bit_by_bit(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    whole = tmp_path_factory.mktemp("whole")
+    shutil.copytree(storage / "datasets", whole / "datasets")
+    done = train(whole, *EVERYTHING)
+    assert done.returncode == 0, done.stderr
+    with training(storage, *EVERYTHING) as driver:
+        wait_until(lambda: len(checkpoints(storage)) >= 1, driver)
+        kill_driver(driver)
+    again = train(storage, *EVERYTHING)
+    assert again.returncode == 0, again.stderr
+    assert final_state(storage) == final_state(whole)

@@ -63,6 +63,12 @@ def test_too_many_skipped_steps_end_the_attempt() -> None:
     assert "100% of steps" in event.says
 
 
+def test_samples_far_out_of_range_end_the_attempt() -> None:
+    (event,) = Watch(Guard(), total_images=1000).line({**HEALTHY, "samples/diversity": 3000.0}, 10)
+    assert (event.name, event.ends) == ("diverged", "diverged")
+    assert "samples are far out of range" in event.says
+
+
 @pytest.mark.parametrize(("on_collapse", "ends"), [("warn", None), ("stop", "collapsed")])
 def test_samples_that_are_alike_are_told_of_after_a_grace(on_collapse: str, ends: str | None) -> None:
     watch = Watch(Guard(on_collapse=on_collapse), total_images=100_000)
