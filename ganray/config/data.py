@@ -50,7 +50,7 @@ class Data(Section):
     source: Source = Field(FashionMnistSource(), description="where the samples come from")
     name: Name | None = Field(None, description="name of the prepared dataset; null: from the source")
     resolution: PositiveCount | tuple[PositiveCount, PositiveCount] = Field(32, description="pixels: one side, or [height, width]")
-    channels: Literal[1, 3] = Field(3, description="1 (grey) or 3 (RGB)")
+    channels: Literal[1, 2, 3, 4] = Field(3, description="1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha")
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = Field("lanczos", description="resize filter, always antialiased")
     mode: Literal["auto", "resident", "streaming"] = Field(
         "auto", description="resident: held in each node's object store; streaming: read as needed; auto: by size"

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 WHITE = 255
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
 GRID_SIDE = 64  # pixels: smaller pictures are enlarged to about this side in a grid
 
 
@@ -17,7 +18,8 @@ class UnreadablePicture(Exception):
 def decode(data: bytes, shape: tuple[int, int, int], filter: str) -> np.ndarray:
     """Decode a picture file of any size and mode to uint8 pixels of `shape` (channels, height, width).
 
-    EXIF orientation is applied, transparency is laid over white, deep grey is scaled to 8 bits, and of an animation the first
+    EXIF orientation is applied, transparency is kept where the target has an alpha channel (2 grey, 4 RGB) and else laid over
+    white, deep grey is scaled to 8 bits, and of an animation the first
     frame counts. The centre is cropped to the target's aspect ratio and resized with antialiasing by `filter` ("lanczos",
     "bicubic", "bilinear" or "box"); a picture of the target's size keeps its pixels. Raises `UnreadablePicture` for anything
     else: no picture, a truncated one, or one so large (over 179 million pixels) that it may be a decompression bomb.
@@ -40,7 +42,7 @@ def resize(pixels: np.ndarray, shape: tuple[int, int, int], filter: str) -> np.n
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Encode uint8 pixels [C, H, W] (C: 1 grey or 3 RGB) as a PNG file."""
+    """Encode uint8 pixels [C, H, W] (C: 1 grey, 2 with alpha, 3 RGB, 4 with alpha) as a PNG file."""
     buffer = BytesIO()
     _to_picture(image).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -66,17 +68,18 @@ def grid(images: np.ndarray, columns: int | None = None, padding: int = 2, scale
 
 
 def _to_picture(image: np.ndarray) -> Image.Image:
-    """uint8 [C, H, W] to a Pillow picture of mode L or RGB."""
+    """uint8 [C, H, W] to a Pillow picture of mode L, LA, RGB or RGBA."""
     return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
 def _to_pixels(picture: Image.Image, shape: tuple[int, int, int], filter: str) -> np.ndarray:
     """Crop, flatten and resize a Pillow picture to uint8 [C, H, W]."""
     channels, height, width = shape
-    picture = _flatten(_crop(_eight_bits(picture), width / height))
+    picture = _crop(_eight_bits(picture), width / height)
+    picture = picture.convert("RGBA") if channels in (2, 4) else _flatten(picture)
     if picture.size != (width, height):
         picture = picture.resize((width, height), Image.Resampling[filter.upper()])
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    pixels = np.asarray(picture.convert(MODES[channels]))
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 

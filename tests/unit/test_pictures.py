@@ -68,6 +68,12 @@ def test_transparency_is_laid_over_white() -> None:
     assert one_colour(decode(encoded(Image.new("LA", (8, 8), (0, 0))), (1, 4, 4), "box")) == (255,)
 
 
+def test_transparency_is_kept_where_there_is_a_channel_for_it() -> None:
+    assert one_colour(decode(encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 51))), (4, 4, 4), "box")) == (255, 0, 0, 51)
+    assert one_colour(decode(encoded(Image.new("LA", (8, 8), (100, 255))), (2, 4, 4), "lanczos")) == (100, 255)
+    assert one_colour(decode(encoded(Image.new("RGB", (8, 8), RED)), (4, 4, 4), "box")) == (*RED, 255)
+
+
 def test_palettes_are_resolved_with_and_without_transparency() -> None:
     palette = Image.new("RGB", (8, 8), RED).convert("P")
     assert one_colour(decode(encoded(palette), (3, 4, 4), "box")) == RED
@@ -135,9 +141,9 @@ def test_raw_pixels_and_encoded_ones_are_resized_alike() -> None:
     np.testing.assert_array_equal(resize(pixels[:, :, :1], (1, 16, 16), "box"), resize(pixels[:, :, 0], (1, 16, 16), "box"))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png_round_trip(channels: int) -> None:
-    image = np.ascontiguousarray(noise(9, 7).transpose(2, 0, 1)[:channels])
+    image = np.random.default_rng(0).integers(1, 256, (channels, 9, 7), np.uint8)
     np.testing.assert_array_equal(decode(encode_png(image), image.shape, "box"), image)
 
 
