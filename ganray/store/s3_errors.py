@@ -60,17 +60,22 @@ def s3_errors(doing: str, bucket: str) -> Iterator[None]:
 
 def is_missing(error: ClientError) -> bool:
     """Whether the key is not there, though its bucket is as far as the server says."""
-    return _status(error) == 404 and _code(error) != "NoSuchBucket"
+    return _status(error) == 404 and code_of(error) != "NoSuchBucket"
 
 
 def is_unexplained(error: ClientError) -> bool:
     """Whether the request was a HEAD, whose refusals have no body, so that another request has to say why."""
-    return _code(error) in ("403", "404")
+    return code_of(error) in ("403", "404")
 
 
 def is_lost_condition(error: ClientError) -> bool:
     """Whether a conditional write found that another one was first. Servers differ in how they say so."""
     return is_missing(error) or _status(error) in (409, 412)
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether another write of the same key was under way, whose end is not known yet."""
+    return _status(error) == 409
 
 
 def was_retried(error: ClientError) -> bool:
@@ -104,7 +109,7 @@ def _explain(error: exceptions.BotoCoreError | ClientError) -> tuple[str, str] |
 
 
 def _explain_answer(error: ClientError) -> tuple[str, str] | None:
-    code = _code(error)
+    code = code_of(error)
     if code in CODES:
         return CODES[code]
     if _status(error) >= 500 or code in ("SlowDown", "RequestTimeout"):
@@ -116,7 +121,8 @@ def _server(error: exceptions.BotoCoreError) -> str:
     return server_of(url) if (url := error.kwargs.get("endpoint_url")) else "the server"
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
+    """Return S3's error code, "" if the answer has none."""
     return error.response["Error"].get("Code", "")
 
 
