@@ -13,9 +13,11 @@ from ganray.config import Job, UserError
 from ganray.data.prepare import Prepared
 from ganray.gan.sampling import sample_chunk
 from ganray.media.pictures import grid
-from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator, to_json
+from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
 from ganray.registry.card import model_card
-from ganray.registry.registry import Registry, move_best
+from ganray.registry.manifest import to_json
+from ganray.registry.pointer import move_best
+from ganray.registry.registry import Registry
 from ganray.store import ObjectStore, child, open_store
 from ganray.train.checkpoint import Checkpoint, TornCheckpoint, load_checkpoint, newest_checkpoint
 from ganray.train.evaluate import protocol, score_generator
