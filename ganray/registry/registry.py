@@ -107,6 +107,12 @@ class Registry:
         read_manifest(store)
         return store, number
 
+    def newest_claimed(self, name: str, *, starts_with: str, other_than: str) -> str | None:
+        """Return the highest version that was claimed for another key of the same start, None if there is none."""
+        store = self.model(name)
+        keys = ((number, _key(store, number) or "") for number in reversed(claimed(store)))
+        return next((number for number, key in keys if key.startswith(starts_with) and key != other_than), None)
+
     def publish(
         self, name: str, files: Mapping[str, bytes], lineage: Mapping[str, Any], *, key: str, signing_key: Path | None = None
     ) -> str:
@@ -191,14 +197,17 @@ def _keep(version: ObjectStore, name: str, data: bytes) -> bytes:
 def _find(store: ObjectStore, key: str) -> str | None:
     """Return the version that was claimed for `key`, finished or not, unless it was deleted since."""
     for number in claimed(store):
-        version = child(store, number)
-        try:
-            found = json.loads(version.read(CLAIM))["key"] == key
-        except (MissingObject, ValueError):
-            continue
-        if found and not ((manifest := find_manifest(version)) and manifest.deleted):
+        if _key(store, number) == key and not ((manifest := find_manifest(child(store, number))) and manifest.deleted):
             return number
     return None
+
+
+def _key(store: ObjectStore, number: str) -> str | None:
+    """Return what a version was claimed for, None if that cannot be read."""
+    try:
+        return str(json.loads(store.read(f"{number}/{CLAIM}"))["key"])
+    except (MissingObject, ValueError, TypeError):
+        return None
 
 
 def _claim(store: ObjectStore, key: str) -> str:
