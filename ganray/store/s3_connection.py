@@ -16,6 +16,7 @@ from ganray.store.objects import FIELD
 from ganray.store.s3_errors import NAME_ENDPOINT
 
 ATTEMPTS = 5  # with adaptive back-off, up to 15 s; AWS_MAX_ATTEMPTS says otherwise
+READ_TIMEOUT_S = 60  # without a byte from the server
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
@@ -49,7 +50,7 @@ class Connection:
             retries={"mode": "adaptive", **attempts},
             s3={"addressing_style": style},
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=READ_TIMEOUT_S,
             max_pool_connections=16,
         )
         try:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 from botocore.exceptions import ClientError
+from urllib3.exceptions import ProtocolError
 
 from ganray.config import UserError
 from ganray.store.objects import FIELD
@@ -50,7 +51,7 @@ def s3_errors(doing: str, bucket: str) -> Iterator[None]:
     """Turn what a user has to mend about a bucket into a `UserError`; other errors pass. `doing` is as in "write to"."""
     try:
         yield
-    except (exceptions.BotoCoreError, ClientError) as error:
+    except (exceptions.BotoCoreError, ClientError, ProtocolError) as error:
         explained = _explain(error)
         if explained is None:
             raise
@@ -89,7 +90,7 @@ def server_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _explain(error: exceptions.BotoCoreError | ClientError) -> tuple[str, str] | None:
+def _explain(error: exceptions.BotoCoreError | ClientError | ProtocolError) -> tuple[str, str] | None:
     match error:
         case ClientError():
             return _explain_answer(error)
@@ -103,6 +104,8 @@ def _explain(error: exceptions.BotoCoreError | ClientError) -> tuple[str, str] |
             return "the credentials could not be renewed", RENEW
         case exceptions.SSLError():
             return f"no trusted TLS connection to {_server(error)}", "set AWS_CA_BUNDLE to the server's CA, or mend its certificate"
+        case ProtocolError():  # botocore lets it through where the body of an error breaks off
+            return "the connection breaks off", NAME_ENDPOINT
         case _ if isinstance(error, BROKEN):
             return f"no connection to {_server(error)}", NAME_ENDPOINT
     return None

@@ -1,15 +1,19 @@
 """Moving bytes to and from a bucket so that they arrive as they left: in parallel parts, hashes compared, asked for again if broken."""
 
+import hashlib
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
 from botocore import exceptions
 from botocore.exceptions import ClientError
+from s3transfer.exceptions import RetriesExceededError
+from urllib3.exceptions import ProtocolError
 
 from ganray.config import UserError
 from ganray.store.objects import FIELD, Progress, sha256_of
@@ -29,12 +33,21 @@ BROKEN_BODIES = (
     exceptions.FlexibleChecksumError,
     exceptions.ConnectionClosedError,
 )
-DAMAGED = ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody", "InvalidPart")
+DAMAGED = (
+    "BadDigest",
+    "InvalidDigest",
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+    "IncompleteBody",
+    "InvalidPart",
+    "MalformedXML",
+    "NoSuchUpload",
+)
 Result = TypeVar("Result")
 
 
 class DamagedObject(Exception):
-    """An object whose content is not what was uploaded."""
+    """An object's content broke off on its way, or is not what was uploaded."""
 
 
 def again(call: Callable[[], Result]) -> Result:
@@ -42,9 +55,11 @@ def again(call: Callable[[], Result]) -> Result:
     for attempt in range(ATTEMPTS):
         try:
             return call()
-        except (*BROKEN_BODIES, DamagedObject, ClientError) as error:
-            if attempt + 1 == ATTEMPTS or not _is_damage(error):
+        except (DamagedObject, ProtocolError, ClientError) as error:
+            if not _is_damage(error):
                 raise
+            if attempt + 1 == ATTEMPTS:
+                raise error if isinstance(error, ProtocolError) else _unsound() from error
             time.sleep(random.uniform(0, min(8.0, 0.25 * 2**attempt)))
     raise AssertionError("unreachable")
 
@@ -72,11 +87,13 @@ def download(connection: Connection, address: Mapping[str, str], head: Mapping[s
         file.seek(0)
         file.truncate()
         with create_transfer_manager(connection.client, TRANSFER) as manager:
-            manager.download(*address.values(), file, None, _told(progress, head["ContentLength"])).result()
+            try:
+                manager.download(*address.values(), file, None, _told(progress, head["ContentLength"])).result()
+            except RetriesExceededError:
+                raise _unsound() from None
         file.flush()
         digest = sha256_of(Path(file.name))
-        if digest != head["Metadata"].get(HASH, digest):
-            raise DamagedObject
+        _compare(digest, head)
         return digest
 
     try:
@@ -93,8 +110,13 @@ def read_body(get: Callable[[], Mapping[str, Any]]) -> tuple[bytes, Mapping[str,
 
     def read() -> tuple[bytes, Mapping[str, Any]]:
         response = get()
-        with response["Body"] as body:
-            return body.read(), response
+        with closing(response["Body"]) as body:  # as a context of its own it would hand out the stream below, which checks nothing
+            try:
+                data = body.read()
+            except BROKEN_BODIES as error:
+                raise DamagedObject from error
+        _compare(hashlib.sha256(data).hexdigest(), response)
+        return data, response
 
     return again(read)
 
@@ -113,6 +135,17 @@ class Counter:
 
 def _told(progress: Progress | None, total: int) -> list[ProgressCallbackInvoker]:
     return [ProgressCallbackInvoker(Counter(progress, total))] if progress else []
+
+
+def _compare(digest: str, answer: Mapping[str, Any]) -> None:
+    """Raise `DamagedObject` if an object was uploaded with another SHA-256; S3 itself keeps none of one made of parts."""
+    if digest != answer["Metadata"].get(HASH, digest):
+        raise DamagedObject
+
+
+def _unsound() -> UserError:
+    problem = f"content breaks off or changes on its way, {ATTEMPTS} times in a row"
+    return UserError(FIELD, problem, "check the network and the server, and run the same command again")
 
 
 def _is_damage(error: Exception) -> bool:

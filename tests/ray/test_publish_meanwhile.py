@@ -3,22 +3,21 @@
 import json
 from pathlib import Path
 
-import pytest
 from huggingface_hub import ModelCard
 
-import ganray
+from ganray.registry.artifact import load_generator
 from ganray.registry.pointer import read_best, read_history
 from ganray.registry.registry import Registry
 from ganray.registry.verify import verify_model
 from ganray.store import open_store
 from tests.ray.refusals import mistake
-from tests.ray.runs import kill_driver, train, training, wait_until
+from tests.ray.runs import ganray, kill_driver, train, training, wait_until
 from tests.unit.artifacts import make_keys
 
 OFTEN = ["evaluate.every=3200", "evaluate.num_samples=256", "publish.every=3200", "train.total_images=192000"]
 
 
-def test_a_driver_that_is_killed_leaves_its_best_so_far_and_its_successor_goes_on(tmp_path: Path) -> None:
+def test_a_driver_that_is_killed_leaves_its_best_so_far(tmp_path: Path) -> None:
     private, public = make_keys(tmp_path)
     storage = tmp_path / "store"
     stated = [f"publish.signing_key={private}", "publish.licence=mit", "publish.intended_use=tests alone"]
@@ -28,10 +27,10 @@ def test_a_driver_that_is_killed_leaves_its_best_so_far_and_its_successor_goes_o
         kill_driver(driver)
     registry = Registry(open_store(storage))
     uri = registry.model("tiny").uri
-    assert ganray.load_generator(uri, public_key=public).latent_dim == 64
+    assert load_generator(uri, public_key=public).latent_dim == 64
     assert set(map(tuple, verify_model(registry, "tiny", public_key=public).values())) == {()}
     left = read_best(registry.model("tiny"))
-    done = train(storage, *OFTEN, *stated, "train.max_seconds=8")
+    done = ganray("publish", "tiny", "--storage", str(storage))  # what was found since, by hand
     assert done.returncode == 0, done.stdout + done.stderr
     events = read_history(registry.model("tiny"))
     assert events[0].to_version == "0001"
@@ -46,11 +45,8 @@ def test_a_driver_that_is_killed_leaves_its_best_so_far_and_its_successor_goes_o
     assert private.read_text().splitlines()[1] not in "".join(path.read_text() for path in storage.rglob("*.json"))
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "cannot read"), ("no key", "is no private key in PEM")])
-def test_a_signing_key_that_will_not_do_is_refused_before_anything_is_done(tmp_path: Path, content: str | None, says: str) -> None:
-    if content:
-        (tmp_path / "key.pem").write_text(content)
+def test_a_signing_key_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     field, line = mistake(train(tmp_path / "store", f"publish.signing_key={tmp_path / 'key.pem'}"))
     assert field == "publish.signing_key"
-    assert says in line
+    assert "cannot read" in line
     assert not (tmp_path / "store").exists()
