@@ -4,9 +4,6 @@ A version is claimed by write-if-absent, filled, and made by its manifest, which
 """
 
 import hashlib
-import json
-import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +13,11 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from ganray.config import UserError
 from ganray.registry.artifact import GENERATOR, METRICS
+from ganray.registry.claims import find_claim, make_claim
 from ganray.registry.manifest import AGAIN, MANIFEST, Manifest, find_manifest, make_manifest, parse_manifest, read_file, read_manifest
 from ganray.registry.pointer import VERSION, read_best
 from ganray.registry.signing import load_private_key, signature_name
-from ganray.store import MissingObject, ObjectStore, child
-
-CLAIM = "claim.json"
+from ganray.store import ObjectStore, child
 
 
 class Protocol(BaseModel):
@@ -107,12 +103,6 @@ class Registry:
         read_manifest(store)
         return store, number
 
-    def newest_claimed(self, name: str, *, starts_with: str, other_than: str) -> str | None:
-        """Return the highest version that was claimed for another key of the same start, None if there is none."""
-        store = self.model(name)
-        keys = ((number, _key(store, number) or "") for number in reversed(claimed(store)))
-        return next((number for number, key in keys if key.startswith(starts_with) and key != other_than), None)
-
     def publish(
         self, name: str, files: Mapping[str, bytes], lineage: Mapping[str, Any], *, key: str, signing_key: Path | None = None
     ) -> str:
@@ -124,7 +114,7 @@ class Registry:
         store.check_conditional_writes()
         sign = load_private_key(signing_key, field="publish.signing_key").sign if signing_key else None
         while True:
-            number = _find(store, key) or _claim(store, key)
+            number = find_claim(store, key) or make_claim(store, key)
             manifest = _fill(child(store, number), files, {**lineage, "model": name, "version": number}, sign)
             if not manifest.deleted:
                 return number
@@ -161,11 +151,6 @@ def describe(store: ObjectStore) -> dict[str, Any]:
     }
 
 
-def claimed(store: ObjectStore) -> list[str]:
-    """Return every number of a model that was ever claimed, lowest first."""
-    return sorted({number for info in store.list() if VERSION.fullmatch(number := info.key.split("/")[0])}, key=int)
-
-
 def _fill(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
     """Write a claimed version's files and then its manifest, unless that is there, and return the one that is.
 
@@ -192,31 +177,6 @@ def _keep(version: ObjectStore, name: str, data: bytes) -> bytes:
     if written and hashlib.sha256(held).digest() != hashlib.sha256(data).digest():
         raise OSError(f"{version.uri}/{name} does not read back as it was written")
     return held
-
-
-def _find(store: ObjectStore, key: str) -> str | None:
-    """Return the version that was claimed for `key`, finished or not, unless it was deleted since."""
-    for number in claimed(store):
-        if _key(store, number) == key and not ((manifest := find_manifest(child(store, number))) and manifest.deleted):
-            return number
-    return None
-
-
-def _key(store: ObjectStore, number: str) -> str | None:
-    """Return what a version was claimed for, None if that cannot be read."""
-    try:
-        return str(json.loads(store.read(f"{number}/{CLAIM}"))["key"])
-    except (MissingObject, ValueError, TypeError):
-        return None
-
-
-def _claim(store: ObjectStore, key: str) -> str:
-    """Claim the next number that nobody has."""
-    content = json.dumps({"key": key, "claim": uuid.uuid4().hex, "claimed": time.time()}).encode()
-    number = max((int(taken) for taken in claimed(store)), default=0) + 1
-    while not store.write_if_absent(f"{number:04d}/{CLAIM}", content):
-        number += 1
-    return f"{number:04d}"
 
 
 def _describe(name: str, store: ObjectStore, number: str, published: float, *, is_best: bool) -> Version | None:

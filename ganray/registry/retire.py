@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ganray.config import UserError
+from ganray.registry.claims import is_of_claim
 from ganray.registry.manifest import MANIFEST, find_manifest, make_tombstone
 from ganray.registry.pointer import VERSION, Best, announce_deletion, deletion_done, now, pinned, read_best, who
-from ganray.registry.registry import CLAIM, Registry
+from ganray.registry.registry import Registry
 from ganray.store import ObjectInfo, ObjectStore, child
 
-KEPT = (CLAIM, MANIFEST)  # of a deleted version
 UNUSED, UNFINISHED, UNDELETED, REMAINS = (
     "nothing points to it",
     "its publication was never finished",
@@ -123,7 +123,7 @@ def _tombstone(why: str) -> bytes:
 
 def _clear(version: ObjectStore) -> None:
     for info in version.list():
-        if info.key not in KEPT:
+        if not _is_kept(info.key):
             version.delete(info.key)
 
 
@@ -134,7 +134,7 @@ def _standing(version: ObjectStore, files: list[ObjectInfo], best: Best | None) 
         return "unfinished"
     if not manifest.deleted:
         return "deleting" if best and number in best.deleting else "published"
-    return "remains" if any(info.key.split("/")[-1] not in KEPT for info in files) else "deleted"
+    return "remains" if any(not _is_kept(info.key) for info in files) else "deleted"
 
 
 def _why_remove(standing: str, *, is_held: bool) -> str | None:
@@ -143,12 +143,18 @@ def _why_remove(standing: str, *, is_held: bool) -> str | None:
     return {"unfinished": UNFINISHED, "deleting": UNDELETED, "remains": REMAINS}.get(standing)
 
 
+def _is_kept(key: str) -> bool:
+    """Whether a file stays when its version is deleted."""
+    name = key.split("/")[-1]
+    return name == MANIFEST or is_of_claim(name)
+
+
 def _is_older(files: list[ObjectInfo], seconds: float) -> bool:
     return time.time() - max(info.modified for info in files) >= seconds
 
 
 def _size(files: list[ObjectInfo]) -> int:
-    return sum(info.size for info in files if info.key.split("/")[-1] not in KEPT)
+    return sum(info.size for info in files if not _is_kept(info.key))
 
 
 def _best_version(model: ObjectStore) -> str | None:

@@ -7,9 +7,10 @@ from safetensors.torch import load
 
 from ganray.config import UserError
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS
+from ganray.registry.claims import claimed, is_of_claim
 from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, read_file, read_manifest
 from ganray.registry.pointer import read_best, read_history
-from ganray.registry.registry import CLAIM, Registry, claimed, read_metrics
+from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.signing import check_signature, load_public_key, signature_name
 from ganray.store import ObjectStore, child
 
@@ -38,9 +39,11 @@ def damage(store: ObjectStore, *, public_key: Path | None = None) -> list[str]:
     except UserError as error:
         return [_said(error)]
     problems = [problem for name in manifest.files if (problem := _damage_of_file(store, manifest, name))]
-    known = {*manifest.files, MANIFEST, CLAIM, signature_name(manifest.hash)}
+    known = {*manifest.files, MANIFEST, signature_name(manifest.hash)}
     problems += [f"{name} is missing from the manifest" for name in (GENERATOR, CONFIG, METRICS) if name not in manifest.files]
-    return problems + [f"{info.key} is not named by the manifest" for info in store.list() if info.key not in known]
+    return problems + [
+        f"{info.key} is not named by the manifest" for info in store.list() if info.key not in known and not is_of_claim(info.key)
+    ]
 
 
 def damage_of_pointer(model: ObjectStore, live: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from ganray.gan.sampling import sample_chunk
 from ganray.media.pictures import grid
 from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
 from ganray.registry.card import model_card
+from ganray.registry.claims import newest_claimed
 from ganray.registry.manifest import to_json
 from ganray.registry.pointer import move_best
 from ganray.registry.registry import Registry
@@ -78,7 +79,7 @@ def publish_version(job: Job, run: ObjectStore, prepared: Prepared) -> tuple[str
     checkpoint = best_checkpoint(job, run)
     registry, from_run = Registry(prepared.storage), f"{run.uri}@"
     key = f"{from_run}{checkpoint.name}:{checkpoint.manifest['files'][GENERATOR]['sha256']}"
-    parent = registry.newest_claimed(job.model_name, starts_with=from_run, other_than=key)
+    parent = newest_claimed(registry.model(job.model_name), starts_with=from_run, other_than=key)
     lineage = {**describe_lineage(job, run, prepared, checkpoint), "parent": parent}
     files = artifact_files(job, checkpoint, prepared, lineage)
     signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None
