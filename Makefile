@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart test lint bench chaos clean
 
 quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
@@ -17,6 +17,11 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks
+
+# Long proofs that nothing is lost on a bad network: about fifteen minutes.
+chaos: .venv/installed
+	$(BIN)/python -m tests.chaos
+	$(BIN)/pytest -m chaos
 
 clean:
 	rm -rf .venv store

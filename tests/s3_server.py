@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 START_S = 60.0
+SERVER_ENVIRONMENT = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "WEED_S3_SSE_KEY": "what the server encrypts by for sse=AES256"}
 PORTS = (
     "-master.port",
     "-master.port.grpc",
@@ -74,13 +75,19 @@ class S3Server:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[S3Server]:
-    """Start a server that keeps its data in `folder`, wait until it serves, and kill it when the block ends."""
+def running_server(folder: Path, *, certificate: tuple[Path, Path] | None = None) -> Iterator[S3Server]:
+    """Start a server that keeps its data in `folder`, wait until it serves, and kill it when the block ends.
+
+    With the PEM files of a `certificate` and its key it serves HTTPS, for clients whose AWS_CA_BUNDLE trusts it.
+    """
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log, env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"})
+        command = _command(folder, ports)
+        if certificate:
+            command += [f"-s3.cert.file={certificate[0]}", f"-s3.key.file={certificate[1]}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=SERVER_ENVIRONMENT)
     try:
-        server = S3Server(f"http://127.0.0.1:{ports['-s3.port']}", process.pid)
+        server = S3Server(f"{'https' if certificate else 'http'}://127.0.0.1:{ports['-s3.port']}", process.pid)
         _wait_until_it_serves(server, process, folder / "weed.log")
         yield server
     finally:

@@ -6,8 +6,10 @@ import sys
 import click
 
 from ganray.cli.data import fit_extractor_command, prepare_command
-from ganray.cli.generators import generate_command, models_group, publish_command
+from ganray.cli.generators import generate_command, publish_command, whence_command
+from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, train_command
+from ganray.cli.upkeep import gc_command, pull_command, push_command, verify_command
 from ganray.config import UserError
 
 __all__ = ["group", "main"]
@@ -22,8 +24,19 @@ def group() -> None:
     """
 
 
-for command in (config_command, prepare_command, fit_extractor_command, train_command, publish_command, models_group, generate_command):
+for command in (
+    config_command,
+    prepare_command,
+    fit_extractor_command,
+    train_command,
+    publish_command,
+    models_group,
+    generate_command,
+    whence_command,
+):
     group.add_command(command)
+for command in (verify_command, pull_command, push_command, gc_command):
+    models_group.add_command(command)
 
 
 def main() -> None:

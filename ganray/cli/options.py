@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,10 @@ overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE].
 job_argument = click.argument("job", type=click.Path())
 address_option = click.option("--address", help="Ray cluster to use; else RAY_ADDRESS, else a local Ray of ganray's own.")
 storage_option = click.option("--storage", required=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
+why_option = click.option("--why", required=True, metavar="TEXT", help="The reason, for the history.")
+public_key_option = click.option(
+    "--public-key", type=click.Path(path_type=Path), help="Take only what this Ed25519 key's other half signed; a PEM file."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 

@@ -13,8 +13,10 @@ import torch
 from ganray.config import UserError
 from ganray.data.session import ray_session
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
-from ganray.media.pictures import encode_png, grid
-from ganray.registry.artifact import build, open_artifact, read_artifact
+from ganray.generate.record import KEY, Record, make_record
+from ganray.media.pictures import encode_png, grid, save_png
+from ganray.registry.artifact import build, build_checked, open_artifact, read_artifact
+from ganray.registry.manifest import read_manifest
 from ganray.store.local import local_errors
 
 MOST_IN_A_GRID = 4096
@@ -23,20 +25,32 @@ Progress = Callable[[int, int], None]
 
 
 def generate(
-    artifact: str, *, num: int, seed: int, out: Path, local: bool = False, address: str | None = None, progress: Progress | None = None
+    artifact: str,
+    *,
+    num: int,
+    seed: int,
+    out: Path,
+    local: bool = False,
+    address: str | None = None,
+    public_key: Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write samples 0 to num - 1 of a published generator and return where they are.
 
     `out` is a `.png` (a grid), a `.parquet` file (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files
     named by index. Sample i depends on the artifact, the seed and i alone. `local` makes them in this process, without Ray.
+    Every file carries a record of what made it. With `public_key`, a PEM file, the artifact must be signed by its other half.
     """
     check_out(out, num)
-    files = read_artifact(open_artifact(artifact))
+    store = open_artifact(artifact)
+    files = read_artifact(store, public_key=public_key)
+    build_checked(files, where=store.uri)
+    record = make_record(store, read_manifest(store), seed=seed)
     if local:
-        _write(out, num, in_process(files, num=num, seed=seed), progress)
+        _write(out, num, in_process(files, chunks=range(num_chunks(num)), seed=seed), record, progress)
     else:
         with ray_session(address):
-            _write(out, num, on_cluster(files, num=num, seed=seed), progress)
+            _write(out, num, on_cluster(files, num=num, seed=seed), record, progress)
     return out
 
 
@@ -55,13 +69,13 @@ def check_out(out: Path, num: int) -> None:
         raise UserError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
 
 
-def in_process(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the chunks of samples in order, uint8 [CHUNK, C, H, W], made here on one thread so that the pixels are those of a cluster's."""
+def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int) -> Iterator[np.ndarray]:
+    """Yield chunks of samples by their numbers, uint8 [CHUNK, C, H, W], made on one thread so that the pixels are those of a cluster's."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         generator = build(files)
-        for chunk in range(num_chunks(num)):
+        for chunk in chunks:
             yield sample_chunk(generator, generator.prior, seed=seed, chunk=chunk).numpy()
     finally:
         torch.set_num_threads(before)
@@ -88,18 +102,19 @@ def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int) -> dic
     return {"pixels": torch.stack(chunks).numpy()}
 
 
-def _write(out: Path, num: int, chunks: Iterable[np.ndarray], progress: Progress | None) -> None:
+def _write(out: Path, num: int, chunks: Iterable[np.ndarray], record: Record, progress: Progress | None) -> None:
     counted = _counted(chunks, num, progress)
     with local_errors("write", out, field="--out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".png":
-            _replace(out, lambda aside: grid(np.concatenate(list(counted))).save(aside, "PNG"))
+            picture = grid(np.concatenate(list(counted)))
+            _replace(out, lambda aside: aside.write_bytes(save_png(picture, record.of(num=num).texts())))
         elif out.suffix == ".parquet":
-            _replace(out, lambda aside: _write_parquet(aside, counted))
+            _replace(out, lambda aside: _write_parquet(aside, counted, record.of(num=num)))
         else:
             out.mkdir(exist_ok=True)
             for index, image in enumerate(image for chunk in counted for image in chunk):
-                (out / f"{index:06d}.png").write_bytes(encode_png(image))
+                (out / f"{index:06d}.png").write_bytes(encode_png(image, record.of(index=index).texts()))
 
 
 def _counted(chunks: Iterable[np.ndarray], num: int, progress: Progress | None) -> Iterator[np.ndarray]:
@@ -111,15 +126,15 @@ def _counted(chunks: Iterable[np.ndarray], num: int, progress: Progress | None) 
             progress(number * CHUNK + len(wanted), num)
 
 
-def _write_parquet(path: Path, chunks: Iterable[np.ndarray]) -> None:
+def _write_parquet(path: Path, chunks: Iterable[np.ndarray], record: Record) -> None:
     writer, index = None, 0
     for chunk in chunks:
         flat = chunk.reshape(len(chunk), -1)
         images = pa.FixedSizeBinaryArray.from_buffers(pa.binary(flat.shape[1]), len(flat), [None, pa.py_buffer(np.ascontiguousarray(flat))])
         table = pa.table({"index": np.arange(index, index + len(chunk)), "image": images})
         if writer is None:
-            shape = {b"shape": str(list(chunk.shape[1:])).encode()}
-            writer = pq.ParquetWriter(path, table.schema.with_metadata(shape), compression="zstd")
+            facts = {b"shape": str(list(chunk.shape[1:])).encode(), KEY.encode(): record.to_json().encode()}
+            writer = pq.ParquetWriter(path, table.schema.with_metadata(facts), compression="zstd")
         writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
         index += len(chunk)
     writer.close()

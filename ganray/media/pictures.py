@@ -1,10 +1,12 @@
 """Pictures: decoding any file to fixed-shape uint8 pixels, encoding PNG, and laying out grids."""
 
 import math
+from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 WHITE = 255
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
@@ -41,11 +43,34 @@ def resize(pixels: np.ndarray, shape: tuple[int, int, int], filter: str) -> np.n
     return _to_pixels(Image.fromarray(pixels), shape, filter)
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encode uint8 pixels [C, H, W] (C: 1 grey, 2 with alpha, 3 RGB, 4 with alpha) as a PNG file."""
-    buffer = BytesIO()
-    _to_picture(image).save(buffer, format="PNG")
+def encode_png(image: np.ndarray, texts: Mapping[str, str] | None = None) -> bytes:
+    """Encode uint8 pixels [C, H, W] (C: 1 grey, 2 with alpha, 3 RGB, 4 with alpha) as a PNG file that carries `texts` by their keywords."""
+    return save_png(_to_picture(image), texts)
+
+
+def save_png(picture: Image.Image, texts: Mapping[str, str] | None = None) -> bytes:
+    """Return a picture as a PNG file that carries `texts` by their keywords, in iTXt chunks."""
+    chunks, buffer = PngImagePlugin.PngInfo(), BytesIO()
+    for key, text in (texts or {}).items():
+        chunks.add_itxt(key, text)
+    picture.save(buffer, format="PNG", pnginfo=chunks)
     return buffer.getvalue()
+
+
+def read_png(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+    """Return a PNG file's pixels, uint8 [C, H, W], and its texts by their keywords. Raises `UnreadablePicture`."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.load()
+            return to_pixels(picture), {key: str(text) for key, text in picture.text.items()}
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        raise UnreadablePicture(_reason(error)) from error
+
+
+def to_pixels(picture: Image.Image) -> np.ndarray:
+    """Return a Pillow picture's pixels as uint8 [C, H, W]: grey as one channel, all else as RGB."""
+    pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def grid(images: np.ndarray, columns: int | None = None, padding: int = 2, scale: int | None = None) -> Image.Image:

@@ -1,29 +1,26 @@
 """A published generator: its files, their manifest, and loading it from wherever it lies. Safetensors and JSON, never a pickle."""
 
-import hashlib
 import json
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from pydantic import TypeAdapter
+from safetensors import SafetensorError
 from torch import nn
 
 from ganray.config import Networks, UserError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
-from ganray.store import MissingObject, ObjectStore, child, open_store
+from ganray.registry.manifest import FORMAT, Manifest, read_file, read_manifest
+from ganray.registry.pointer import VERSION, read_best
+from ganray.registry.signing import check_signature, load_public_key
+from ganray.store import ObjectStore, child, open_store
 
-FORMAT = 1
-GENERATOR, CONFIG, METRICS, SAMPLES, CARD, MANIFEST = (
-    "generator.safetensors",
-    "config.json",
-    "metrics.json",
-    "samples.png",
-    "README.md",
-    "manifest.json",
-)
-BEST = "best.json"
+GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
 
 def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Prior, classes: list[str] | None) -> dict[str, Any]:
@@ -38,63 +35,51 @@ def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Pri
     }
 
 
-def make_manifest(files: Mapping[str, bytes], lineage: Mapping[str, Any]) -> bytes:
-    """Return the manifest of an artifact: size and SHA-256 of every other file, and where it comes from."""
-    entries = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())}
-    return to_json({"format": FORMAT, "files": entries, "lineage": lineage})
-
-
-def to_json(data: Any) -> bytes:
-    """Return plain data as readable JSON, refusing numbers that JSON does not have."""
-    return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
-
-
-def load_generator(uri: str) -> nn.Module:
+def load_generator(uri: str, *, public_key: str | Path | None = None) -> nn.Module:
     """Return a published generator, in eval mode on the CPU, with `latent_dim` and `num_classes`.
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
-    [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. Raises `UserError` if nothing is
-    there or it is not what was published.
+    [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
+    only what its other half signed is loaded. Raises `UserError` if nothing is there or it is not what was published.
     """
-    return build(read_artifact(open_artifact(uri)))
+    store = open_artifact(uri)
+    return build_checked(read_artifact(store, public_key=public_key), where=store.uri)
 
 
 def open_artifact(uri: str) -> ObjectStore:
     """Return the store of the version that an ARTIFACT names."""
     store = open_store(uri)
     best = read_best(store)
-    return child(store, best["version"]) if best else store
+    return child(store, best.version) if best else store
 
 
-def read_best(store: ObjectStore) -> dict[str, Any] | None:
-    """Return a model's best pointer, or None."""
-    try:
-        return json.loads(store.read(BEST))
-    except MissingObject:
-        return None
-    except ValueError:
-        raise UserError(f"{store.uri}/{BEST}", "is broken", "restore it from a copy, or name a version's folder") from None
-
-
-def read_artifact(store: ObjectStore) -> dict[str, bytes]:
-    """Return an artifact's files by name, each checked against the manifest."""
+def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -> dict[str, bytes]:
+    """Return an artifact's files by name, each checked against the manifest, and that against a signature if there is a key."""
     manifest = read_manifest(store)
-    return {name: read_file(store, name, entry) for name, entry in manifest["files"].items()}
+    if public_key is not None:
+        check_signature(store, manifest, load_public_key(public_key, field="--public-key"))
+        _check_place(store, manifest)
+    return {name: read_file(store, name, entry) for name, entry in manifest.files.items()}
 
 
-def read_manifest(store: ObjectStore) -> dict[str, Any]:
-    """Return an artifact's manifest; raise `UserError` if there is no artifact."""
+def _check_place(store: ObjectStore, manifest: Manifest) -> None:
+    """Raise `UserError` if a signed version lies where another should: an old one, passed off as new."""
+    *_, number = store.root.split("/")
+    signed = manifest.lineage.get("version")
+    if VERSION.fullmatch(number) and number != signed:
+        raise UserError(store.uri, f"says that it is version {signed}", "do not use it; pull it from where it was published")
+
+
+def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
+    """Return the generator that files from elsewhere describe; raise `UserError`, before memory is taken, if they fit together badly."""
     try:
-        manifest = json.loads(store.read(MANIFEST))
-        if manifest["format"] > FORMAT:
-            raise UserError(store.uri, f"is of format {manifest['format']}", "update ganray to read it")
-    except MissingObject:
-        raise UserError(
-            store.uri, "holds no published generator", "name a version's folder or a model's, as `ganray models list` shows"
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{store.uri}/{MANIFEST}", "is broken", "publish again, or restore it from a copy") from None
-    return manifest
+        with warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")  # that nothing is copied is the point: what a hostile config asks for is only compared
+            build(files)
+        return build(files)
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        problem = f"holds no generator that ganray can build ({type(error).__name__})"
+        raise UserError(where, problem, "do not use it, or update ganray if a newer one published it") from error
 
 
 def build(files: Mapping[str, bytes]) -> nn.Module:
@@ -107,20 +92,3 @@ def build(files: Mapping[str, bytes]) -> nn.Module:
     generator.prior, generator.classes = prior, config["classes"]
     generator.latent_dim, generator.num_classes = prior.latent_dim, prior.num_classes
     return generator.eval().requires_grad_(False)
-
-
-def read_file(store: ObjectStore, name: str, entry: Mapping[str, Any]) -> bytes:
-    """Return a file of an artifact; raise `UserError` unless it is what its entry in the manifest says."""
-    try:
-        data = store.read(name)
-    except MissingObject:
-        raise UserError(f"{store.uri}/{name}", "is missing", "publish again, or restore it from a copy") from None
-    if len(data) != entry["size"]:
-        raise UserError(
-            f"{store.uri}/{name}", f"has {len(data)} bytes where {entry['size']} were published", "publish again, or restore it from a copy"
-        )
-    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-        raise UserError(
-            f"{store.uri}/{name}", "does not have the published SHA-256", "do not use it; publish again, or restore it from a copy"
-        )
-    return data

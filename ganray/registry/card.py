@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ganray.config import Adam, Cosine, Job
+from ganray.registry.hub import hub_metadata
 
 
 def model_card(
@@ -13,15 +14,18 @@ def model_card(
 ) -> str:
     """Return the card as Markdown. `dataset` is the dataset card as plain data."""
     channels, height, width = job.data.shape
-    metadata = {
-        "library_name": "ganray",
-        "pipeline_tag": "unconditional-image-generation",
-        "tags": ["gan", "ganray", job.networks.kind],
-        "datasets": [dataset["name"]],
-    }
+    said = job.publish
+    metadata = hub_metadata(
+        job.model_name,
+        kind=job.networks.kind,
+        licence=said.licence,
+        scores=scores,
+        dataset=dataset,
+        metric=protocol["metric"],
+    )
     adam = job.optimizer
     return f"""---
-{yaml.safe_dump(metadata, sort_keys=False).strip()}
+{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}
 ---
 
 # {job.model_name}
@@ -30,6 +34,14 @@ A {job.networks.kind} generator of {height} x {width} {"grey" if channels == 1 e
 Trained with ganray on {lineage["images_seen"]:,} images.
 
 ![samples](samples.png)
+
+## Intended use
+
+{said.intended_use or "Not stated by who trained it."}
+
+## Limits
+
+{said.limits or "Not stated by who trained it. It shows what it has seen: gaps and biases of the training data are its own."}
 
 ## Load it
 
@@ -56,7 +68,7 @@ Only scores of the same protocol can be compared:
 
 ## Training data
 
-{dataset["count"]:,} samples of {dataset["name"]}; licence: {dataset.get("licence") or "not stated"}.
+{dataset["count"]:,} samples of {dataset["name"]}; licence: {said.data_licence or dataset.get("licence") or "not stated"}.
 Fingerprint `{dataset["fingerprint"]}`.
 
 ## Recipe
@@ -74,8 +86,11 @@ Fingerprint `{dataset["fingerprint"]}`.
 
 ## Lineage
 
-Run `{lineage["run"]}`, seed {job.seed}, git revision {lineage["git_revision"] or "unknown"}.
-Packages and the whole job stand in `manifest.json`.
+| | |
+|---|---|
+{_rows({name: value for name, value in _lineage(job, lineage).items() if value is not None})}
+
+Packages, sizes, SHA-256 and the whole job stand in `manifest.json`.
 """
 
 
@@ -94,6 +109,18 @@ def _adam(config: Adam) -> str:
 def _number(value: float | Cosine) -> str:
     """Return a number, or what a schedule goes from and to."""
     return f"{value.start:g} to {value.end:g} by a cosine" if isinstance(value, Cosine) else f"{value:g}"
+
+
+def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the generator comes from, None for what is not known."""
+    return {
+        "run": f"`{lineage['run']}`",
+        "sweep": lineage.get("sweep"),
+        "checkpoint": lineage["checkpoint"],
+        "parent version": lineage.get("parent"),
+        "seed": job.seed,
+        "git revision": lineage["git_revision"],
+    }
 
 
 def _rows(values: Mapping[str, Any]) -> str:

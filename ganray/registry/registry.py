@@ -1,29 +1,47 @@
-"""Versions of a model and the pointer to the best of them.
+"""Versions of a model: claiming their numbers, filling them, and listing them.
 
-A version is claimed by write-if-absent, filled, and made by its manifest, which comes last; from then on it never changes. The
-best pointer moves by compare-and-swap, and only to a better score of the same protocol.
+A version is claimed by write-if-absent, filled, and made by its manifest, which comes last; from then on it never changes.
 """
 
 import hashlib
-import json
-import re
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ganray.config import UserError
-from ganray.registry.artifact import BEST, MANIFEST, METRICS, make_manifest, read_best, read_file, read_manifest
-from ganray.store import MissingObject, ObjectStore, child
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-CLAIM = "claim.json"
-VERSION = re.compile(r"^\d{4,}$")
+from ganray.config import UserError
+from ganray.registry.artifact import GENERATOR, METRICS
+from ganray.registry.claims import find_claim, make_claim
+from ganray.registry.manifest import AGAIN, MANIFEST, Manifest, find_manifest, make_manifest, parse_manifest, read_file, read_manifest
+from ganray.registry.pointer import VERSION, read_best
+from ganray.registry.signing import load_private_key, signature_name
+from ganray.store import ObjectStore, child
+
+
+class Protocol(BaseModel):
+    """What scores were measured by: at least the metric that decides."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    metric: str
+
+
+class Metrics(BaseModel):
+    """An artifact's `metrics.json`."""
+
+    scores: dict[str, FiniteFloat]
+    protocol: Protocol
+
+    @property
+    def score(self) -> float | None:
+        """The score that decides which version is best."""
+        return self.scores.get(self.protocol.metric)
 
 
 @dataclass(frozen=True)
 class Version:
-    """One published version, as a listing shows it."""
+    """One published version, as a listing shows it. `published` is in Unix seconds."""
 
     model: str
     version: str
@@ -50,100 +68,122 @@ class Registry:
         keys = (info.key.split("/") for info in self.storage.list("models/"))
         return sorted({parts[1] for parts in keys if len(parts) == 4 and parts[3] == MANIFEST})
 
-    def versions(self, name: str) -> list[Version]:
-        """Return a model's finished versions, oldest first; raise `UserError` if there is none."""
-        store = self.model(name)
-        infos = {info.key.split("/")[0]: info for info in store.list() if info.key.endswith(f"/{MANIFEST}")}
-        if not infos:
-            known = ", ".join(self.models()) or "none yet"
-            raise UserError("NAME", f"there is no model {name!r} in {self.storage.uri}", f"its models: {known}")
-        best = read_best(store)
-        return [_describe(name, child(store, number), number, info.modified, best) for number, info in sorted(infos.items())]
+    def claimed_models(self) -> list[str]:
+        """Return the names of all models that a version was ever claimed of, finished or not."""
+        parts = (info.key.split("/") for info in self.storage.list("models/"))
+        return sorted({model[1] for model in parts if len(model) == 4 and VERSION.fullmatch(model[2])})
 
-    def publish(self, name: str, files: Mapping[str, bytes], lineage: Mapping[str, Any], *, key: str) -> str:
+    def existing(self, name: str) -> ObjectStore:
+        """Return the store of a model's versions; raise `UserError` if it has none."""
+        if name not in (known := self.models()):
+            raise UserError("NAME", f"there is no model {name!r} in {self.storage.uri}", f"its models: {', '.join(known) or 'none yet'}")
+        return self.model(name)
+
+    def versions(self, name: str) -> list[Version]:
+        """Return a model's finished versions but for deleted ones, oldest first; raise `UserError` if there is no such model."""
+        store = self.existing(name)
+        infos = {info.key.split("/")[0]: info for info in store.list() if info.key.endswith(f"/{MANIFEST}")}
+        best = read_best(store)
+        described = (
+            _describe(name, child(store, number), number, info.modified, is_best=best is not None and best.version == number)
+            for number, info in sorted(infos.items())
+            if VERSION.fullmatch(number)
+        )
+        return [version for version in described if version]
+
+    def version(self, name: str, number: str | None) -> tuple[ObjectStore, str]:
+        """Return the store and number of a model's version, of its best without a number; raise `UserError` if it is not there."""
+        model = self.existing(name)
+        if number is None:
+            best = read_best(model)
+            if best is None:
+                raise UserError("NAME", f"model {name!r} has no best version yet", "name a version, as `ganray models list` shows them")
+            number = best.version
+        store = child(model, check_version(number))
+        read_manifest(store)
+        return store, number
+
+    def publish(
+        self, name: str, files: Mapping[str, bytes], lineage: Mapping[str, Any], *, key: str, signing_key: Path | None = None
+    ) -> str:
         """Store an artifact as the model's next version, read it back, and return its number.
 
-        `key` names what is published: publishing it again returns the version that has it.
+        `key` names what is published: publishing it again returns the version that has it. `signing_key` is a PEM file.
         """
         store = self.model(name)
-        number = _find(store, key) or _claim(store, key)
-        version = child(store, number)
-        if not _exists(version, MANIFEST):
-            for file, data in files.items():
-                version.write(file, data)
-                _read_back(version, file, data)
-            manifest = make_manifest(files, {**lineage, "model": name, "version": number})
-            version.write_if_absent(MANIFEST, manifest)
-        return number
-
-
-def move_best(
-    store: ObjectStore, number: str, score: float, protocol: Mapping[str, Any], *, rescore: Callable[[str], float | None]
-) -> bool:
-    """Point the model's best at a version if its score is better (lower), and return whether it now is the best.
-
-    Where the incumbent was scored by another protocol, `rescore(its number)` scores it by this one, or returns None if that
-    cannot be done; then the incumbent stays.
-    """
-    content = json.dumps({"version": number, "score": score, "protocol": protocol, "moved": time.time()}, indent=1).encode()
-    while True:
-        try:
-            held, tag = store.read_tagged(BEST)
-        except MissingObject:
-            if store.write_if_absent(BEST, content):
-                return True
-            continue
-        best = json.loads(held)
-        if best["version"] == number:
-            return True
-        incumbent = best["score"] if best["protocol"] == protocol else rescore(best["version"])
-        if incumbent is None or score >= incumbent:
-            return False
-        if store.write_if_unchanged(BEST, content, tag):
-            return True
-
-
-def _find(store: ObjectStore, key: str) -> str | None:
-    """Return the version that was claimed for `key`, finished or not."""
-    for number in _claimed(store):
-        try:
-            if json.loads(store.read(f"{number}/{CLAIM}"))["key"] == key:
+        store.check_conditional_writes()
+        sign = load_private_key(signing_key, field="publish.signing_key").sign if signing_key else None
+        while True:
+            number = find_claim(store, key) or make_claim(store, key)
+            manifest = _fill(child(store, number), files, {**lineage, "model": name, "version": number}, sign)
+            if not manifest.deleted:
                 return number
-        except (MissingObject, ValueError):
-            continue
-    return None
 
 
-def _claim(store: ObjectStore, key: str) -> str:
-    """Claim the next number that nobody has."""
-    content = json.dumps({"key": key, "claim": uuid.uuid4().hex, "claimed": time.time()}).encode()
-    number = max((int(taken) for taken in _claimed(store)), default=0) + 1
-    while not store.write_if_absent(f"{number:04d}/{CLAIM}", content):
-        number += 1
-    return f"{number:04d}"
+def check_version(number: str) -> str:
+    """Return a version's number; raise `UserError` for what is none."""
+    if not VERSION.fullmatch(number):
+        raise UserError("VERSION", f"{number!r} is no version", "write it like 0001")
+    return number
 
 
-def _claimed(store: ObjectStore) -> Iterator[str]:
-    numbers = {info.key.split("/")[0] for info in store.list()}
-    return (number for number in sorted(numbers) if VERSION.match(number))
-
-
-def _describe(name: str, store: ObjectStore, number: str, published: float, best: Mapping[str, Any] | None) -> Version:
-    manifest = read_manifest(store)
-    lineage, metrics = manifest["lineage"], json.loads(read_file(store, METRICS, manifest["files"][METRICS]))
-    metric = metrics["protocol"]["metric"]
-    is_best = best is not None and best["version"] == number
-    return Version(name, number, store.uri, metrics["scores"].get(metric), metric, lineage.get("images_seen"), published, is_best)
-
-
-def _exists(store: ObjectStore, key: str) -> bool:
+def read_metrics(store: ObjectStore, manifest: Manifest) -> Metrics:
+    """Return an artifact's scores and their protocol; raise `UserError` for a file that holds neither."""
+    if METRICS not in manifest.files:
+        raise UserError(f"{store.uri}/{METRICS}", "is missing", AGAIN)
     try:
-        store.read(key)
-    except MissingObject:
-        return False
-    return True
+        return Metrics.model_validate_json(read_file(store, METRICS, manifest.files[METRICS]))
+    except ValueError:
+        raise UserError(f"{store.uri}/{METRICS}", "is broken", AGAIN) from None
 
 
-def _read_back(store: ObjectStore, file: str, data: bytes) -> None:
-    if hashlib.sha256(store.read(file)).digest() != hashlib.sha256(data).digest():
-        raise OSError(f"{store.uri}/{file} does not read back as it was written")
+def describe(store: ObjectStore) -> dict[str, Any]:
+    """Return what there is to say of a version: hash, signature, scores, protocol, files with their sizes, lineage."""
+    manifest = read_manifest(store)
+    metrics = read_metrics(store, manifest)
+    return {
+        "manifest": manifest.hash,
+        "signed": any(info.key == signature_name(manifest.hash) for info in store.list("manifest-")),
+        "scores": metrics.scores,
+        "protocol": metrics.protocol.model_dump(),
+        "files": {name: entry.size for name, entry in manifest.files.items()},
+        "lineage": dict(manifest.lineage),
+    }
+
+
+def _fill(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
+    """Write a claimed version's files and then its manifest, unless that is there, and return the one that is.
+
+    Where another publisher of the same key wrote a file first, that file stays: so no manifest ever names a file that changes.
+    """
+    there = find_manifest(version)
+    if there:
+        return there
+    held = {name: _keep(version, name, data) for name, data in files.items()}
+    if held[GENERATOR] != files[GENERATOR]:
+        raise OSError(f"{version.uri}/{GENERATOR} is another generator than the one that is published")
+    manifest = parse_manifest(make_manifest(held, lineage), version.uri)
+    if sign:
+        version.write_if_absent(signature_name(manifest.hash), sign(manifest.data))
+    if version.write_if_absent(MANIFEST, manifest.data):
+        return manifest
+    return find_manifest(version) or manifest
+
+
+def _keep(version: ObjectStore, name: str, data: bytes) -> bytes:
+    """Write a file unless it is there, and return what is there."""
+    written = version.write_if_absent(name, data)
+    held = version.read(name)
+    if written and hashlib.sha256(held).digest() != hashlib.sha256(data).digest():
+        raise OSError(f"{version.uri}/{name} does not read back as it was written")
+    return held
+
+
+def _describe(name: str, store: ObjectStore, number: str, published: float, *, is_best: bool) -> Version | None:
+    """Return what a listing shows of a version, None if it is deleted."""
+    manifest = find_manifest(store)
+    if manifest is None or manifest.deleted:
+        return None
+    metrics = read_metrics(store, manifest)
+    images_seen = manifest.lineage.get("images_seen")
+    return Version(name, number, store.uri, metrics.score, metrics.protocol.metric, images_seen, published, is_best)

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ganray.config import UserError
 from ganray.store.local import LocalStore
-from ganray.store.objects import FIELD, MissingObject, ObjectInfo, ObjectStore, check_key
+from ganray.store.objects import FIELD, MissingObject, ObjectInfo, ObjectStore, RefusedObject, check_key
 
 
 def open_store(uri: str | Path) -> ObjectStore:
@@ -35,4 +35,4 @@ def child(store: ObjectStore, prefix: str) -> ObjectStore:
     return cast(ObjectStore, dataclasses.replace(store, root=root))  # every implementation is a dataclass
 
 
-__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "child", "open_store"]
+__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "child", "open_store"]

@@ -7,7 +7,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ganray.config import UserError
-from ganray.store.objects import FIELD, MissingObject, ObjectInfo, check_by_writing, check_key, check_prefix
+from ganray.store.files import copy_hashed, open_plain, walk
+from ganray.store.objects import (
+    CHECKS,
+    FIELD,
+    MissingObject,
+    ObjectInfo,
+    Progress,
+    RefusedObject,
+    check_by_writing,
+    check_key,
+    check_prefix,
+)
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -47,6 +57,10 @@ class LocalStore:
     def read(self, key: str) -> bytes:
         with self._errors("read"), self._missing(key):
             return self._path(key).read_bytes()
+
+    def read_at_most(self, key: str, most: int) -> bytes:
+        with self._errors("read"), self._missing(key), self._open_at_most(key, most) as file:
+            return file.read(most)
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         data = self.read(key)
@@ -83,30 +97,51 @@ class LocalStore:
     def list(self, prefix: str = "") -> list[ObjectInfo]:
         folder = check_prefix(prefix).rpartition("/")[0]
         with self._errors("list"):
-            infos = [info for info in _walk(self.root, folder) if info.key.startswith(prefix)]
+            infos = [info for info in walk(self.root, folder, wanted=_is_object) if info.key.startswith(prefix)]
         return sorted(infos, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
         with self._errors("delete from"):
             self._path(key).unlink(missing_ok=True)
 
-    def upload(self, path: Path, key: str) -> None:
+    def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
         with path.open("rb") as source, self._errors("write"), written_aside(self._path(key)) as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+            return copy_hashed(source, file, progress)
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
         with self._errors("read"), self._missing(key):
-            source = self._path(key).open("rb")
+            source = self._path(key).open("rb") if most is None else self._open_at_most(key, most)
         with source, local_errors("write", path.parent, field=str(path)), written_aside(path) as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+            return copy_hashed(source, file, progress)
+
+    def leftovers(self) -> list[ObjectInfo]:
+        with self._errors("list"):
+            return sorted(walk(self.root, "", wanted=_is_leftover), key=lambda info: info.key)
+
+    def remove_leftover(self, key: str) -> None:
+        path = Path(self.root, check_key(key))
+        if not _is_leftover(path.name):
+            raise ValueError(f"{key!r} is no leftover")
+        with self._errors("delete from"):
+            path.unlink(missing_ok=True)
 
     def filesystem(self) -> tuple[FileSystem, str]:
         from pyarrow.fs import LocalFileSystem  # slow to import, and most callers do without
 
         return LocalFileSystem(), self.root
 
+    def check_conditional_writes(self) -> None:
+        """Every folder has them."""
+
     def check_writable(self) -> None:
         check_by_writing(self)
+
+    def _open_at_most(self, key: str, most: int) -> BinaryIO:
+        file = open_plain(self._path(key))
+        if (size := os.fstat(file.fileno()).st_size) > most:
+            file.close()
+            raise RefusedObject(f"has {size} bytes where {most} are the most")
+        return file
 
     def _path(self, key: str) -> Path:
         path = Path(self.root, check_key(key))
@@ -172,20 +207,12 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _walk(root: str, folder: str) -> Iterator[ObjectInfo]:
-    """Yield the files below `folder` of `root`. Those that vanish meanwhile are left out."""
-    for parent, _, names in os.walk(Path(root, folder), onerror=_raise_unless_missing):
-        for name in names:
-            path = Path(parent, name)
-            with contextlib.suppress(FileNotFoundError):
-                if not _is_ours(name):
-                    status = path.stat()
-                    yield ObjectInfo(path.relative_to(root).as_posix(), status.st_size, status.st_mtime)
+def _is_object(name: str) -> bool:
+    return not _is_ours(name)
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _is_leftover(name: str) -> bool:
+    return name.startswith((ASIDE, CHECKS))
 
 
 def _is_ours(name: str) -> bool:

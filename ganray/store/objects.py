@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 FIELD = "storage"  # what a user points at when a store does not work
+CHECKS = ".ganray-check-"  # starts the names of objects that only try what a store can do
+Progress = Callable[[int, int], None]  # takes bytes done and bytes in all
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class ObjectInfo:
 
 class MissingObject(KeyError):
     """A key was read that is not there."""
+
+
+class RefusedObject(Exception):
+    """What a careful reader does not read: larger than it may be, or no plain file. The text says which."""
 
 
 class ObjectStore(Protocol):
@@ -41,6 +49,12 @@ class ObjectStore(Protocol):
 
     def read(self, key: str) -> bytes:
         """Return an object's content. Raises `MissingObject`."""
+
+    def read_at_most(self, key: str, most: int) -> bytes:
+        """Return the content of an object that others may have made, found to hold at most `most` bytes before it is read.
+
+        Raises `MissingObject`, and `RefusedObject` for a larger one, and for a link or whatever else is no plain file.
+        """
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         """Return an object's content and a tag of it, for `write_if_unchanged`. Raises `MissingObject`."""
@@ -67,14 +81,26 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
 
-    def upload(self, path: Path, key: str) -> None:
-        """Make or replace an object from a local file of any size, in one step."""
+    def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
+        """Make or replace an object from a local file of any size, in one step, and return its SHA-256 in hex."""
 
-    def download(self, key: str, path: Path) -> None:
-        """Copy an object to a local file, which is replaced in one step. Raises `MissingObject`."""
+    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
+        """Copy an object to a local file, which is replaced in one step, and return its SHA-256 in hex.
+
+        Raises `MissingObject`, and, given `most` bytes, `RefusedObject` as `read_at_most` does.
+        """
+
+    def leftovers(self) -> list[ObjectInfo]:
+        """Return what writers that were killed have left and no listing shows, by keys for `remove_leftover`."""
+
+    def remove_leftover(self, key: str) -> None:
+        """Remove something that `leftovers` has found."""
 
     def filesystem(self) -> tuple[FileSystem, str]:
         """Return the same place for pyarrow and Ray Data: a filesystem, and the path in it."""
+
+    def check_conditional_writes(self) -> None:
+        """Raise `UserError` on a server that ignores the conditions of conditional writes. Asks it once a process."""
 
     def check_writable(self) -> None:
         """Write a small object and remove it again. Raises `UserError` where that cannot be done."""
@@ -96,6 +122,12 @@ def check_prefix(prefix: str) -> str:
 
 def check_by_writing(store: ObjectStore) -> None:
     """Write a small object of a new name and remove it again."""
-    key = f".write-check-{uuid.uuid4().hex}"
+    key = f"{CHECKS}write-{uuid.uuid4().hex}"
     store.write(key, b"ganray checks that it can write here\n")
     store.delete(key)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 from botocore.exceptions import ClientError
+from urllib3.exceptions import ProtocolError
 
 from ganray.config import UserError
 from ganray.store.objects import FIELD
@@ -50,7 +51,7 @@ def s3_errors(doing: str, bucket: str) -> Iterator[None]:
     """Turn what a user has to mend about a bucket into a `UserError`; other errors pass. `doing` is as in "write to"."""
     try:
         yield
-    except (exceptions.BotoCoreError, ClientError) as error:
+    except (exceptions.BotoCoreError, ClientError, ProtocolError) as error:
         explained = _explain(error)
         if explained is None:
             raise
@@ -60,17 +61,22 @@ def s3_errors(doing: str, bucket: str) -> Iterator[None]:
 
 def is_missing(error: ClientError) -> bool:
     """Whether the key is not there, though its bucket is as far as the server says."""
-    return _status(error) == 404 and _code(error) != "NoSuchBucket"
+    return _status(error) == 404 and code_of(error) != "NoSuchBucket"
 
 
 def is_unexplained(error: ClientError) -> bool:
     """Whether the request was a HEAD, whose refusals have no body, so that another request has to say why."""
-    return _code(error) in ("403", "404")
+    return code_of(error) in ("403", "404")
 
 
 def is_lost_condition(error: ClientError) -> bool:
     """Whether a conditional write found that another one was first. Servers differ in how they say so."""
     return is_missing(error) or _status(error) in (409, 412)
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether another write of the same key was under way, whose end is not known yet."""
+    return _status(error) == 409
 
 
 def was_retried(error: ClientError) -> bool:
@@ -84,7 +90,7 @@ def server_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _explain(error: exceptions.BotoCoreError | ClientError) -> tuple[str, str] | None:
+def _explain(error: exceptions.BotoCoreError | ClientError | ProtocolError) -> tuple[str, str] | None:
     match error:
         case ClientError():
             return _explain_answer(error)
@@ -98,13 +104,15 @@ def _explain(error: exceptions.BotoCoreError | ClientError) -> tuple[str, str] |
             return "the credentials could not be renewed", RENEW
         case exceptions.SSLError():
             return f"no trusted TLS connection to {_server(error)}", "set AWS_CA_BUNDLE to the server's CA, or mend its certificate"
+        case ProtocolError():  # botocore lets it through where the body of an error breaks off
+            return "the connection breaks off", NAME_ENDPOINT
         case _ if isinstance(error, BROKEN):
             return f"no connection to {_server(error)}", NAME_ENDPOINT
     return None
 
 
 def _explain_answer(error: ClientError) -> tuple[str, str] | None:
-    code = _code(error)
+    code = code_of(error)
     if code in CODES:
         return CODES[code]
     if _status(error) >= 500 or code in ("SlowDown", "RequestTimeout"):
@@ -116,7 +124,8 @@ def _server(error: exceptions.BotoCoreError) -> str:
     return server_of(url) if (url := error.kwargs.get("endpoint_url")) else "the server"
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
+    """Return S3's error code, "" if the answer has none."""
     return error.response["Error"].get("Code", "")
 
 

@@ -1,6 +1,6 @@
 """The best checkpoint of a run, made an artifact and published."""
 
-import hashlib
+import contextlib
 import io
 import logging
 import subprocess
@@ -13,11 +13,14 @@ from ganray.config import Job, UserError
 from ganray.data.prepare import Prepared
 from ganray.gan.sampling import sample_chunk
 from ganray.media.pictures import grid
-from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator, to_json
+from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
 from ganray.registry.card import model_card
-from ganray.registry.registry import Registry, move_best
+from ganray.registry.claims import newest_claimed
+from ganray.registry.manifest import to_json
+from ganray.registry.pointer import move_best
+from ganray.registry.registry import Registry
 from ganray.store import ObjectStore, child, open_store
-from ganray.train.checkpoint import Checkpoint, TornCheckpoint, load_checkpoint, newest_checkpoint
+from ganray.train.checkpoint import Checkpoint, TornCheckpoint, checkpoint_names, load_checkpoint
 from ganray.train.evaluate import protocol, score_generator
 from ganray.train.extractor import ensure_extractor
 from ganray.train.layout import JOB, read_json, run_dataset, run_store
@@ -42,15 +45,12 @@ def publish_run(storage_uri: str, name: str) -> str:
 
 
 def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callable[[str], None]) -> str:
-    """Publish a run's best scored generator, once, and return the URI of its version; the best pointer moves if it is better."""
-    checkpoint = best_checkpoint(job, run)
-    best = checkpoint.progress["best"]
-    lineage = describe_lineage(job, run, prepared, checkpoint)
-    files = artifact_files(job, checkpoint, prepared, lineage)
-    registry = Registry(prepared.storage)
-    content = hashlib.sha256(files[GENERATOR]).hexdigest()
-    number = registry.publish(job.model_name, files, lineage, key=f"{run.uri}@{checkpoint.name}:{content}")
-    model = registry.model(job.model_name)
+    """Publish a run's best scored generator, once, and return the URI of its version; the best pointer moves if it is better.
+
+    An incumbent of another protocol is scored by this one first.
+    """
+    number, best = publish_version(job, run, prepared)
+    model = Registry(prepared.storage).model(job.model_name)
 
     def rescore(incumbent: str) -> float | None:
         try:
@@ -66,10 +66,29 @@ def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callabl
     return child(model, number).uri
 
 
+def publish_meanwhile(job: Job, run: ObjectStore, prepared: Prepared) -> str:
+    """Do as `publish_best`, but leave the pointer where an incumbent would have to be scored again, which takes a while."""
+    number, best = publish_version(job, run, prepared)
+    model = Registry(prepared.storage).model(job.model_name)
+    move_best(model, number, best["score"], best["protocol"], rescore=lambda _: None)
+    return child(model, number).uri
+
+
+def publish_version(job: Job, run: ObjectStore, prepared: Prepared) -> tuple[str, dict[str, Any]]:
+    """Publish a run's best scored generator, once, and return its number and what is known of its score."""
+    checkpoint = best_checkpoint(job, run)
+    registry, from_run = Registry(prepared.storage), f"{run.uri}@"
+    key = f"{from_run}{checkpoint.name}:{checkpoint.manifest['files'][GENERATOR]['sha256']}"
+    parent = newest_claimed(registry.model(job.model_name), starts_with=from_run, other_than=key)
+    lineage = {**describe_lineage(job, run, prepared, checkpoint), "parent": parent}
+    files = artifact_files(job, checkpoint, prepared, lineage)
+    signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None
+    return registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key), checkpoint.progress["best"]
+
+
 def best_checkpoint(job: Job, run: ObjectStore) -> Checkpoint:
     """Return the checkpoint with the run's best score."""
-    newest, _ = newest_checkpoint(run)
-    best = newest and newest.progress["best"]
+    best = best_so_far(run)
     if not best:
         remedy = f"let it train past evaluate.every={job.evaluate.every} images, and look at the losses in its metrics"
         raise UserError("RUN", f"run {job.name!r} has no generator with a finite score", remedy)
@@ -79,6 +98,14 @@ def best_checkpoint(job: Job, run: ObjectStore) -> Checkpoint:
     except TornCheckpoint as error:
         raise UserError("RUN", f"the best of run {job.name!r} is damaged ({error})", "raise train.total_images to train on") from error
     return checkpoint
+
+
+def best_so_far(run: ObjectStore) -> dict[str, Any] | None:
+    """Return what a run's newest readable checkpoint knows of the best score, None if there is none yet."""
+    for name in reversed(checkpoint_names(run)):
+        with contextlib.suppress(TornCheckpoint):
+            return load_checkpoint(run, name).progress["best"]
+    return None
 
 
 def artifact_files(job: Job, checkpoint: Checkpoint, prepared: Prepared, lineage: dict[str, Any]) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from ganray.data.card import DatasetCard
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
 MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publish.intended_use", "publish.limits", "publish.signing_key")
 
 
 def resolve_job(job: Job, card: DatasetCard) -> Job:

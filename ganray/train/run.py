@@ -12,6 +12,7 @@ from ganray.data.prepare import Prepared, prepare
 from ganray.data.session import own_local_ray, ray_session
 from ganray.data.sources import list_source
 from ganray.data.stream import hold
+from ganray.registry.signing import load_private_key
 from ganray.store import ObjectStore, open_store
 from ganray.store.local import local_errors, written_aside
 from ganray.train.checkpoint import Checkpoint, newest_checkpoint
@@ -20,6 +21,7 @@ from ganray.train.extractor import ensure_extractor, fit_anew
 from ganray.train.fit import fit
 from ganray.train.layout import DATASET, JOB, RESULT, fold_metrics, read_json, run_dataset, run_exists, run_store, write_json
 from ganray.train.lock import sole_driver
+from ganray.train.meanwhile import publishing_meanwhile
 from ganray.train.monitor import start_monitor, was_asked_to_stop
 from ganray.train.publish import publish_best
 from ganray.train.reference import ensure_reference
@@ -59,6 +61,8 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         return finished
     if not run_exists(run):
         list_source(job.data.source)  # what is wrong with it is said before anything is started or written
+    if job.publish.signing_key:
+        load_private_key(job.publish.signing_key, field="publish.signing_key")
     cannot_grow = own_local_ray(address)
     with ray_session(address):
         if cannot_grow:
@@ -86,7 +90,8 @@ def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporte
 
 def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> TrainingResult:
     """Do what is left of a resolved job's run."""
-    checkpoint = train_to_its_end(job, run, prepared, reporter)
+    with publishing_meanwhile(job, run, prepared, reporter) as publishing:
+        checkpoint = train_to_its_end(job, run, prepared, publishing)
     ended = has_ended(job, checkpoint.progress, checkpoint.images_seen)
     if ended in BROKEN:
         raise broken(job, ended, checkpoint)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ganray.registry.registry import Registry, move_best
+from ganray.registry.pointer import move_best
+from ganray.registry.registry import Registry
 from ganray.store import open_store
 from tests.ray.refusals import as_root, mistake, mounted, objects
 from tests.ray.runs import ganray, train
-from tests.unit.test_registry import RULES, artifact
+from tests.unit.artifacts import RULES, artifact
 
 QUICKSTART = "jobs/quickstart.yaml"
 SECONDS_TO_SAY_SO = 20  # what a mistake may take that needs no work to be seen, on a busy machine; Ray's own time-outs are longer

@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 MORE_MACHINES = "needs a cluster of machines, and an account that pays for them"
 COMMANDS = "tests/ray/test_commands.py::"
+MODELS = "tests/unit/test_models_commands.py::"
 RUN_BY = {  # how a command starts: what runs it
     "make quickstart": ".ci/run",
     "make test": ".ci/run",
@@ -29,6 +30,18 @@ RUN_BY = {  # how a command starts: what runs it
     "ray up": MORE_MACHINES,
     "ganray publish": f"{COMMANDS}test_publishing_again_by_hand_gives_the_same_version",
     "ganray models list": f"{COMMANDS}test_models_list_shows_versions_and_marks_the_best",
+    "ganray models show": f"{MODELS}test_show_prints_a_version_and_the_history",
+    "ganray models best": f"{MODELS}test_best_prints_a_uri_that_loads",
+    "ganray models promote": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
+    "ganray models rollback": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
+    "ganray models delete": f"{MODELS}test_a_deleted_version_is_listed_no_more",
+    "ganray models verify": f"{MODELS}test_verify_names_the_file_that_is_damaged",
+    "ganray models pull": f"{MODELS}test_what_is_pulled_is_found_again_offline",
+    "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
+    "ganray models gc": f"{MODELS}test_gc_says_what_would_go_and_takes_it_when_told",
+    "ganray whence": f"{MODELS}test_whence_tells_of_a_grid",
+    "openssl genpkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
+    "openssl pkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
     "ganray generate": f"{COMMANDS}test_a_grid_shows_the_samples_and_another_seed_shows_others",
 }
 

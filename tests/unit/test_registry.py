@@ -4,37 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 
-from ganray.config import DcganNetworks, UserError
+from ganray.config import UserError
 from ganray.gan.networks import build_networks
-from ganray.gan.prior import Prior
-from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, generator_config, load_generator, to_json
-from ganray.registry.registry import Registry, move_best, read_best
+from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, load_generator
+from ganray.registry.pointer import move_best, read_best
+from ganray.registry.registry import Registry
 from ganray.store import open_store
-
-NETWORKS = DcganNetworks(width=8, latent_dim=8, norm_group=4)
-SHAPE = (1, 16, 16)
-RULES = {"metric": "metric/frechet", "dataset": "a", "extractor": "b", "num_samples": 10, "seed": 0}
-
-
-def artifact(seed: int = 0, score: float = 1.0) -> dict[str, bytes]:
-    generator, _ = build_networks(NETWORKS, SHAPE, seed=seed)
-    return {
-        GENERATOR: safetensors.torch.save(generator.state_dict()),
-        CONFIG: to_json(generator_config(NETWORKS, SHAPE, Prior(NETWORKS.latent_dim), None)),
-        METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": RULES}),
-    }
+from tests.unit.artifacts import NETWORKS, RULES, SHAPE, artifact, never
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry(open_store(tmp_path))
-
-
-def never(incumbent: str) -> float:
-    raise AssertionError(f"{incumbent} was scored again")
 
 
 def test_a_published_generator_loads_as_it_was(registry: Registry) -> None:
@@ -67,7 +50,7 @@ def test_best_moves_only_to_a_better_score(registry: Registry) -> None:
     for score, moves in ((5.0, True), (6.0, False), (4.0, True), (4.0, False)):
         number = registry.publish("m", artifact(score=score), {"images_seen": 1}, key=f"{score} {moves}")
         assert move_best(model, number, score, RULES, rescore=never) is moves
-    assert read_best(model)["version"] == "0003"
+    assert read_best(model).version == "0003"
     assert [version.is_best for version in registry.versions("m")] == [False, False, True, False]
 
 
@@ -79,7 +62,7 @@ def test_an_incumbent_of_another_protocol_is_scored_again_first(registry: Regist
     assert not move_best(model, second, 4.0, other, rescore={first: 3.0}.get)
     assert not move_best(model, second, 4.0, other, rescore={first: None}.get)
     assert move_best(model, second, 4.0, other, rescore={first: 4.5}.get)
-    assert read_best(model)["protocol"] == other
+    assert read_best(model).protocol == other
 
 
 def test_a_models_folder_loads_its_best(registry: Registry) -> None:

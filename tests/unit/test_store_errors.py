@@ -128,7 +128,7 @@ def test_an_endpoint_of_the_environment_that_is_no_url_or_has_a_password(
         ("s3://key:hunter2@bucket/prefix", "holds credentials", "AWS_ACCESS_KEY_ID"),
         ("s3://bucket/a//b", "an empty part", "s3://bucket/prefix"),
         ("s3://bucket/../b", "'..'", "s3://bucket/prefix"),
-        ("s3://bucket?secret_key=hunter2", "no setting secret_key", "endpoint_url, region and path_style"),
+        ("s3://bucket?secret_key=hunter2", "no setting secret_key", "endpoint_url, region, path_style"),
         ("s3://bucket?path_style=yes", "neither true nor false", "path_style=true"),
         ("s3://bucket?endpoint_url=localhost:9000", "not a server's URL", "http://host:port"),
         ("s3://bucket?endpoint_url=http://host:port", "not a server's URL", "http://host:port"),

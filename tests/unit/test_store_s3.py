@@ -47,14 +47,26 @@ def test_what_marks_a_folder_for_other_tools_is_not_listed(bucket: str, s3_serve
     assert open_store(bucket).list() == []
 
 
-@pytest.mark.parametrize(("code", "status"), [("ConditionalRequestConflict", 409), ("PreconditionFailed", 412), ("NoSuchKey", 404)])
+@pytest.mark.parametrize(("code", "status"), [("PreconditionFailed", 412), ("NoSuchKey", 404)])
 def test_a_lost_condition_is_false_however_the_server_says_it(bucket: str, code: str, status: int) -> None:
     store = open_store(bucket)
     with Stubber(store.connection.client) as stub:
-        stub.add_client_error("put_object", code, http_status_code=status)
-        assert not store.write_if_unchanged("pointer", b"x", "tag")
-        stub.add_client_error("put_object", code, http_status_code=status)
-        assert not store.write_if_absent("pointer", b"x")
+        for write in (lambda: store.write_if_unchanged("pointer", b"x", "tag"), lambda: store.write_if_absent("pointer", b"x")):
+            stub.add_client_error("put_object", code, http_status_code=status)
+            assert not write()
+            stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
+def test_a_conflict_with_a_write_under_way_is_asked_again(bucket: str, code: str) -> None:
+    store = open_store(bucket)
+    for ends_with, won in ((None, True), ("PreconditionFailed", False)):
+        with Stubber(store.connection.client) as stub:
+            for _ in range(2):
+                stub.add_client_error("put_object", code, http_status_code=409)
+            stub.add_client_error("put_object", ends_with, http_status_code=412) if ends_with else stub.add_response("put_object", {})
+            assert store.write_if_unchanged("pointer", b"x", "tag") is won
+            stub.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""What every generated file says of itself: which version made it, from which seed, and that no camera did."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ganray.registry.manifest import Manifest
+from ganray.store import ObjectStore
+
+KEY = "ganray"  # of the PNG text chunk, and in Parquet's schema metadata, that holds the record as JSON
+XMP_KEY = "XML:com.adobe.xmp"
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC's term for what such a model makes
+# IPTC Photo Metadata Standard 2023.1, section "Digital Source Type"
+XMP = (
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+)
+
+
+class Record(BaseModel):
+    """What made a file: a version by name, place and manifest hash; the seed; the sample's index, or how many are in a grid."""
+
+    model_config = ConfigDict(frozen=True)
+    model: str | None = Field(max_length=100)
+    version: str | None = Field(max_length=20)
+    artifact: str = Field(max_length=2000)
+    manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    seed: int = Field(ge=0, lt=1 << 63)
+    index: int | None = Field(None, ge=0, lt=1 << 48)
+    num: int | None = Field(None, ge=1)
+    digital_source_type: str = SOURCE_TYPE
+
+    def of(self, *, index: int | None = None, num: int | None = None) -> "Record":
+        """Return the record of one sample, or of a file that holds the first `num`."""
+        return self.model_copy(update={"index": index, "num": num})
+
+    def to_json(self) -> str:
+        """Return the record as it is written into files."""
+        return self.model_dump_json(exclude_none=True)
+
+    def texts(self) -> dict[str, str]:
+        """Return the PNG text chunks that say it: for ganray, and for whoever reads IPTC's metadata."""
+        return {KEY: self.to_json(), XMP_KEY: XMP}
+
+
+def make_record(store: ObjectStore, manifest: Manifest, *, seed: int) -> Record:
+    """Return what all files from one version and seed have in common. Settings of a server's URI are left out: they are this machine's."""
+    name, number = manifest.lineage.get("model"), manifest.lineage.get("version")
+    return Record(model=name, version=number, artifact=store.uri.partition("?")[0], manifest=manifest.hash, seed=seed)
+
+
+def parse_record(texts: Mapping[str, str]) -> Record | None:
+    """Return the record among a file's texts, or None if there is none that can be understood."""
+    try:
+        return Record.model_validate(json.loads(texts[KEY]))
+    except (KeyError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,141 @@
+"""An artifact's manifest: size and hash of every file, and where it all comes from. What it says is checked before it is believed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ganray.config import UserError
+from ganray.store import MissingObject, ObjectStore, RefusedObject
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MOST_FILES = 64
+MOST_FILE_BYTES = 64 << 30
+MOST_JSON_BYTES = 4 << 20  # of a manifest, or of any other JSON file
+AGAIN = "publish again, or restore it from a copy"
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]  # one plain part: no folder, no '..', nothing hidden
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class FileEntry(_Part):
+    """A file of an artifact: its size in bytes and the SHA-256 of its content."""
+
+    size: int = Field(ge=0, le=MOST_FILE_BYTES)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Deletion(_Part):
+    """Who deleted a version, when (ISO 8601, UTC), and why."""
+
+    who: str
+    when: str
+    why: str
+
+
+class Lineage(_Part):
+    """Where a generator comes from. What later versions of ganray add to it is kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    model: str | None = None
+    version: str | None = None
+    images_seen: int | None = None
+
+
+class _Content(_Part):
+    format: int
+    files: dict[FileName, FileEntry] = Field({}, max_length=MOST_FILES)
+    lineage: Lineage = Lineage()
+    deleted: Deletion | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as it lies: `data` is what is hashed and signed."""
+
+    data: bytes
+    files: Mapping[str, FileEntry]
+    lineage: Mapping[str, Any]
+    deleted: Deletion | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the manifest, which stands for the whole artifact."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def make_manifest(files: Mapping[str, bytes], lineage: Mapping[str, Any]) -> bytes:
+    """Return the manifest of an artifact: size and SHA-256 of every other file, and where it comes from."""
+    entries = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())}
+    return to_json({"format": FORMAT, "files": entries, "lineage": lineage})
+
+
+def make_tombstone(*, who: str, when: str, why: str) -> bytes:
+    """Return what stands in a manifest's place once a version is deleted: its number is never used again."""
+    return to_json({"format": FORMAT, "deleted": {"who": who, "when": when, "why": why}})
+
+
+def to_json(data: Any) -> bytes:
+    """Return plain data as readable JSON, refusing numbers that JSON does not have."""
+    return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """Return a manifest; raise `UserError`, naming `where` it lies, for what is none, or names what no artifact may hold."""
+    try:
+        content = _Content.model_validate(json.loads(data))
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"cannot be trusted ({'.'.join(str(part) for part in first['loc'])[:100]!r}: {first['msg'][:100]})"
+        raise UserError(where, problem, "do not use it; publish again, or restore it from a copy") from None
+    except (ValueError, RecursionError):
+        raise UserError(where, "is broken", AGAIN) from None
+    if content.format > FORMAT:
+        raise UserError(where, f"is of format {content.format}", "update ganray to read it")
+    return Manifest(data, content.files, content.lineage.model_dump(exclude_unset=True), content.deleted)
+
+
+def find_manifest(store: ObjectStore) -> Manifest | None:
+    """Return the manifest of the version in `store`, of a deleted one too, or None if there is none."""
+    where = f"{store.uri}/{MANIFEST}"
+    try:
+        return parse_manifest(store.read_at_most(MANIFEST, MOST_JSON_BYTES), where)
+    except MissingObject:
+        return None
+    except RefusedObject as error:
+        raise UserError(where, str(error), "do not use it") from None
+
+
+def read_manifest(store: ObjectStore) -> Manifest:
+    """Return an artifact's manifest; raise `UserError` if there is no artifact, or it was deleted."""
+    manifest = find_manifest(store)
+    if manifest is None:
+        remedy = "name a version's folder or a model's, as `ganray models list` shows"
+        raise UserError(store.uri, "holds no published generator", remedy)
+    if manifest.deleted:
+        problem = f"was deleted by {manifest.deleted.who}: {manifest.deleted.why}"
+        raise UserError(store.uri, problem, "name another version, as `ganray models list` shows")
+    return manifest
+
+
+def read_file(store: ObjectStore, name: str, entry: FileEntry) -> bytes:
+    """Return a file of an artifact; raise `UserError` unless it is what its entry in the manifest says."""
+    where = f"{store.uri}/{name}"
+    try:
+        data = store.read_at_most(name, entry.size)
+    except MissingObject:
+        raise UserError(where, "is missing", AGAIN) from None
+    except RefusedObject as error:
+        raise UserError(where, f"is not what was published: it {error}", f"do not use it; {AGAIN}") from None
+    if len(data) != entry.size:
+        raise UserError(where, f"has {len(data)} bytes where {entry.size} were published", AGAIN)
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise UserError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
+    return data
