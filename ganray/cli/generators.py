@@ -26,18 +26,27 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option("--num", default=64, show_default=True, type=click.IntRange(1), help="How many samples.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Sample i depends on the seed and i alone.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
+@click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--local", is_flag=True, help="In this process, without Ray.")
 @address_option
 @public_key_option
 @json_option
 def generate_command(
-    artifact: str, num: int, seed: int, out: Path, local: bool, address: str | None, public_key: Path | None, as_json: bool
+    artifact: str,
+    num: int,
+    seed: int,
+    out: Path,
+    label: str | None,
+    local: bool,
+    address: str | None,
+    public_key: Path | None,
+    as_json: bool,
 ) -> None:
     """Generate samples from ARTIFACT: the URI of a version's folder, or of a model's folder (then its best)."""
     from ganray.generate.batch import generate
 
     with progress_bar("generating", quiet=as_json) as progress:
-        generate(artifact, num=num, seed=seed, out=out, local=local, address=address, public_key=public_key, progress=progress)
+        generate(artifact, num=num, seed=seed, out=out, label=label, local=local, address=address, public_key=public_key, progress=progress)
     print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{num} samples in {out}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 
 from ganray.config import UserError
 from ganray.data.session import ray_session
@@ -30,6 +31,7 @@ def generate(
     num: int,
     seed: int,
     out: Path,
+    label: str | None = None,
     local: bool = False,
     address: str | None = None,
     public_key: Path | None = None,
@@ -38,20 +40,36 @@ def generate(
     """Write samples 0 to num - 1 of a published generator and return where they are.
 
     `out` is a `.png` (a grid), a `.parquet` file (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files
-    named by index. Sample i depends on the artifact, the seed and i alone. `local` makes them in this process, without Ray.
+    named by index. Sample i depends on the artifact, the seed, i and `label` alone. That is a class of a conditional generator,
+    by name or number, for all samples; without it classes are as frequent as in the training data. `local` makes them in this
+    process, without Ray.
     Every file carries a record of what made it. With `public_key`, a PEM file, the artifact must be signed by its other half.
     """
     check_out(out, num)
     store = open_artifact(artifact)
     files = read_artifact(store, public_key=public_key)
-    build_checked(files, where=store.uri)
-    record = make_record(store, read_manifest(store), seed=seed)
+    number = class_number(build_checked(files, where=store.uri), label)
+    record = make_record(store, read_manifest(store), seed=seed, label=number)
     if local:
-        _write(out, num, in_process(files, chunks=range(num_chunks(num)), seed=seed), record, progress)
+        _write(out, num, in_process(files, chunks=range(num_chunks(num)), seed=seed, label=number), record, progress)
     else:
         with ray_session(address):
-            _write(out, num, on_cluster(files, num=num, seed=seed), record, progress)
+            _write(out, num, on_cluster(files, num=num, seed=seed, label=number), record, progress)
     return out
+
+
+def class_number(generator: nn.Module, label: str | None) -> int | None:
+    """Return the number of the class that a name or number means, None for None; raise `UserError` if there is no such class."""
+    if label is None:
+        return None
+    if not generator.num_classes:
+        raise UserError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
+    names = generator.classes or []
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < generator.num_classes:
+        return int(label)
+    raise UserError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
 
 
 def check_out(out: Path, num: int) -> None:
@@ -69,36 +87,36 @@ def check_out(out: Path, num: int) -> None:
         raise UserError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
 
 
-def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int) -> Iterator[np.ndarray]:
+def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[np.ndarray]:
     """Yield chunks of samples by their numbers, uint8 [CHUNK, C, H, W], made on one thread so that the pixels are those of a cluster's."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         generator = build(files)
         for chunk in chunks:
-            yield sample_chunk(generator, generator.prior, seed=seed, chunk=chunk).numpy()
+            yield sample_chunk(generator, generator.prior, seed=seed, chunk=chunk, label=label).numpy()
     finally:
         torch.set_num_threads(before)
 
 
-def on_cluster(files: dict[str, bytes], *, num: int, seed: int) -> Iterator[np.ndarray]:
+def on_cluster(files: dict[str, bytes], *, num: int, seed: int, label: int | None) -> Iterator[np.ndarray]:
     """Yield the chunks of samples in order, made by as many workers as the cluster gives."""
     import ray
 
     cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_A_CPU * cpus))
     chunks.context.execution_options.preserve_order = True
-    for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), seed=seed), batch_size=None).iter_rows():
+    for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), seed=seed, label=label), batch_size=None).iter_rows():
         yield row["pixels"]
 
 
-def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int) -> dict[str, np.ndarray]:
+def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int, label: int | None) -> dict[str, np.ndarray]:
     """Return a block of chunks, by their numbers, as uint8 [n, CHUNK, C, H, W]."""
     import ray
 
     torch.set_num_threads(1)
     generator = build(ray.get(weights))
-    chunks = [sample_chunk(generator, generator.prior, seed=seed, chunk=int(chunk)) for chunk in block["id"]]
+    chunks = [sample_chunk(generator, generator.prior, seed=seed, chunk=int(chunk), label=label) for chunk in block["id"]]
     return {"pixels": torch.stack(chunks).numpy()}
 
 

@@ -21,7 +21,10 @@ XMP = (
 
 
 class Record(BaseModel):
-    """What made a file: a version by name, place and manifest hash; the seed; the sample's index, or how many are in a grid."""
+    """What made a file: a version by name, place and manifest hash; the seed; the class, if one was asked for; which sample.
+
+    That is `index`, or `num` for a grid of the first so many.
+    """
 
     model_config = ConfigDict(frozen=True)
     model: str | None = Field(max_length=100)
@@ -29,6 +32,7 @@ class Record(BaseModel):
     artifact: str = Field(max_length=2000)
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
     seed: int = Field(ge=0, lt=1 << 63)
+    label: int | None = Field(None, ge=0)
     index: int | None = Field(None, ge=0, lt=1 << 48)
     num: int | None = Field(None, ge=1)
     digital_source_type: str = SOURCE_TYPE
@@ -46,10 +50,10 @@ class Record(BaseModel):
         return {KEY: self.to_json(), XMP_KEY: XMP}
 
 
-def make_record(store: ObjectStore, manifest: Manifest, *, seed: int) -> Record:
+def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int | None = None) -> Record:
     """Return what all files from one version and seed have in common. Settings of a server's URI are left out: they are this machine's."""
     name, number = manifest.lineage.get("model"), manifest.lineage.get("version")
-    return Record(model=name, version=number, artifact=store.uri.partition("?")[0], manifest=manifest.hash, seed=seed)
+    return Record(model=name, version=number, artifact=store.uri.partition("?")[0], manifest=manifest.hash, seed=seed, label=label)
 
 
 def parse_record(texts: Mapping[str, str]) -> Record | None:

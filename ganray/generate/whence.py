@@ -55,10 +55,11 @@ def find_version(record: Record, storage: str | None) -> ObjectStore:
 def make_again(record: Record, files: dict[str, bytes]) -> np.ndarray:
     """Return the picture of a record, uint8 [C, H, W]: one sample, or the grid of the first."""
     if record.index is not None:
-        (chunk,) = in_process(files, chunks=[record.index // CHUNK], seed=record.seed)
+        (chunk,) = in_process(files, chunks=[record.index // CHUNK], seed=record.seed, label=record.label)
         return chunk[record.index % CHUNK]
     num = record.num or 1
-    return to_pixels(grid(np.concatenate(list(in_process(files, chunks=range(num_chunks(num)), seed=record.seed)))[:num]))
+    chunks = in_process(files, chunks=range(num_chunks(num)), seed=record.seed, label=record.label)
+    return to_pixels(grid(np.concatenate(list(chunks))[:num]))
 
 
 def _difference(left: np.ndarray, right: np.ndarray) -> int | None:

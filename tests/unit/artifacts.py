@@ -18,13 +18,15 @@ SHAPE = (1, 16, 16)
 RULES = {"metric": "metric/frechet", "dataset": "a", "extractor": "b", "num_samples": 10, "seed": 0}
 
 
-def artifact(seed: int = 0, score: float = 1.0, *, contrast: float = 1.0) -> dict[str, bytes]:
+def artifact(seed: int = 0, score: float = 1.0, *, contrast: float = 1.0, classes: list[str] | None = None) -> dict[str, bytes]:
     """Return the files of a generator that nobody trained; its samples are nearly grey, but for a higher `contrast`."""
-    generator, _ = build_networks(NETWORKS, SHAPE, seed=seed)
+    shares = tuple(1 / len(classes) for _ in classes) if classes else ()
+    networks = NETWORKS.model_copy(update={"conditional": bool(classes)})
+    generator, _ = build_networks(networks, SHAPE, seed=seed, num_classes=len(shares))
     weights = {name: tensor * contrast if tensor.ndim == 4 else tensor for name, tensor in generator.state_dict().items()}
     return {
         GENERATOR: safetensors.torch.save(weights),
-        CONFIG: to_json(generator_config(NETWORKS, SHAPE, Prior(NETWORKS.latent_dim), None)),
+        CONFIG: to_json(generator_config(networks, SHAPE, Prior(networks.latent_dim, shares), classes)),
         METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": RULES}),
     }
 
