@@ -85,6 +85,12 @@ def set_hyperparameters(state: GanState, optimizer: Optimizer) -> None:
             group["lr"], group["betas"] = lr, tuple(betas)
 
 
+def compile_networks(state: GanState, names: list[str]) -> None:
+    """Pass the named networks through torch.compile, in place; shapes are fixed, and 1x1 latents break a dynamic one on CPUs."""
+    for name in names:
+        getattr(state, name).compile(dynamic=False)
+
+
 @contextlib.contextmanager
 def unchanged(state: GanState) -> Iterator[None]:
     """Put the state back as it was when the block ends."""

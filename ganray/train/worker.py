@@ -7,7 +7,7 @@ import ray.train.torch
 import torch
 
 from ganray.gan.batch import Batch, num_uniforms
-from ganray.gan.state import GanState, unchanged
+from ganray.gan.state import GanState, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.train.checkpoint import load_checkpoint, newest_checkpoint
 from ganray.train.collective import broadcast, rank, world_size
@@ -59,12 +59,6 @@ def choose_checkpoint(setup: WorkerSetup) -> str | None:
     for line in passed_over:
         setup.monitor.say.remote(line)
     return checkpoint.name if checkpoint else None
-
-
-def compile_networks(state: GanState, names: list[str]) -> None:
-    """Pass the named networks through torch.compile, in place; shapes are fixed, and 1x1 latents break a dynamic one on CPUs."""
-    for name in names:
-        getattr(state, name).compile(dynamic=False)
 
 
 def warm_up(step: AdversarialStep, setup: WorkerSetup, device: torch.device) -> None:

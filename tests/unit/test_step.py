@@ -10,7 +10,7 @@ from torch import nn
 
 from ganray.config import Adam, Optimizer, R3ganNetworks
 from ganray.gan.average import average_decay, update_average
-from ganray.gan.state import unchanged
+from ganray.gan.state import compile_networks, unchanged
 from ganray.gan.stats import STATS
 from ganray.gan.step import AdversarialStep
 from tests.unit.cases import CASES, PLAIN, UNNORMALISED
@@ -149,3 +149,14 @@ def test_r3gan_of_the_paper_has_its_sizes() -> None:
     assert {block.mix.groups for block in state.generator.modules() if hasattr(block, "mix")} == {96}
     millions = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (state.generator, state.discriminator)]
     assert millions == pytest.approx([20.9, 20.9], rel=0.05)
+
+
+def test_compiled_networks_train_as_they_would_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    plain = run_steps(2, recipe=PLAIN)
+    compiled = new_state()
+    compile_networks(compiled, ["generator", "discriminator"])
+    run_steps(2, recipe=PLAIN, state=compiled)
+    expected = weights_of(plain)
+    assert weights_of(compiled).keys() == expected.keys()
+    assert all(torch.allclose(expected[name], weights, atol=1e-4) for name, weights in weights_of(compiled).items())
