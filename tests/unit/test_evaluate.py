@@ -11,7 +11,9 @@ from ganray.gan.networks.norm import GroupedBatchNorm, measure_standing_statisti
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, sample_chunk
 from ganray.gan.state import calibrated_average
-from ganray.train.evaluate import fake_features
+from ganray.metrics.extractors import FeatureNetwork
+from ganray.metrics.frechet import Moments
+from ganray.train.evaluate import Reference, compare, compare_classes, fake_features, is_broken
 from tests.unit.gan_runs import NETWORKS, SHAPE, on_ranks, run_steps
 
 PRIOR = Prior(NETWORKS.latent_dim)
@@ -97,3 +99,27 @@ def test_networks_fit_every_size_that_a_job_may_ask_for(networks: Networks, num_
         assert sure.abs().max() <= 1
         if num_classes:
             assert not torch.equal(logits, discriminator(samples, labels.flip(0)))
+
+
+def test_what_cannot_be_the_best() -> None:
+    generator, _ = build_networks(NETWORKS, SHAPE, seed=0)
+    scores = {"metric/frechet": 3.0, "metric/diversity": 0.8}
+    assert not is_broken(generator, scores)
+    assert is_broken(generator, {**scores, "metric/diversity": 0.001})
+    assert is_broken(generator, {**scores, "metric/diversity": float("nan")})
+    assert is_broken(generator, {**scores, "metric/frechet": float("nan")})
+    with torch.no_grad():
+        next(generator.parameters())[0] = float("nan")
+    assert is_broken(generator, scores)
+
+
+def test_scores_name_classes_where_the_extractor_does() -> None:
+    torch.manual_seed(0)
+    network = FeatureNetwork(1, 3)
+    features = torch.randn(300, network.num_features)
+    reference = Reference(Moments.of(features), features)
+    scores = compare_classes(features, Prior(8), network, reference, seed=0)
+    assert scores == {"metric/class_coverage": 1.0}
+    conditional = compare_classes(features, Prior(8, (0.5, 0.5, 0.0)), network, reference, seed=0)
+    assert 0 <= conditional["metric/conditional_accuracy"] <= 1
+    assert compare(features, reference, neighbours=5)["metric/diversity"] == pytest.approx(1.0)
