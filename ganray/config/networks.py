@@ -16,10 +16,14 @@ class DcganNetworks(Section):
     kind: Literal["dcgan"] = "dcgan"
     width: PositiveCount = Field(64, description="channels of the widest picture-side layer; doubles with each halving of the picture")
     max_width: PositiveCount = Field(512, description="channels that no layer exceeds")
+    depth: PositiveCount = Field(1, description="convolutions a resolution: 1 as in the paper, each more a 3x3 one")
     latent_dim: PositiveCount = Field(64, description="size of a latent vector")
     norm_group: PositiveCount = Field(32, description="samples that are normalised together; a divisor of every worker's share")
     discriminator_norm: Literal["batch", "none"] = Field(
         "batch", description="none: what gradient penalties on single samples and spectral normalisation assume"
+    )
+    minibatch_std: bool = Field(
+        False, description="show the discriminator how varied each group of norm_group samples is (Karras et al. 2018, section 3)"
     )
     conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
 

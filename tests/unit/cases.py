@@ -42,6 +42,7 @@ CASES = {
     "spectral norm": (UNNORMALISED, with_penalties(spectral_norm=True)),
     "augmentation": (NETWORKS, dataclasses.replace(RECIPE, augment=DiffAugment())),
     "conditional": (CONDITIONAL, RECIPE),
+    "deep": (NETWORKS.model_copy(update={"depth": 2, "minibatch_std": True}), RECIPE),
     "conditional r3gan": (RESIDUAL.model_copy(update={"conditional": True}), RECIPE),
     "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),
     "everything": (NETWORKS, EVERYTHING),

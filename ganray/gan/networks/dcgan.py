@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganray.config import DcganNetworks
 from ganray.config.networks import num_halvings
 from ganray.gan.networks.memory import channels_last
-from ganray.gan.networks.norm import GroupedBatchNorm
+from ganray.gan.networks.norm import GroupedBatchNorm, with_group_deviation
 
 
 class DcganGenerator(nn.Module):
@@ -23,13 +23,11 @@ class DcganGenerator(nn.Module):
         inputs = config.latent_dim * (2 if num_classes else 1)
         self.project = nn.Linear(inputs, math.prod(self.innermost), bias=False)
         self.project_norm = nn.Sequential(GroupedBatchNorm(widths[0], config.norm_group), nn.ReLU(inplace=True))
-        layers: list[nn.Module] = []
+        layers = [layer for _ in range(config.depth - 1) for layer in _rising(nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=False), config)]
         for inputs, outputs in itertools.pairwise(widths):
-            layers += [
-                nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False),
-                GroupedBatchNorm(outputs, config.norm_group),
-                nn.ReLU(inplace=True),
-            ]
+            layers += _rising(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), config)
+            for _ in range(config.depth - 1):
+                layers += _rising(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), config)
         self.upsample = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1), nn.Tanh())
         self.apply(_initialise)
 
@@ -46,26 +44,42 @@ class DcganDiscriminator(nn.Module):
     def __init__(self, config: DcganNetworks, shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         widths = _widths(config, shape)
-        normalised = config.discriminator_norm == "batch"
+        self.std_group = config.norm_group if config.minibatch_std else 0
+        bias = config.discriminator_norm == "none"
         layers: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-        for inputs, outputs in itertools.pairwise(widths):
-            layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised))
-            layers += [GroupedBatchNorm(outputs, config.norm_group)] if normalised else []
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        for level, outputs in enumerate(widths):
+            if level:
+                layers += _falling(nn.Conv2d(widths[level - 1], outputs, 4, 2, 1, bias=bias), config)
+            for _ in range(config.depth - 1):
+                layers += _falling(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias), config)
         self.downsample = nn.Sequential(*layers)
         innermost = (shape[1] >> len(widths), shape[2] >> len(widths))
-        self.decide = nn.Conv2d(widths[-1], 1, innermost)
-        self.project = nn.Conv2d(widths[-1], config.latent_dim, innermost, bias=False) if num_classes else None
+        features = widths[-1] + config.minibatch_std
+        self.decide = nn.Conv2d(features, 1, innermost)
+        self.project = nn.Conv2d(features, config.latent_dim, innermost, bias=False) if num_classes else None
         self.embed = nn.Embedding(num_classes, config.latent_dim) if num_classes else None
         self.apply(_initialise)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.downsample(channels_last(images))
+        if self.std_group:
+            features = with_group_deviation(features, self.std_group)
         logits = self.decide(features).flatten()
         if self.embed is None:
             return logits
         projected = self.project(features).flatten(1)  # [N, latent_dim]
         return logits + (projected * self.embed(labels)).sum(1) / math.sqrt(projected.shape[1])  # Miyato and Koyama 2018, Eq. 4
+
+
+def _rising(layer: nn.Module, config: DcganNetworks) -> list[nn.Module]:
+    """Return a layer of the generator, with what follows it."""
+    return [layer, GroupedBatchNorm(layer.out_channels, config.norm_group), nn.ReLU(inplace=True)]
+
+
+def _falling(layer: nn.Conv2d, config: DcganNetworks) -> list[nn.Module]:
+    """Return a layer of the discriminator, with what follows it."""
+    norm = [GroupedBatchNorm(layer.out_channels, config.norm_group)] if config.discriminator_norm == "batch" else []
+    return [layer, *norm, nn.LeakyReLU(0.2, inplace=True)]
 
 
 def _widths(config: DcganNetworks, shape: tuple[int, int, int]) -> list[int]:

@@ -44,6 +44,17 @@ class GroupedBatchNorm(nn.Module):
         return normalised
 
 
+def with_group_deviation(features: Tensor, group: int) -> Tensor:
+    """Return [N, C, H, W] with a channel more: how much features vary within each group of samples, on average over them.
+
+    Minibatch standard deviation (Karras et al. 2018, section 3), over fixed groups as normalisation is.
+    """
+    groups = features.unflatten(0, (-1, group))  # [N / group, group, C, H, W]
+    deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
+    spread = deviation.repeat_interleave(group).view(-1, 1, 1, 1).expand(-1, 1, *features.shape[2:])
+    return torch.cat([features, spread.to(features.dtype)], dim=1)
+
+
 @torch.no_grad()
 def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Tensor | None, ...]]) -> None:
     """Set the statistics that eval mode uses to the mean, over the groups of `inputs`, of each group's own; end in eval mode.
