@@ -19,18 +19,18 @@ ALL = ("reset before", "reset within", "lost answer", *REFUSALS, "truncated", "f
 
 
 class Faults:
-    """Which request meets which fault: one in `one_in`, drawn from `kinds` by a seed. Counts what was done."""
+    """Which request meets which fault: one in `one_in`, drawn from `kinds` by a seed, and not more than `most`. Counts what was done."""
 
-    def __init__(self, *, one_in: float, seed: int, kinds: tuple[str, ...] = ALL, silence_s: float = 1.5) -> None:
-        self.one_in, self.kinds, self.silence_s = one_in, kinds, silence_s
+    def __init__(self, *, one_in: float, seed: int, kinds: tuple[str, ...] = ALL, silence_s: float = 1.5, most: int = 1 << 60) -> None:
+        self.one_in, self.kinds, self.silence_s, self.most = one_in, kinds, silence_s, most
         self.random, self.lock = random.Random(seed), threading.Lock()
-        self.requests, self.injected, self.paused = 0, Counter(), False
+        self.requests, self.injected = 0, Counter()
 
     def draw(self, *, sends: int, is_read: bool) -> str | None:
         """Return the fault of a request that sends so many bytes, or reads an object, None for most."""
         with self.lock:
             self.requests += 1
-            if self.paused or self.random.random() * self.one_in >= 1:
+            if self.injected.total() >= self.most or self.random.random() * self.one_in >= 1:
                 return None
             kind = self.random.choice(self.kinds)
             impossible = (kind in ("flipped up", "reset within") and not sends) or (kind in ("flipped down", "truncated") and not is_read)

@@ -40,6 +40,8 @@ class Identity:
 
 ADMIN = Identity("ganray-admin", "admin-secret-0123456789", ("Admin", "Read", "Write", "List", "Tagging"))
 WRITER = Identity("ganray-writer", "writer-secret-0123456789", ("Read", "Write", "List", "Tagging"))
+ALLOWED = ("allowed", "mine")  # the bucket and prefix that one identity may write to, and nothing else
+PREFIX_WRITER = Identity("ganray-prefix", "prefix-secret-0123456789", ("Read", "List", f"Write:{ALLOWED[0]}/{ALLOWED[1]}/*"))
 READER = Identity("ganray-reader", "reader-secret-0123456789", ("Read", "List"))
 
 
@@ -102,7 +104,7 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
             "credentials": [{"accessKey": identity.access_key, "secretKey": identity.secret_key}],
             "actions": identity.actions,
         }
-        for identity in (ADMIN, WRITER, READER)
+        for identity in (ADMIN, WRITER, PREFIX_WRITER, READER)
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     weed = Path(sys.executable).with_name("weed")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from ganray.config import UserError
@@ -14,8 +14,7 @@ from ganray.registry.manifest import AGAIN, MANIFEST, FileEntry, Manifest, read_
 from ganray.registry.signing import SIGNATURE_BYTES, check_signature, load_public_key, signature_name
 from ganray.store import MissingObject, ObjectStore, RefusedObject, open_store
 from ganray.store.local import local_errors, written_aside
-
-Progress = Callable[[int, int], None]
+from ganray.store.objects import Progress
 
 
 def cache_folder() -> Path:
@@ -67,10 +66,8 @@ def _fetch(store: ObjectStore, manifest: Manifest, folder: Path, progress: Progr
     try:
         aside.mkdir(parents=True)
         for name, entry in manifest.files.items():
-            _download(store, name, entry, aside / name)
+            _download(store, name, entry, aside / name, _shifted(progress, done, total))
             done += entry.size
-            if progress:
-                progress(done, total)
         _copy_signature(store, manifest, aside)
         (aside / MANIFEST).write_bytes(manifest.data)
         aside.replace(folder)
@@ -78,11 +75,16 @@ def _fetch(store: ObjectStore, manifest: Manifest, folder: Path, progress: Progr
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _download(store: ObjectStore, name: str, entry: FileEntry, path: Path) -> None:
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Return what tells of one file's bytes as a part of all."""
+    return (lambda done, _: progress(before + done, total)) if progress else None
+
+
+def _download(store: ObjectStore, name: str, entry: FileEntry, path: Path, progress: Progress | None) -> None:
     """Download a file of an artifact, and raise `UserError` unless it is the one that was published."""
     where = f"{store.uri}/{name}"
     try:
-        found = store.download(name, path, most=entry.size)
+        found = store.download(name, path, most=entry.size, progress=progress)
     except MissingObject:
         raise UserError(where, "is missing", AGAIN) from None
     except RefusedObject as error:

@@ -20,7 +20,7 @@ UNUSED, UNFINISHED, UNDELETED, REMAINS = (
     "nothing points to it",
     "its publication was never finished",
     "its deletion was never finished",
-    "files of a deleted version",
+    "remains of a deleted version",
 )
 
 
@@ -132,9 +132,10 @@ def _standing(version: ObjectStore, files: list[ObjectInfo], best: Best | None) 
     manifest = find_manifest(version)
     if manifest is None:
         return "unfinished"
+    is_announced = best is not None and number in best.deleting
     if not manifest.deleted:
-        return "deleting" if best and number in best.deleting else "published"
-    return "remains" if any(not _is_kept(info.key) for info in files) else "deleted"
+        return "deleting" if is_announced else "published"
+    return "remains" if is_announced or any(not _is_kept(info.key) for info in files) else "deleted"
 
 
 def _why_remove(standing: str, *, is_held: bool) -> str | None:

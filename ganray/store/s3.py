@@ -95,7 +95,7 @@ class S3Store:
 
     def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
         with s3_errors("read from", self.bucket), local_errors("write", path.parent, field=str(path)):
-            head = self._head(key)
+            head = again(lambda: self._head(key))
             if most is not None:
                 _refuse_larger(head, most)
             with written_aside(path) as file:

@@ -91,6 +91,8 @@ def download(connection: Connection, address: Mapping[str, str], head: Mapping[s
                 manager.download(*address.values(), file, None, _told(progress, head["ContentLength"])).result()
             except RetriesExceededError:
                 raise _unsound() from None
+            except exceptions.FlexibleChecksumError as error:  # which s3transfer takes for the last word
+                raise DamagedObject from error
         file.flush()
         digest = sha256_of(Path(file.name))
         _compare(digest, head)

@@ -3,11 +3,14 @@
 A checkpoint is a folder `checkpoints/<attempt>-<images seen>/`. Ray's own run state is not needed to resume, so it cannot tear one.
 """
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,9 +46,23 @@ class Checkpoint:
         """Return a file's bytes; raise `TornCheckpoint` unless they are those that were saved."""
         return _read_checked(self.store, f"checkpoints/{self.name}/{file}", self.manifest["files"][file]["sha256"])
 
+    @contextlib.contextmanager
+    def local_copy(self, file: str) -> Iterator[Path]:
+        """Give a file on this machine's disk, however large; raise `TornCheckpoint` unless it is what was saved."""
+        key = f"checkpoints/{self.name}/{file}"
+        with tempfile.TemporaryDirectory(prefix="ganray-") as folder:
+            try:
+                digest = self.store.download(key, Path(folder, file))
+            except MissingObject as error:
+                raise TornCheckpoint(f"{key} is missing") from error
+            if digest != self.manifest["files"][file]["sha256"]:
+                raise TornCheckpoint(f"{key} is not what was saved")
+            yield Path(folder, file)
+
     def state(self) -> dict[str, Any]:
         """Return the training state, on the CPU."""
-        return torch.load(io.BytesIO(self.read(STATE)), map_location="cpu", weights_only=True)
+        with self.local_copy(STATE) as path:
+            return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def checkpoint_name(attempt: int, images_seen: int) -> str:
@@ -60,15 +77,29 @@ def serialise(state: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def save_checkpoint(run: ObjectStore, files: Mapping[str, bytes], *, images_seen: int, attempt: int, progress: Mapping[str, Any]) -> str:
-    """Write a checkpoint into a run's store and return its name. Saving the same one again replaces it."""
+def serialise_to(path: Path, state: Mapping[str, Any]) -> None:
+    """Write what `serialise` returns to a file, without a second copy in memory."""
+    with path.open("wb") as file:
+        torch.save(state, file)
+
+
+def save_checkpoint(
+    run: ObjectStore, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Mapping[str, Any]
+) -> str:
+    """Write a checkpoint, from memory or local files, into a run's store and return its name. The same one again replaces it."""
     name = checkpoint_name(attempt, images_seen)
-    hashes = {file: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for file, data in files.items()}
-    for file, data in files.items():
-        run.write(f"checkpoints/{name}/{file}", data)
+    hashes = {file: _store_file(run, f"checkpoints/{name}/{file}", content) for file, content in files.items()}
     manifest = {"images_seen": images_seen, "attempt": attempt, "progress": progress, "files": hashes}
     run.write(f"checkpoints/{name}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
     return name
+
+
+def _store_file(run: ObjectStore, key: str, content: bytes | Path) -> dict[str, Any]:
+    """Write a file of a checkpoint and return its entry in the manifest."""
+    if isinstance(content, Path):
+        return {"size": content.stat().st_size, "sha256": run.upload(content, key)}
+    run.write(key, content)
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def checkpoint_names(run: ObjectStore) -> list[str]:
@@ -91,7 +122,8 @@ def newest_checkpoint(run: ObjectStore) -> tuple[Checkpoint | None, list[str]]:
     for name in reversed(checkpoint_names(run)):
         try:
             checkpoint = load_checkpoint(run, name)
-            checkpoint.read(STATE)
+            with checkpoint.local_copy(STATE):
+                pass
         except TornCheckpoint as error:
             passed_over.append(f"{error}; the checkpoint before it is used")
         else:

@@ -1,20 +1,25 @@
-"""What rank 0 writes while training goes on: checkpoints, sample grids and metrics, serialised at once and uploaded behind."""
+"""What rank 0 writes while training goes on: checkpoints, sample grids and metrics, serialised at once and uploaded behind.
+
+Checkpoints wait for their upload on this machine's disk, so that they take no memory beside the networks' own.
+"""
 
 import io
+import tempfile
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ganray.gan.state import GanState
 from ganray.media.pictures import grid
-from ganray.train.checkpoint import GENERATOR, STATE, prune_checkpoints, save_checkpoint, serialise
+from ganray.train.checkpoint import GENERATOR, STATE, prune_checkpoints, save_checkpoint, serialise_to
 from ganray.train.layout import write_metrics_part
 from ganray.train.setup import WorkerSetup
 
-MOST_PENDING = 3  # uploads that may wait in memory
+MOST_PENDING = 3  # uploads that may wait
 
 
 class Keeper:
@@ -24,10 +29,13 @@ class Keeper:
         self.run, self.keep = setup.run, setup.job.train.keep_checkpoints
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
         self.pending: deque[Future[None]] = deque()
+        self.scratch = tempfile.TemporaryDirectory(prefix="ganray-upload-")
 
     def checkpoint(self, state: GanState, generator: bytes | None, progress: Mapping[str, Any], records: list[dict[str, Any]]) -> None:
         """Save the state, the generator that was scored at it, if any, and the metrics since the last checkpoint."""
-        files = {STATE: serialise(state.state_dict())} | ({GENERATOR: generator} if generator else {})
+        path = Path(self.scratch.name, f"{state.attempt}-{state.images_seen}")
+        serialise_to(path, state.state_dict())
+        files = {STATE: path} | ({GENERATOR: generator} if generator else {})
         self._submit(self._write_checkpoint, files, state.images_seen, state.attempt, dict(progress), list(records))
 
     def samples(self, pixels: Tensor, images_seen: int) -> None:
@@ -45,12 +53,14 @@ class Keeper:
         """Wait for what is still to be written."""
         self.thread.shutdown()
         self._settle(0)
+        self.scratch.cleanup()
 
     def _write_checkpoint(
-        self, files: dict[str, bytes], images_seen: int, attempt: int, progress: dict[str, Any], records: list[dict[str, Any]]
+        self, files: dict[str, bytes | Path], images_seen: int, attempt: int, progress: dict[str, Any], records: list[dict[str, Any]]
     ) -> None:
         write_metrics_part(self.run, records)
         name = save_checkpoint(self.run, files, images_seen=images_seen, attempt=attempt, progress=progress)
+        files[STATE].unlink()
         prune_checkpoints(self.run, newest=name, keep=self.keep)
 
     def _submit(self, function: Any, *arguments: Any) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("step_speed", "quality")
+BENCHMARKS = ("step_speed", "quality", "upload_speed")
 
 for name in BENCHMARKS:
     subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=True)

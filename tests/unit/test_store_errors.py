@@ -12,7 +12,7 @@ import pytest
 
 from ganray.config import UserError
 from ganray.store import ObjectStore, open_store
-from tests.s3_server import READER, WRITER, S3Server
+from tests.s3_server import ALLOWED, PREFIX_WRITER, READER, WRITER, S3Server
 
 SECRETS = (WRITER.secret_key, READER.secret_key, "hunter2", "Signature=", "Credential=")
 
@@ -96,6 +96,18 @@ def test_who_may_only_read_is_told_so_when_writing(bucket: str, s3_server: S3Ser
         assert f"access is denied; let these credentials write to bucket {name}" in complaint(call)
     assert f"let these credentials delete from bucket {name}" in complaint(lambda: store.delete("a"))
     assert store.read("a") == b"content"
+
+
+def test_who_may_write_to_one_prefix_is_told_so_elsewhere(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, prefix = ALLOWED
+    s3_server.client().create_bucket(Bucket=bucket)
+    for name, value in s3_server.environment(PREFIX_WRITER).items():
+        monkeypatch.setenv(name, value)
+    open_store(f"s3://{bucket}/{prefix}").check_writable()
+    store = open_store(f"s3://{bucket}/elsewhere")
+    for call in writing_calls(store, tmp_path / "file"):
+        assert f"access is denied; let these credentials write to bucket {bucket}" in complaint(call)
+    assert store.list() == []
 
 
 @pytest.mark.parametrize("in_uri", [True, False])
