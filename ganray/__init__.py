@@ -4,7 +4,7 @@ from typing import Any
 
 from ganray.config import Job, UserError, load_job
 
-__all__ = ["Job", "UserError", "load_generator", "load_job", "run_training"]
+__all__ = ["Job", "UserError", "load_generator", "load_job", "run_sweep", "run_training"]
 
 
 def __getattr__(name: str) -> Any:
@@ -13,6 +13,10 @@ def __getattr__(name: str) -> Any:
         from ganray.train.run import run_training
 
         return run_training
+    if name == "run_sweep":
+        from ganray.sweep.run import run_sweep
+
+        return run_sweep
     if name == "load_generator":
         from ganray.registry.artifact import load_generator
 

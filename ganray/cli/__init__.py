@@ -9,6 +9,7 @@ from ganray.cli.data import fit_extractor_command, prepare_command
 from ganray.cli.generators import generate_command, publish_command, whence_command
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, train_command
+from ganray.cli.sweeps import sweep_command, sweep_report_command
 from ganray.cli.upkeep import gc_command, pull_command, push_command, verify_command
 from ganray.config import UserError
 
@@ -33,6 +34,8 @@ for command in (
     models_group,
     generate_command,
     whence_command,
+    sweep_command,
+    sweep_report_command,
 ):
     group.add_command(command)
 for command in (verify_command, pull_command, push_command, gc_command):

@@ -21,6 +21,7 @@ from ganray.config.objectives import (
 )
 from ganray.config.publish import Publish
 from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineRate, CosineShare, CosineWeight
+from ganray.config.sweep import Sweep
 from ganray.config.training import Adam, Guard, Optimizer, Train
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "RotationExtractor",
     "SaturatingLoss",
     "Source",
+    "Sweep",
     "Train",
     "UserError",
     "WassersteinLoss",

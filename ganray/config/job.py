@@ -10,6 +10,7 @@ from ganray.config.fields import Count, Name, PositiveCount, Section
 from ganray.config.networks import LARGEST_SIDE, SMALLEST_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
+from ganray.config.sweep import Sweep
 from ganray.config.training import Guard, Optimizer, Train
 
 
@@ -39,6 +40,7 @@ class Job(Section):
     guard: Guard = Field(Guard(), description="what is done when training goes wrong")
     evaluate: Evaluate = Field(Evaluate(), description="how generators are scored")
     publish: Publish = Field(Publish(), description="where the best one goes")
+    sweep: Sweep | None = Field(None, description="what `ganray sweep` searches; `ganray train` ignores it")
 
     @property
     def model_name(self) -> str:

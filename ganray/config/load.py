@@ -90,6 +90,9 @@ def _translate(error: ValidationError, data: Mapping[str, Any]) -> UserError:
         name, _, rest = str(first["ctx"]["error"]).partition(": ")
         problem, _, remedy = rest.partition("; ")
         return UserError(name, problem, remedy)
+    if first["type"] == "value_error":
+        problem, _, remedy = str(first["ctx"]["error"]).partition("; ")
+        return UserError(field, problem, remedy)
     if first["type"] == "missing":
         return UserError(field, "is missing", f"add it, as in {field}=...")
     return UserError(field, f"{first['input']!r} will not do", first["msg"][0].lower() + first["msg"][1:])

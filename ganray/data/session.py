@@ -19,8 +19,8 @@ KNOCK_S = 5.0
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None = None) -> Iterator[None]:
-    """Be connected to Ray while the block runs.
+def ray_session(address: str | None = None, *, dashboard: bool = False) -> Iterator[None]:
+    """Be connected to Ray while the block runs; one that is started here has a dashboard if that is asked for.
 
     `address` wins over `RAY_ADDRESS`; with neither, a local Ray is started and stopped again. A connection that exists is
     used and left open. Raises `UserError` if there is no cluster at the address.
@@ -28,12 +28,11 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    use_settings()
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         _knock(address)
-        _connect(address)
+        _connect(address, dashboard=dashboard)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -43,6 +42,12 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def use_settings() -> None:
+    """Set what Ray reads from the environment, here and in what this process starts, where nobody else has."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 def own_local_ray(address: str | None = None) -> bool:
@@ -57,8 +62,8 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), port), timeout=KNOCK_S).close()
 
 
-def _connect(address: str) -> None:
-    options = {"include_dashboard": False} if address == "local" else {}
+def _connect(address: str, *, dashboard: bool) -> None:
+    options = {"include_dashboard": dashboard} if address == "local" else {}
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -30,14 +30,22 @@ class TrainingFailed(RuntimeError):
     """Workers died more often than `train.max_failures` allows."""
 
 
-def fit(setup: WorkerSetup, reporter: Reporter) -> None:
-    """Train until the run ends or is asked to stop, by SIGINT or SIGTERM, after which it has been checkpointed."""
+def fit(
+    setup: WorkerSetup,
+    reporter: Reporter,
+    asked: threading.Event | None = None,
+    worker: Callable[[WorkerSetup], None] = train_worker,
+) -> None:
+    """Train until the run ends or is asked to stop, after which it has been checkpointed.
+
+    It is asked by `asked`, if given, else by SIGINT or SIGTERM. `worker` is what each worker does.
+    """
     reporter.stage("starting workers")
     scratch = tempfile.mkdtemp(prefix="ganray-")
     failures: list[BaseException] = []
-    thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch).fit, failures), daemon=True)
+    thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch, worker).fit, failures), daemon=True)
     try:
-        with _stop_asked() as asked:
+        with contextlib.nullcontext(asked) if asked else stop_asked() as asked:
             thread.start()
             _watch(thread, asked, setup, reporter)
     finally:
@@ -46,12 +54,12 @@ def fit(setup: WorkerSetup, reporter: Reporter) -> None:
         raise _translate(failures[0], setup.job) from failures[0]
 
 
-def _trainer(setup: WorkerSetup, scratch: str) -> TorchTrainer:
+def _trainer(setup: WorkerSetup, scratch: str, worker: Callable[[WorkerSetup], None]) -> TorchTrainer:
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
     job = setup.job
     resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
     return TorchTrainer(
-        train_worker,
+        worker,
         train_loop_config=setup,
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu, resources_per_worker=resources),
@@ -73,7 +81,7 @@ def _streaming(setup: WorkerSetup) -> dict[str, Any]:
         checkpoint, _ = newest_checkpoint(setup.run)
         return (checkpoint.images_seen, checkpoint.manifest["attempt"]) if checkpoint else (0, 0)
 
-    source = streaming_source(stream, position, total_images=job.train.total_images)
+    source = streaming_source(stream, position, total_images=setup.total_images)
     return {"datasets": {"train": source}, "dataset_config": streaming_config(stream)}
 
 
@@ -112,7 +120,7 @@ def _waiting_for(job: Job) -> str:
 
 
 @contextlib.contextmanager
-def _stop_asked() -> Iterator[threading.Event]:
+def stop_asked() -> Iterator[threading.Event]:
     """Give an event that the first SIGINT or SIGTERM sets; a second one interrupts as usual."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -27,9 +27,10 @@ class Ledger:
 
     def __init__(self, setup: WorkerSetup, state: GanState, feed: Feed, *, trained_s: float) -> None:
         self.train, self.state, self.feed = setup.job.train, state, feed
+        self.total_images = setup.total_images
         self.monitor = MonitorClient(setup.monitor)
         self.trained_s = trained_s
-        self.ended = "done" if state.images_seen >= self.train.total_images else None
+        self.ended = "done" if state.images_seen >= self.total_images else None
         self.records: list[dict[str, Any]] = []
         self.collapsed = False  # as rank 0 alone has seen from a score
         self.watch = Watch(setup.job.guard, total_images=self.train.total_images)
@@ -40,7 +41,7 @@ class Ledger:
         """Add a step's statistics, without waiting for the device."""
         self.sums += stats
         self.steps += 1
-        if self.state.images_seen >= self.train.total_images:
+        if self.state.images_seen >= self.total_images:
             self.ended = "done"
         if rank() == 0 and time.monotonic() - self.shown_at > SHOW_EVERY_S:
             self.shown_at = time.monotonic()

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,20 @@ def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callabl
 
     An incumbent of another protocol is scored by this one first.
     """
-    number, best = publish_version(job, run, prepared)
+    return publish_checkpoint(job, run, prepared, best_checkpoint(job, run), say=say)
+
+
+def publish_checkpoint(
+    job: Job,
+    run: ObjectStore,
+    prepared: Prepared,
+    checkpoint: Checkpoint,
+    *,
+    say: Callable[[str], None],
+    origin: Mapping[str, Any] | None = None,
+) -> str:
+    """Do as `publish_best` for a checkpoint, by the scores that its progress holds; `origin` is added to its lineage."""
+    best, number = checkpoint.progress["best"], publish_version(job, run, prepared, checkpoint, origin)
     model = Registry(prepared.storage).model(job.model_name)
 
     def rescore(incumbent: str) -> float | None:
@@ -68,22 +81,22 @@ def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callabl
 
 def publish_meanwhile(job: Job, run: ObjectStore, prepared: Prepared) -> str:
     """Do as `publish_best`, but leave the pointer where an incumbent would have to be scored again, which takes a while."""
-    number, best = publish_version(job, run, prepared)
+    checkpoint = best_checkpoint(job, run)
+    best, number = checkpoint.progress["best"], publish_version(job, run, prepared, checkpoint)
     model = Registry(prepared.storage).model(job.model_name)
     move_best(model, number, best["score"], best["protocol"], rescore=lambda _: None)
     return child(model, number).uri
 
 
-def publish_version(job: Job, run: ObjectStore, prepared: Prepared) -> tuple[str, dict[str, Any]]:
-    """Publish a run's best scored generator, once, and return its number and what is known of its score."""
-    checkpoint = best_checkpoint(job, run)
+def publish_version(job: Job, run: ObjectStore, prepared: Prepared, checkpoint: Checkpoint, origin: Mapping[str, Any] | None = None) -> str:
+    """Publish a checkpoint's scored generator, once, and return its number."""
     registry, from_run = Registry(prepared.storage), f"{run.uri}@"
     key = f"{from_run}{checkpoint.name}:{checkpoint.manifest['files'][GENERATOR]['sha256']}"
     parent = newest_claimed(registry.model(job.model_name), starts_with=from_run, other_than=key)
-    lineage = {**describe_lineage(job, run, prepared, checkpoint), "parent": parent}
+    lineage = {**describe_lineage(job, run, prepared, checkpoint), "parent": parent, **(origin or {})}
     files = artifact_files(job, checkpoint, prepared, lineage)
     signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None
-    return registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key), checkpoint.progress["best"]
+    return registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key)
 
 
 def best_checkpoint(job: Job, run: ObjectStore) -> Checkpoint:

@@ -41,14 +41,14 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
     return check_job(decide_schedules(resolved, job.train.total_images))
 
 
-def resume_job(job: Job, stored: dict[str, Any]) -> Job:
+def resume_job(job: Job, stored: dict[str, Any], *, may_grow: tuple[str, ...] = MAY_GROW, may_change: tuple[str, ...] = MAY_CHANGE) -> Job:
     """Return the stored job with what a resume may change; raise `UserError` for any other difference, naming the field."""
     asked, decided = job.model_dump(mode="json"), check_job(stored).model_dump(mode="json")
     changes = {}
     for field, new, old in _differences(asked, decided):
-        if field in MAY_CHANGE or (field in MAY_GROW and _grows(new, old)):
+        if field in may_change or (field in may_grow and _grows(new, old)):
             changes[field] = new
-        elif field in MAY_GROW:
+        elif field in may_grow:
             raise UserError(field, f"run {job.name!r} has {old} and this asks for {new}", "it may only be raised")
         elif new != "auto":
             raise UserError(

@@ -53,7 +53,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     The same call again resumes; on a finished run it does nothing but return the result. `address` is a Ray cluster's; see
     `ray_session`. Raises `UserError` for what the user has to change.
     """
-    reporter = reporter or LogReporter()
+    reporter, job = reporter or LogReporter(), job.model_copy(update={"sweep": None})
     storage = open_storage(job)
     run = run_store(storage, job.name)
     job, finished = look_up(job, run)

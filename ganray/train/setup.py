@@ -18,7 +18,10 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed."""
+    """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed.
+
+    `stop_at` ends training before all of the job's images, as if they were done; None: it trains on all of them.
+    """
 
     job: Job
     run: ObjectStore
@@ -28,6 +31,11 @@ class WorkerSetup:
     reference: str
     protocol: dict[str, Any]
     monitor: Any
+    stop_at: int | None = None
+
+    @property
+    def total_images(self) -> int:
+        return self.stop_at or self.job.train.total_images
 
     @property
     def prior(self) -> Prior:

@@ -1,9 +1,9 @@
-"""`make bench`: every benchmark, one after the other. About an hour on two quiet cores."""
+"""`make bench`: every benchmark, one after the other. About two hours on two quiet cores."""
 
 import subprocess
 import sys
 
-BENCHMARKS = ("step_speed", "quality", "conditional", "modes", "ddp_overhead", "upload_speed")
+BENCHMARKS = ("step_speed", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps")
 
 for name in BENCHMARKS:
     subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=True)

@@ -43,7 +43,14 @@ def train(storage: Path | str, *overrides: str) -> subprocess.CompletedProcess[s
 @contextlib.contextmanager
 def training(storage: Path | str, *overrides: str) -> Iterator[subprocess.Popen[str]]:
     """Give a running training of the tiny job; whatever is left of it afterwards is ended."""
-    command = [sys.executable, "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, f"storage={storage}", *overrides]
+    with running("train", "jobs/quickstart.yaml", *TINY, f"storage={storage}", *overrides) as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a running command; whatever is left of it afterwards is ended."""
+    command = [sys.executable, "-m", "ganray", *arguments]
     driver = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=_environment({}), start_new_session=True
     )

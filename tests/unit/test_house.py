@@ -17,6 +17,7 @@ KEPT_OUT = {
     "metrics": {"ray", "boto3"},
     "registry": {"ray", "boto3"},
     "train": {"boto3"},
+    "sweep": {"boto3"},
     "generate": {"boto3"},
     "cli": {"boto3"},
 }

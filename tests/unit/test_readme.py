@@ -18,6 +18,7 @@ README = (REPOSITORY / "README.md").read_text()
 MORE_MACHINES = "needs a cluster of machines, and an account that pays for them"
 COMMANDS = "tests/ray/test_commands.py::"
 MODELS = "tests/unit/test_models_commands.py::"
+SWEEPS = "tests/ray/test_sweeps.py::"
 RUN_BY = {  # how a command starts: what runs it
     "make quickstart": ".ci/run",
     "make test": ".ci/run",
@@ -26,6 +27,9 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray train jobs/fashion-mnist.yaml --dry-run": "tests/unit/test_plan.py::test_a_dry_run_prints_the_plan_and_writes_nothing",
     "ganray train jobs/fashion-mnist.yaml --address": f"{COMMANDS}test_train_prints_its_result_as_json",
     "ganray config jobs/fashion-mnist.yaml --fields": "tests/unit/test_readme.py::test_config_describes_every_field",
+    "ganray sweep jobs/fashion-mnist-sweep.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
+    "ganray sweep jobs/fashion-mnist-pbt.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
+    "ganray sweep-report": f"{SWEEPS}test_a_report_of_a_real_sweep_has_its_finalists",
     "ray job submit": "tests/ray/test_places.py::test_a_submitted_job_trains_and_publishes",
     "ray up": MORE_MACHINES,
     "ganray publish": f"{COMMANDS}test_publishing_again_by_hand_gives_the_same_version",

@@ -1,0 +1,66 @@
+"""`ganray sweep` and `ganray sweep-report`."""
+
+import contextlib
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ganray.cli.options import address_option, check_name, json_option, print_json, read_job, storage_option, with_job
+from ganray.cli.table import short, sweep_reporter
+
+
+@click.command("sweep")
+@with_job
+@address_option
+@json_option
+def sweep_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
+    """Search what JOB's sweep section names, and publish the winner. The same command again resumes."""
+    checked = read_job(job, overrides)
+    if checked.sweep:
+        from ganray.sweep.space import check_space
+
+        check_space(checked)
+    from ganray.sweep.run import run_sweep
+
+    with sweep_reporter(checked, quiet=as_json) as reporter, contextlib.redirect_stdout(sys.stderr):  # Ray's remarks go to stdout
+        result = run_sweep(checked, address=address, reporter=reporter)
+    print_json(asdict(result)) if as_json else click.echo(_summary(result))
+    if result.ended == "asked":
+        sys.exit(130)
+
+
+@click.command("sweep-report")
+@click.argument("sweep")
+@storage_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="The HTML file; else SWEEP.html here.")
+@json_option
+def sweep_report_command(sweep: str, storage: str, out: Path | None, as_json: bool) -> None:
+    """Write one self-contained HTML page about SWEEP, by name, finished or not: curves, fields, lineage, finalists."""
+    check_name("SWEEP", sweep)
+    from ganray.sweep.report import write_report
+
+    path = out or Path(f"{sweep}.html")
+    write_report(storage, sweep, path)
+    print_json({"out": str(path)}) if as_json else click.echo(f"report  {path}")
+
+
+def _summary(result: "object") -> str:
+    """Return what a person wants to know when a sweep has ended."""
+    if result.ended == "asked":
+        return f"stopped after {result.images_seen:,} images; the same command goes on from there"
+    state = "was finished already" if result.was_finished else "is finished"
+    lines = [f"sweep {result.name} {state}: {len(result.trials)} trials, {result.images_seen:,} images"]
+    lines += [
+        f"finalist   trial {row['trial']:04d}: {row['score']:.4g} on {row['protocol']['num_samples']:,} samples, "
+        f"{row['first_score']:.4g} while searching"
+        for row in result.finalists
+    ]
+    if result.winner is not None:
+        point = result.trials[result.winner]["point"]
+        lines.append("winner     " + " ".join(f"{path}={short(value)}" for path, value in sorted(point.items())))
+    lines.append(f"results    {result.sweep}/results.parquet, trials.jsonl")
+    if result.version:
+        lines.append(f"published  {result.version}")
+    return "\n".join(lines)
