@@ -16,7 +16,7 @@ from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.kernel import kernel_distance
 from ganray.train.collective import gather_interleaved, rank, world_size
 
-SMALLEST_DIVERSITY = 0.01  # of a generator that is not broken: its features' variance over that of the reals
+SMALLEST_DIVERSITY = 1e-4  # of a generator that is not broken: its features' variance over that of the reals
 
 
 @dataclass(frozen=True)

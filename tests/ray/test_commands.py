@@ -159,7 +159,7 @@ def test_pictures_without_classes_are_scored_by_rotations_and_published_by_hand(
     weights = tmp_path / "new" / "bars.safetensors"
     fitted = json.loads(succeed("fit-extractor", *folder, "evaluate.extractor.fit_images=640", "--out", str(weights)))
     assert (fitted["kind"], fitted["hash"]) == ("rotation", extractor_hash(weights.read_bytes()))
-    brief = ["networks.width=8", "train.total_images=640", "evaluate.num_samples=256", "publish.when_done=false"]
+    brief = ["networks.width=8", "train.total_images=1920", "evaluate.num_samples=256", "publish.when_done=false"]
     printed = json.loads(succeed("train", *folder, *brief, f"evaluate.extractor.weights={weights}"))
     assert (printed["ended"], printed["version"]) == ("done", None)
     assert not (tmp_path / "models").exists()
