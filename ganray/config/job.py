@@ -77,7 +77,7 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _compile_is_right(self) -> "Job":
-        if "discriminator" in self.train.compile and self.penalties.gradients:
+        if "discriminator" in self.train.compile and self.penalties.weights:
             problem = "gradient penalties differentiate the discriminator twice, which torch.compile cannot"
             raise ValueError(f"train.compile: {problem}; use [generator], or no penalties.r1_gamma, r2_gamma and wgan_gp")
         return self

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ganray.config.fields import PositiveCount, Section, kind_or
-from ganray.config.schedules import ScheduledShare, ScheduledWeight
+from ganray.config.schedules import Cosine, ScheduledShare, ScheduledWeight
 
 
 class NonSaturatingLoss(Section):
@@ -68,9 +68,10 @@ class Penalties(Section):
     spectral_norm: bool = Field(False, description="divide the discriminator's weights by their spectral norm (Miyato et al. 2018)")
 
     @property
-    def gradients(self) -> bool:
-        """Whether the discriminator is differentiated twice."""
-        return any(weight != 0 for weight in (self.r1_gamma, self.r2_gamma, self.wgan_gp))
+    def weights(self) -> dict[str, float | Cosine]:
+        """The gradient penalties that weigh anything, by the names that people know; they differentiate the discriminator twice."""
+        named = {"R1": self.r1_gamma, "R2": self.r2_gamma, "WGAN-GP": self.wgan_gp}
+        return {name: weight for name, weight in named.items() if weight != 0}
 
 
 class NoAugment(Section):

@@ -23,7 +23,6 @@ def model_card(
         dataset=dataset,
         metric=protocol["metric"],
     )
-    adam = job.optimizer
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}
 ---
@@ -49,7 +48,7 @@ Trained with ganray on {lineage["images_seen"]:,} images.
 import ganray, torch
 
 generator = ganray.load_generator("path or s3:// URI of this folder")
-samples = generator(torch.randn(16, generator.latent_dim))  # [16, {channels}, {height}, {width}] in [-1, 1]
+{_labels(job)}samples = generator({_inputs(job)})  # [16, {channels}, {height}, {width}] in [-1, 1]
 ```
 
 or `ganray generate URI --num 64 --out grid.png`.
@@ -78,8 +77,8 @@ Fingerprint `{dataset["fingerprint"]}`.
 | loss | {job.loss.kind} |
 | penalties | {_penalties(job)} |
 | augmentation | {job.augment.kind} |
-| generator | {_adam(adam.generator)} |
-| discriminator | {_adam(adam.discriminator)} |
+| generator | {_adam(job.optimizer.generator)} |
+| discriminator | {_adam(job.optimizer.discriminator)} |
 | batch | {job.train.batch_size} |
 | precision | {job.train.precision} |
 | weights | exponential moving average, half-life {_number(job.train.average_half_life)} images |
@@ -94,11 +93,17 @@ Packages, sizes, SHA-256 and the whole job stand in `manifest.json`.
 """
 
 
+def _labels(job: Job) -> str:
+    return "labels = torch.arange(16) % generator.num_classes  # generator.classes names them\n" if job.networks.conditional else ""
+
+
+def _inputs(job: Job) -> str:
+    return f"torch.randn(16, generator.latent_dim){', labels' if job.networks.conditional else ''}"
+
+
 def _penalties(job: Job) -> str:
-    penalties = job.penalties
-    weights = {"R1": penalties.r1_gamma, "R2": penalties.r2_gamma, "WGAN-GP": penalties.wgan_gp}
-    parts = [f"{name} {_number(weight)}" for name, weight in weights.items() if weight != 0]
-    parts += ["spectral norm"] if penalties.spectral_norm else []
+    parts = [f"{name} {_number(weight)}" for name, weight in job.penalties.weights.items()]
+    parts += ["spectral norm"] if job.penalties.spectral_norm else []
     return ", ".join(parts) or "none"
 
 

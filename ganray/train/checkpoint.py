@@ -116,12 +116,17 @@ def load_checkpoint(run: ObjectStore, name: str) -> Checkpoint:
         raise TornCheckpoint(f"checkpoint {name} has no readable manifest ({type(error).__name__})") from error
 
 
-def newest_checkpoint(run: ObjectStore) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint whose state is whole, and a line for each newer one that was passed over."""
+def newest_checkpoint(run: ObjectStore, *, fewer_than: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint whose state is whole, and a line for each newer one that was torn.
+
+    With `fewer_than`, the newest that has seen fewer images than that.
+    """
     passed_over = []
     for name in reversed(checkpoint_names(run)):
         try:
             checkpoint = load_checkpoint(run, name)
+            if fewer_than is not None and checkpoint.images_seen >= fewer_than:
+                continue
             with checkpoint.local_copy(STATE):
                 pass
         except TornCheckpoint as error:

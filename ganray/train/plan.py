@@ -42,9 +42,7 @@ def _batch(job: Job) -> str:
 
 
 def _penalties(job: Job) -> str:
-    penalties = job.penalties
-    weights = {"R1": penalties.r1_gamma, "R2": penalties.r2_gamma, "WGAN-GP": penalties.wgan_gp}
-    names = [name for name, weight in weights.items() if weight != 0] + (["spectral norm"] if penalties.spectral_norm else [])
+    names = [*job.penalties.weights, *(["spectral norm"] if job.penalties.spectral_norm else [])]
     return f"with {', '.join(names)}" if names else "without penalties"
 
 
