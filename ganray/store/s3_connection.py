@@ -17,6 +17,7 @@ from ganray.store.s3_errors import NAME_ENDPOINT
 
 ATTEMPTS = 5  # with adaptive back-off, up to 15 s; AWS_MAX_ATTEMPTS says otherwise
 READ_TIMEOUT_S = 60  # without a byte from the server
+CONNECT_TIMEOUT_S = 10  # and that a send may stall, to which urllib3 applies it too: with retries, a server may stop for 30 s
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
@@ -49,7 +50,7 @@ class Connection:
         config = Config(
             retries={"mode": "adaptive", **attempts},
             s3={"addressing_style": style},
-            connect_timeout=5,
+            connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=16,
         )
