@@ -1,56 +1,27 @@
 """Numbers that may change while a run goes on: written as a number, or as `{start: 2e-4, end: 5e-5}`, a cosine over images seen."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
 from ganray.config.fields import Count, PositiveCount, Section
 
+Number = TypeVar("Number")
 Rate = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Cosine(Section):
+class Cosine(Section, Generic[Number]):
     """Half a cosine from `start` to `end`, then held (as R3GAN does, Huang et al. 2024, appendix D)."""
 
+    start: Number = Field(description="at the first image")
+    end: Number = Field(description="when `images` have been seen, and from then on")
     images: Literal["auto"] | PositiveCount = Field("auto", description="images over which it changes; auto: train.total_images")
 
 
-class CosineRate(Cosine):
-    """A learning rate that changes."""
-
-    start: Rate = Field(description="at the first image")
-    end: Rate = Field(description="when `images` have been seen, and from then on")
-
-
-class CosineDecay(Cosine):
-    """A decay of Adam's that changes."""
-
-    start: Decay = Field(description="at the first image")
-    end: Decay = Field(description="when `images` have been seen, and from then on")
-
-
-class CosineWeight(Cosine):
-    """A weight of a loss's term that changes."""
-
-    start: Weight = Field(description="at the first image")
-    end: Weight = Field(description="when `images` have been seen, and from then on")
-
-
-class CosineShare(Cosine):
-    """A probability that changes."""
-
-    start: Share = Field(description="at the first image")
-    end: Share = Field(description="when `images` have been seen, and from then on")
-
-
-class CosineCount(Cosine):
-    """A number of images that changes."""
-
-    start: Count = Field(description="at the first image")
-    end: PositiveCount = Field(description="when `images` have been seen, and from then on")
+CosineRate, CosineDecay, CosineWeight, CosineShare, CosineCount = Cosine[Rate], Cosine[Decay], Cosine[Weight], Cosine[Share], Cosine[Count]
 
 
 def _form(value: Any) -> str:
@@ -69,6 +40,6 @@ def decide_schedules(section: Any, total_images: int) -> Any:
     if not isinstance(section, dict):
         return section
     decided = {key: decide_schedules(value, total_images) for key, value in section.items()}
-    if decided.keys() == {"start", "end", "images"} and decided["images"] == "auto":
+    if decided.keys() == Cosine.model_fields.keys() and decided["images"] == "auto":
         decided["images"] = total_images
     return decided

@@ -75,7 +75,8 @@ class AdversarialStep:
         trains_generator = (step + 1) % recipe.discriminator_steps == 0
         parts = list(batch.split(recipe.accumulate))
         set_hyperparameters(state, recipe.optimizer)
-        iterate_spectral_norm(state.discriminator)
+        if recipe.penalties.spectral_norm:
+            iterate_spectral_norm(state.discriminator)
         shared = self._fakes(parts[0]) if trains_generator and len(parts) == 1 else None
         stats = self._train_discriminator(parts, shared, step)
         if trains_generator:
