@@ -101,7 +101,7 @@ def _recipe(job: Job) -> dict[str, Any]:
         "discriminator": _adam(job.optimizer.discriminator),
         "batch": job.train.batch_size,
         "precision": job.train.precision,
-        "weights": f"exponential moving average, half-life {_number(job.train.average_half_life)} images",
+        "weights": f"exponential moving average, half-life in images {_number(job.train.average_half_life)}",
     }
 
 

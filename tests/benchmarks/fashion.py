@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 
 from ganray.config import FashionMnistSource, Job
-from ganray.config.job import Job as JobModel
 from ganray.config.schedules import decide_schedules
 from ganray.data.fashion_mnist import SIDE, find_folder, read_idx
 from ganray.data.order import rows
@@ -13,7 +12,7 @@ from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import from_pixels, num_chunks, sample_chunk
 from ganray.gan.state import calibrated_average, create_state
-from ganray.gan.step import AdversarialStep, recipe_of
+from ganray.gan.step import AdversarialStep, Recipe, recipe_of
 from ganray.media.pictures import resize
 from ganray.metrics.extractors import load, shipped
 from ganray.metrics.frechet import Moments
@@ -47,12 +46,6 @@ class Ganray:
     def __init__(self, data: Pictures, job: Job) -> None:
         (self.pixels, self.labels), self.job = data, job
         self.prior = Prior(job.networks.latent_dim, (1 / NUM_CLASSES,) * NUM_CLASSES if job.networks.conditional else ())
-        self.restart(job.train.total_images)
-
-    def restart(self, total_images: int) -> None:
-        """Begin again, with schedules that end after so many images."""
-        job = JobModel.model_validate(decide_schedules(self.job.model_dump(mode="json"), total_images))
-        precision = torch.bfloat16 if job.train.precision != "float32" and cpu_has_bfloat16() else torch.float32
         self.state = create_state(
             job.networks,
             job.data.shape,
@@ -61,7 +54,15 @@ class Ganray:
             num_classes=self.prior.num_classes,
             spectral_norm=job.penalties.spectral_norm,
         )
-        self.training = AdversarialStep(self.state, recipe_of(job, precision))
+        self.training = AdversarialStep(self.state, self._recipe(job.train.total_images))
+
+    def foresee(self, share_done: float) -> None:
+        """Let schedules end with the run, of which so large a share is done: its length in images is what the rate so far makes it."""
+        self.training.recipe = self._recipe(max(round(self.state.images_seen / share_done), 1))
+
+    def _recipe(self, total_images: int) -> Recipe:
+        job = Job.model_validate(decide_schedules(self.job.model_dump(mode="json"), total_images))
+        return recipe_of(job, torch.bfloat16 if job.train.precision != "float32" and cpu_has_bfloat16() else torch.float32)
 
     def step(self) -> None:
         """Train on the next batch."""

@@ -2,7 +2,7 @@
 
 Both train in this process, in turns of a few seconds, so that a shared machine's moods hit both; then both are scored by the
 Frechet distance of 10,000 samples to the training pictures, in the features of the classifier that ships with ganray. The
-job's schedules end with the run: its length in images is foretold from some seconds of training, which are thrown away.
+job's schedules end with the run, whose length in images is foreseen after each turn from the rate so far.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from ganray.media.pictures import grid
 from ganray.metrics.frechet import frechet_distance
 from tests.benchmarks.fashion import NUM_SAMPLES, Ganray, moments, pictures
 from tests.benchmarks.plain import LATENT_DIM, PlainTraining
-from tests.benchmarks.turns import CALIBRATION_S, take_turns
+from tests.benchmarks.turns import take_turns
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,6 +39,9 @@ class Tutorial:
         self.training.step(self.images[torch.from_numpy(chosen)])
         self.steps += 1
 
+    def foresee(self, _: float) -> None:
+        """The tutorial has no schedule."""
+
     @torch.no_grad()
     def samples(self) -> Tensor:
         """Return uint8 samples [N, 1, 32, 32]."""
@@ -58,9 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = pictures("train")
     job = load_job(REPOSITORY / "jobs/fashion-mnist.yaml", ["workers=1", *arguments.overrides])
-    tutorial, ganray = Tutorial(data[0]), Ganray(data, job)
-    contenders = [contender for contender in (tutorial, ganray) if arguments.only in (None, contender.name)]
-    foretell(ganray, contenders, arguments.seconds)
+    contenders = [contender for contender in (Tutorial(data[0]), Ganray(data, job)) if arguments.only in (None, contender.name)]
     spent = take_turns(contenders, seconds=arguments.seconds, turn=arguments.turn)
     reference = moments(data[0])
     scores = []
@@ -73,16 +74,6 @@ def main() -> None:
             grid(samples[:CHUNK].numpy()).save(arguments.out / f"{contender.name}.png")
     if len(scores) == 2:
         print(f"sample quality for {arguments.seconds:.0f} s, ganray / tutorial: {scores[1] / scores[0]:.3f}")
-
-
-def foretell(ganray: Ganray, contenders: list[Tutorial | Ganray], seconds: float) -> None:
-    """Set the length of the job's schedules to what the seconds will hold, measured in turns with the others; forget that training."""
-    if ganray not in contenders:
-        return
-    throwaway = [Tutorial(contender.images[:1000].byte()) if isinstance(contender, Tutorial) else contender for contender in contenders]
-    calibration = min(CALIBRATION_S, seconds / 4)
-    took, steps = take_turns(throwaway, seconds=calibration, turn=calibration / 3)[-1]
-    ganray.restart(int(seconds * steps / took) * ganray.job.train.batch_size)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-CALIBRATION_S = 15.0  # of its own time, by which a contender's length of run is foretold
-
 
 class Contender(Protocol):
     """Something that trains step by step."""
@@ -14,6 +12,9 @@ class Contender(Protocol):
 
     def step(self) -> None:
         """Train on the next batch."""
+
+    def foresee(self, share_done: float) -> None:
+        """Hear, after each turn, how large a share of the run is done, 0 to 1."""
 
 
 def take_turns(contenders: Sequence[Contender], *, seconds: float, turn: float) -> list[tuple[float, int]]:
@@ -29,4 +30,5 @@ def take_turns(contenders: Sequence[Contender], *, seconds: float, turn: float) 
                 steps[number] += 1
                 took = time.perf_counter() - start
             spent[number] += took
+            contender.foresee(min(spent[number] / seconds, 1.0))
     return list(zip(spent, steps, strict=True))
