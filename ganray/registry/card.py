@@ -120,7 +120,7 @@ def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
     """Return where the generator comes from, None for what is not known."""
     return {
         "run": f"`{lineage['run']}`",
-        "sweep": lineage.get("sweep"),
+        "sweep": f"{sweep['name']}, trial {sweep['trial']}" if (sweep := lineage.get("sweep")) else None,
         "checkpoint": lineage["checkpoint"],
         "parent version": lineage.get("parent"),
         "seed": job.seed,

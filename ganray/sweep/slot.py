@@ -200,14 +200,14 @@ class SlotReporter:
 
     def training(self, progress: dict[str, Any]) -> None:
         """Pass on how far the present trial is."""
-        trial = progress.get("trial", self.trial)
+        self.trial = trial = progress.get("trial", self.trial)
         if trial is not None and time.monotonic() - self.reported_at > REPORT_EVERY_S:
             self.reported_at = time.monotonic()
             tune.report({"trial": trial, "images": progress.get("images_seen", 0), "score": progress.get(self.metric)})
 
     def say(self, line: str) -> None:
-        """Pass on a line."""
-        self.desk.remark.remote(line)
+        """Pass on a line, with the trial that it is most likely about."""
+        self.desk.remark.remote(line if self.trial is None else f"trial {self.trial:04d}: {line}")
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from ray.cluster_utils import Cluster
 import ganray
 from tests.ray.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, kill_driver, train, training, wait_until
 from tests.ray.runs import ganray as command_line
+from tests.ray.sweeps import SMALL
 
 SHORT = ["train.total_images=6400", "evaluate.every=6400", "train.samples_every=6400"]
 BUNDLED = REPOSITORY / "ganray/data/bundled/fashion-mnist-test.parquet"
@@ -87,7 +88,7 @@ class Head:
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     ports = [_free_port() for _ in range(3)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -98,8 +99,8 @@ def head() -> Iterator[Head]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     started = Head(f"http://127.0.0.1:{ports[1]}", environment)
     try:
-        until = time.monotonic() + 90
-        while started.jobs("list").returncode:
+        until = time.monotonic() + 180
+        while started.jobs("submit", "--no-wait", "--", "true").returncode:  # answers before it can take a job, too
             assert time.monotonic() < until, "the head did not come up"
         yield started
     finally:
@@ -118,6 +119,15 @@ def test_a_submitted_job_trains_and_publishes(head: Head, tmp_path: Path) -> Non
     relative = head.jobs("submit", "--submission-id", "tiny-2", *entrypoint)
     assert "storage: './store' is relative, and a Ray job's working directory vanishes" in relative.stdout
     assert "failed" in head.jobs("status", "tiny-2").stdout
+
+
+def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) -> None:
+    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "sweep", "jobs/fashion-mnist-sweep.yaml", *SMALL]
+    entrypoint += ["data.source.split=test", "sweep.trials=3", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}"]
+    done = head.jobs("submit", "--submission-id", "sweep-1", *entrypoint, f"storage={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in head.jobs("status", "sweep-1").stdout
+    assert json.loads((tmp_path / "models/tiny/0001/manifest.json").read_text())["lineage"]["sweep"]["name"] == "tiny"
 
 
 def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> None:
