@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +43,9 @@ def check_name(field: str, name: str) -> str:
 def print_json(data: Any) -> None:
     """Print plain data as JSON."""
     click.echo(json.dumps(data, indent=1))
+
+
+def print_rows(rows: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what is known by name, as lines for a person or as JSON."""
+    width = max(14, *(len(name) + 2 for name in rows))
+    print_json(rows) if as_json else click.echo("\n".join(f"{name:<{width}}{value}" for name, value in rows.items()))

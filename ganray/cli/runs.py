@@ -7,7 +7,7 @@ import click
 import yaml
 
 from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, json_option, print_json, read_job, with_job
+from ganray.cli.options import address_option, json_option, print_json, print_rows, read_job, with_job
 
 
 @click.command("config")
@@ -41,8 +41,7 @@ def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     if dry_run:
         from ganray.train.plan import plan
 
-        rows = plan(checked, address=address)
-        print_json(rows) if as_json else click.echo("\n".join(f"{name:<14}{value}" for name, value in rows.items()))
+        print_rows(plan(checked, address=address), as_json=as_json)
         return
     from ganray.train.run import run_training
 

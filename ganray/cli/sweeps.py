@@ -7,21 +7,26 @@ from pathlib import Path
 
 import click
 
-from ganray.cli.options import address_option, check_name, json_option, print_json, read_job, storage_option, with_job
+from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, read_job, storage_option, with_job
 from ganray.cli.table import short, sweep_reporter
 
 
 @click.command("sweep")
 @with_job
+@click.option("--dry-run", is_flag=True, help="Check the space, say what would be searched, and start nothing.")
 @address_option
 @json_option
-def sweep_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
+def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
     """Search what JOB's sweep section names, and publish the winner. The same command again resumes."""
     checked = read_job(job, overrides)
-    if checked.sweep:
-        from ganray.sweep.space import check_space
+    from ganray.sweep.space import check_space
 
-        check_space(checked)
+    check_space(checked)
+    if dry_run:
+        from ganray.sweep.plan import plan_sweep
+
+        print_rows(plan_sweep(checked, address=address), as_json=as_json)
+        return
     from ganray.sweep.run import run_sweep
 
     with sweep_reporter(checked, quiet=as_json) as reporter, contextlib.redirect_stdout(sys.stderr):  # Ray's remarks go to stdout

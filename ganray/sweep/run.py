@@ -71,8 +71,6 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: SweepReporter |
     `ray_session`. Raises `UserError` for what the user has to change.
     """
     reporter = reporter or LogSweepReporter()
-    if job.sweep is None:
-        raise UserError("sweep", "the job has no such section", "say what to search, as jobs/fashion-mnist-sweep.yaml does")
     check_space(job)
     storage = open_storage(job)
     sweep = sweep_store(storage, job.name)

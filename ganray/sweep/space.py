@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganray.config import Job, Sweep, UserError, apply_overrides, check_job
+from ganray.config.schedules import decide_schedules
 from ganray.config.sweep import Choice, Dimension, LogUniform, PbtScheduler, QUniform, RandInt
 
 Point = dict[str, Any]
@@ -69,21 +70,24 @@ def trial_name(number: int) -> str:
 def trial_job(job: Job, point: Point, number: int) -> Job:
     """Return the job of one trial; raise `UserError` if the point makes it invalid."""
     sweep = job.sweep
+    images = sweep.images or job.train.total_images
     values = {
         "name": f"{job.name[:58]}-{trial_name(number)}",
         "workers": sweep.workers,
         "seed": job.seed + number if sweep.vary_seed else job.seed,
-        "train.total_images": sweep.images or job.train.total_images,
+        "train.total_images": images,
         "train.max_seconds": None,
         "guard.on_collapse": sweep.on_collapse,
         "sweep": None,
     }
-    return check_job(apply_overrides(job.model_dump(mode="json"), {**values, **point}))
+    return check_job(decide_schedules(apply_overrides(job.model_dump(mode="json"), {**values, **point}), images))
 
 
 def check_space(job: Job) -> None:
     """Raise `UserError`, showing one, if points of the job's space make jobs that cannot be, or fields are searched that must not."""
     sweep = job.sweep
+    if sweep is None:
+        raise UserError("sweep", "the job has no such section", "say what to search, as jobs/fashion-mnist-sweep.yaml does")
     for path in {*sweep.space, *itertools.chain.from_iterable(sweep.start_from)}:
         _check_path(path, sweep)
     for point in _points_to_check(job):

@@ -24,7 +24,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "batch": _batch(job),
         "precision": train.precision,
         "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
-        "networks": f"{job.networks.kind}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
+        "networks": f"{_networks(job)}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
         "loss": f"{job.loss.kind}, {'augmented, ' if job.augment.kind != 'none' else ''}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
         "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
@@ -33,6 +33,10 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "dataset": f"{storage}/datasets",
         "publishes": f"{storage}/models/{job.model_name}" if job.publish.when_done else "nothing until `ganray publish`",
     }
+
+
+def _networks(job: Job) -> str:
+    return f"{'conditional ' if job.networks.conditional else ''}{job.networks.kind}"
 
 
 def _batch(job: Job) -> str:

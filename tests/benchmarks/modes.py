@@ -19,7 +19,7 @@ from ganray.gan.draws import Draws
 from ganray.gan.state import state_of
 from ganray.gan.step import AdversarialStep, Recipe
 
-BATCH, LATENT_DIM, WIDTH, NUM_SAMPLES = 256, 2, 128, 10_000
+BATCH, LATENT_DIM, WIDTH, DEPTH, NUM_SAMPLES = 256, 2, 128, 5, 10_000
 RING = torch.tensor([[math.cos(turn * math.pi / 4), math.sin(turn * math.pi / 4)] for turn in range(8)])
 GRID = torch.cartesian_prod(torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5))
 PROBLEMS = {"ring of 8": (RING, 0.02), "grid of 25": (GRID, 0.025)}  # centres [K, 2], standard deviation
@@ -29,7 +29,7 @@ def main() -> None:
     """Print, for each problem and recipe, modes found and good samples over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=15_000)
     arguments = parser.parse_args()
     for problem, (centres, deviation) in PROBLEMS.items():
         for name, recipe in recipes(arguments.steps * BATCH).items():
@@ -101,7 +101,7 @@ class Discriminator(nn.Module):
 
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:
-    widths = [inputs, WIDTH, WIDTH, WIDTH]
+    widths = [inputs] + [WIDTH] * DEPTH
     hidden = [layer for before, after in itertools.pairwise(widths) for layer in (nn.Linear(before, after), nn.LeakyReLU(0.2))]
     return nn.Sequential(*hidden, nn.Linear(WIDTH, outputs))
 

@@ -13,7 +13,7 @@ from ganray.sweep.records import Trial
 from tests.ray.sweeps import Watcher, checkpoints, sweep, within
 
 LIMIT_S = 400
-LONG = ["train.total_images=51200", "train.checkpoint_every=2560", "evaluate.every=51200", "sweep.trials=6"]
+LONG = ["train.total_images=38400", "train.checkpoint_every=2560", "evaluate.every=38400", "sweep.trials=4"]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_sweep_grows_with_its_cluster_and_outlives_a_node(cluster: Cluster, tm
     result = within(LIMIT_S, lambda: sweep(tmp_path, *LONG, watcher=watcher))
     assert weather.killed
     assert watcher.most_running == 2
-    assert [(trial["status"], trial["images"]) for trial in result.trials] == [("finished", 51200)] * 6
+    assert [(trial["status"], trial["images"]) for trial in result.trials] == [("finished", 38400)] * 4
     assert sum(trial["failures"] for trial in result.trials) == 1
     assert result.version
 

@@ -1,4 +1,4 @@
-"""`ganray train --dry-run` says what the job would run, and starts and writes nothing."""
+"""`--dry-run` says what the job would run, or what its sweep would search, and starts and writes nothing."""
 
 import json
 import os
@@ -44,6 +44,7 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "row", "says"),
     [
+        ("networks.conditional=true", "networks", "conditional dcgan, width 48, latent_dim 64"),
         ("storage=s3://bucket/x", "dataset", "s3://bucket/x/datasets"),
         ("train.max_seconds=90", "images", "200,000, or 90 s, 3,125 steps"),
         ("use_gpu=true", "workers", "2, with 1 CPU and 1 GPU each"),
@@ -74,8 +75,21 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def dry_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path) -> None:
+    job = str(JOBS / "fashion-mnist-sweep.yaml")
+    rows = json.loads(dry_run(tmp_path, job, "sweep.max_hours=2", "sweep.workers=2", "--json", command="sweep").stdout)
+    assert rows["  penalties.r1_gamma"] == "choice of 0.1, 0.3, 1.0, 3.0"
+    assert rows["  optimizer.generator.beta1"] == "uniform from 0 to 0.9"
+    assert rows["scheduler"] == "asha, legs end at 40,000, 120,000, 360,000 images"
+    assert rows["trials"] == "27 of 2 workers, at most 360,000 images each and 9,720,000 in all"
+    assert rows["limits"] == "2 hours"
+    assert rows["workers"].startswith("2 a trial, with 1 CPU and")
+    assert rows["records"] == f"{tmp_path.resolve()}/store/sweeps/fashion-mnist-sweep"
+    assert list(tmp_path.iterdir()) == []
+
+
+def dry_run(folder: Path, *arguments: str, command: str = "train") -> subprocess.CompletedProcess[str]:
     """Return a dry run that was typed in a folder and ended well."""
-    command = [sys.executable, "-m", "ganray", "train", *arguments, "--dry-run"]
+    words = [sys.executable, "-m", "ganray", command, *arguments, "--dry-run"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder, env=environment)
+    return subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder, env=environment)

@@ -29,6 +29,15 @@ def test_what_is_drawn_depends_on_seed_and_number_alone() -> None:
     assert sum(point[LR] < 1e-3 for point in points) in range(35, 66)
 
 
+def test_a_schedule_s_start_can_be_searched_and_ends_with_the_trial() -> None:
+    start = f"{LR}.start"
+    rates = {"optimizer": {"generator": {"lr": {"start": 2e-3, "end": 1e-6}}}, "train": {"total_images": 900}}
+    searched = check_job({**rates, "sweep": {"space": {start: {"loguniform": [1e-4, 1e-2]}}, "images": 300}})
+    check_space(searched)
+    found = trial_job(searched, {start: 3e-3}, 0).optimizer.generator.lr
+    assert (found.start, found.end, found.images) == (3e-3, 1e-6, 300)
+
+
 def test_points_that_are_known_to_be_good_go_first_and_a_grid_holds_every_combination_once() -> None:
     checked = job(
         space={LR: {"choice": [1e-3, 1e-2]}, "train.batch_size": {"quniform": [32, 96, 32]}},

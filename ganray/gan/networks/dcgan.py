@@ -56,9 +56,10 @@ class DcganDiscriminator(nn.Module):
         innermost = (shape[1] >> len(widths), shape[2] >> len(widths))
         features = widths[-1] + config.minibatch_std
         self.decide = nn.Conv2d(features, 1, innermost)
-        self.project = nn.Conv2d(features, config.latent_dim, innermost, bias=False) if num_classes else None
-        self.embed = nn.Embedding(num_classes, config.latent_dim) if num_classes else None
+        self.embed = nn.Embedding(num_classes, features * math.prod(innermost)) if num_classes else None
         self.apply(_initialise)
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight, 0.0, 0.02)  # as `decide`: to each class a decision of its own is added
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.downsample(channels_last(images))
@@ -67,8 +68,7 @@ class DcganDiscriminator(nn.Module):
         logits = self.decide(features).flatten()
         if self.embed is None:
             return logits
-        projected = self.project(features).flatten(1)  # [N, latent_dim]
-        return logits + (projected * self.embed(labels)).sum(1) / math.sqrt(projected.shape[1])  # Miyato and Koyama 2018, Eq. 4
+        return logits + (features.flatten(1) * self.embed(labels)).sum(1)  # projection: Miyato and Koyama 2018, Eq. 4
 
 
 def _rising(layer: nn.Module, config: DcganNetworks) -> list[nn.Module]:

@@ -35,9 +35,9 @@ class SpectralNorm(nn.Module):
 
 
 def add_spectral_norm(network: nn.Module) -> None:
-    """Normalise the weight of every convolution and linear layer of a network."""
+    """Normalise the weight of every convolution, linear layer and embedding of a network."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             if not module.weight.any():  # a block that starts as the identity: zero has no direction
                 nn.init.kaiming_normal_(module.weight)
             parametrize.register_parametrization(module, "weight", SpectralNorm(module.weight))

@@ -1,0 +1,45 @@
+"""What a sweep would search, said without starting anything. Knows neither torch nor ray."""
+
+from typing import Any
+
+from ganray.config import Job
+from ganray.config.sweep import Choice, Dimension, QUniform
+from ganray.sweep.proposals import num_trials
+from ganray.sweep.search import rungs
+from ganray.train.plan import plan
+
+OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that stand for one run, where a sweep has many
+
+
+def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
+    """Return, by name and in reading order, what `ganray sweep` would do with this job, whose `sweep` section is there."""
+    sweep, trials = job.sweep, num_trials(job.sweep)
+    budget = sweep.images or job.train.total_images
+    shared = {name: value for name, value in plan(job, address=address).items() if name not in OF_A_RUN}
+    limits = [f"{sweep.max_images:,} images in all"] if sweep.max_images else []
+    limits += [f"{sweep.max_hours:g} hours"] if sweep.max_hours else []
+    space = {f"  {path}": _range(dimension) for path, dimension in sweep.space.items()}
+    return {
+        "sweep": job.name,
+        "space": f"{len(space)} fields",
+        **space,
+        "searcher": f"{sweep.searcher.kind}, seed {sweep.seed}{_starts(len(sweep.start_from))}",
+        "scheduler": f"{sweep.scheduler.kind}, legs end at {', '.join(f'{end:,}' for end in rungs(sweep, budget))} images",
+        "trials": f"{trials} of {sweep.workers} workers, at most {budget:,} images each and {trials * budget:,} in all",
+        "limits": ", or ".join(limits) or "none",
+        "finalists": f"{sweep.finalists.num}, scored again on {sweep.finalists.num_samples:,} samples",
+        **shared,
+        "workers": shared["workers"].replace(f"{job.workers},", f"{sweep.workers} a trial,", 1),
+        "records": f"{shared['dataset'].removesuffix('/datasets')}/sweeps/{job.name}",
+    }
+
+
+def _range(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return f"choice of {', '.join(str(value) for value in dimension.values)}"
+    step = f" by {dimension.step:g}" if isinstance(dimension, QUniform) else ""
+    return f"{dimension.kind} from {dimension.low:g} to {dimension.high:g}{step}"
+
+
+def _starts(known: int) -> str:
+    return f", after {known} known points" if known else ""
