@@ -18,10 +18,10 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks
 
-# Long proofs that nothing is lost on a bad network: about fifteen minutes.
+# Long proofs that nothing is lost on a bad network, and the slowest tests: about twenty minutes.
 chaos: .venv/installed
 	$(BIN)/python -m tests.chaos
-	$(BIN)/pytest -m chaos
+	$(BIN)/pytest -m "chaos or slow"
 
 clean:
 	rm -rf .venv store

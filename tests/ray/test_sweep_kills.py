@@ -74,6 +74,7 @@ def test_a_trial_whose_worker_or_driver_was_killed_goes_on_from_its_checkpoint(u
     assert final_states(storage) == final_states(unbroken)
 
 
+@pytest.mark.slow
 def test_a_trial_that_dies_too_often_is_given_up_and_the_sweep_goes_on(storage: Path) -> None:
     killer = Killer(storage, "RayTrainWorker")
     result = sweep(storage, *LONGER, "train.max_failures=0", watcher=Watcher(killer))
@@ -98,6 +99,7 @@ def test_a_sweep_whose_driver_was_killed_goes_on_with_the_same_command(two_cpus:
     assert final_states(storage) == final_states(unbroken)
 
 
+@pytest.mark.slow
 def test_ctrl_c_checkpoints_and_the_same_command_goes_on(two_cpus: str, unbroken: Path, storage: Path) -> None:
     folder = storage / "sweeps/tiny"
     with sweeping(storage, *LONGER, "--address", two_cpus) as driver:

@@ -44,6 +44,7 @@ class Weather:
             self.cluster.remove_node(self.node, allow_graceful=False)
 
 
+@pytest.mark.slow
 def test_a_sweep_grows_with_its_cluster_and_outlives_a_node(cluster: Cluster, tmp_path: Path) -> None:
     weather = Weather(cluster, tmp_path / "sweeps/tiny")
     watcher = Watcher(weather)

@@ -151,6 +151,7 @@ def test_r3gan_of_the_paper_has_its_sizes() -> None:
     assert millions == pytest.approx([20.9, 20.9], rel=0.05)
 
 
+@pytest.mark.slow
 def test_compiled_networks_train_as_they_would_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     plain = run_steps(2, recipe=PLAIN)
