@@ -46,6 +46,15 @@ def print_json(data: Any) -> None:
 
 
 def print_rows(rows: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what is known by name, as lines for a person or as JSON."""
-    width = max(14, *(len(name) + 2 for name in rows))
-    print_json(rows) if as_json else click.echo("\n".join(f"{name:<{width}}{value}" for name, value in rows.items()))
+    """Print what is known by name, as lines for a person, groups below their names, or as JSON."""
+    if as_json:
+        return print_json(rows)
+    for name, value in rows.items():
+        if isinstance(value, Mapping):
+            click.echo(name)
+            width = max(map(len, value), default=0) + 2
+            for part, said in value.items():
+                click.echo(f"  {part:<{width}}{said}")
+        else:
+            click.echo(f"{name:<14}{value}")
+    return None

@@ -6,31 +6,31 @@ from ganray.config import Job
 from ganray.config.sweep import Choice, Dimension, QUniform
 from ganray.sweep.proposals import num_trials
 from ganray.sweep.search import rungs
-from ganray.train.plan import plan
+from ganray.sweep.space import of_trials
+from ganray.train.plan import absolute, plan
 
 OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that stand for one run, where a sweep has many
 
 
 def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
     """Return, by name and in reading order, what `ganray sweep` would do with this job, whose `sweep` section is there."""
-    sweep, trials = job.sweep, num_trials(job.sweep)
-    budget = sweep.images or job.train.total_images
-    shared = {name: value for name, value in plan(job, address=address).items() if name not in OF_A_RUN}
+    job = of_trials(job)
+    sweep, trials, budget = job.sweep, num_trials(job.sweep), job.train.total_images
     limits = [f"{sweep.max_images:,} images in all"] if sweep.max_images else []
     limits += [f"{sweep.max_hours:g} hours"] if sweep.max_hours else []
-    space = {f"  {path}": _range(dimension) for path, dimension in sweep.space.items()}
+    known = f", after {len(sweep.start_from)} known points" if sweep.start_from else ""
+    shared = {name: value for name, value in plan(job, address=address).items() if name not in OF_A_RUN}
     return {
         "sweep": job.name,
-        "space": f"{len(space)} fields",
-        **space,
-        "searcher": f"{sweep.searcher.kind}, seed {sweep.seed}{_starts(len(sweep.start_from))}",
+        "space": {path: _range(dimension) for path, dimension in sweep.space.items()},
+        "searcher": f"{sweep.searcher.kind}, seed {sweep.seed}{known}",
         "scheduler": f"{sweep.scheduler.kind}, legs end at {', '.join(f'{end:,}' for end in rungs(sweep, budget))} images",
-        "trials": f"{trials} of {sweep.workers} workers, at most {budget:,} images each and {trials * budget:,} in all",
+        "trials": f"{trials}, at most {budget:,} images each and {trials * budget:,} in all",
         "limits": ", or ".join(limits) or "none",
         "finalists": f"{sweep.finalists.num}, scored again on {sweep.finalists.num_samples:,} samples",
+        "records": f"{absolute(job.storage)}/sweeps/{job.name}",
         **shared,
-        "workers": shared["workers"].replace(f"{job.workers},", f"{sweep.workers} a trial,", 1),
-        "records": f"{shared['dataset'].removesuffix('/datasets')}/sweeps/{job.name}",
+        "workers": f"a trial has {shared['workers']}",
     }
 
 
@@ -39,7 +39,3 @@ def _range(dimension: Dimension) -> str:
         return f"choice of {', '.join(str(value) for value in dimension.values)}"
     step = f" by {dimension.step:g}" if isinstance(dimension, QUniform) else ""
     return f"{dimension.kind} from {dimension.low:g} to {dimension.high:g}{step}"
-
-
-def _starts(known: int) -> str:
-    return f", after {known} known points" if known else ""

@@ -2,11 +2,12 @@
 
 import time
 
-from ganray.config import Job, apply_overrides, check_job
+from ganray.config import Job
 from ganray.config.sweep import PbtScheduler
 from ganray.data.prepare import Prepared, prepare
 from ganray.store import ObjectStore
 from ganray.sweep.records import JOB, STATE
+from ganray.sweep.space import of_trials
 from ganray.train.layout import DATASET, read_json, run_dataset, write_json
 from ganray.train.reporter import Reporter
 from ganray.train.resolve import MAY_CHANGE, resolve_job, resume_job
@@ -23,24 +24,17 @@ def open_sweep(job: Job, sweep: ObjectStore, storage: ObjectStore, reporter: Rep
         job, prepared = resume_sweep(job, stored), run_dataset(sweep, storage, job.name)
     else:
         prepared = prepare(job.data, storage, progress=reporter.advance)
-        job = resolve_job(_of_trials(job), prepared.card)
+        job = resolve_job(of_trials(job), prepared.card)
         write_json(sweep, DATASET, {"folder": prepared.folder, "fingerprint": prepared.card.fingerprint})
     write_json(sweep, JOB, job.model_dump(mode="json"))
     return job, prepared
-
-
-def _of_trials(job: Job) -> Job:
-    """Return the job with the workers and images of its trials, which decide what it resolves to."""
-    sweep = job.sweep
-    values = {"workers": sweep.workers, "train.total_images": sweep.images or job.train.total_images}
-    return check_job(apply_overrides(job.model_dump(mode="json"), values))
 
 
 def resume_sweep(job: Job, stored: dict) -> Job:
     """Return the stored job with what a resume may change; raise `UserError` for any other difference, naming the field."""
     population = job.sweep and isinstance(job.sweep.scheduler, PbtScheduler)
     may_grow = MAY_GROW if population else (*MAY_GROW, "sweep.trials")
-    return resume_job(_of_trials(job), stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))
+    return resume_job(of_trials(job), stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))
 
 
 def limits(job: Job) -> dict:

@@ -10,7 +10,7 @@ from ganray.config import Job
 def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
     """Return, by name and in reading order, what `ganray train` would do with this job."""
     channels, height, width = job.data.shape
-    train, storage = job.train, _absolute(job.storage)
+    train, storage = job.train, absolute(job.storage)
     run = f"{storage}/runs/{job.name}"
     cluster = address or os.environ.get("RAY_ADDRESS") or "a local Ray of its own"
     gpu = {"auto": "a GPU each, if the cluster has as many", True: f"{job.resources.gpus_per_worker:g} GPU each", False: "no GPU"}[
@@ -50,7 +50,8 @@ def _penalties(job: Job) -> str:
     return f"with {', '.join(names)}" if names else "without penalties"
 
 
-def _absolute(storage: str) -> str:
+def absolute(storage: str) -> str:
+    """Return a storage as it is wherever one stands."""
     return storage if "://" in storage else str(Path(storage).absolute())
 
 

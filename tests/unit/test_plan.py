@@ -78,12 +78,13 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
 def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path) -> None:
     job = str(JOBS / "fashion-mnist-sweep.yaml")
     rows = json.loads(dry_run(tmp_path, job, "sweep.max_hours=2", "sweep.workers=2", "--json", command="sweep").stdout)
-    assert rows["  penalties.r1_gamma"] == "choice of 0.1, 0.3, 1.0, 3.0"
-    assert rows["  optimizer.generator.beta1"] == "uniform from 0 to 0.9"
+    assert rows["space"]["penalties.r1_gamma"] == "choice of 0.1, 0.3, 1.0, 3.0"
+    assert rows["space"]["optimizer.generator.beta1"] == "uniform from 0 to 0.9"
     assert rows["scheduler"] == "asha, legs end at 40,000, 120,000, 360,000 images"
-    assert rows["trials"] == "27 of 2 workers, at most 360,000 images each and 9,720,000 in all"
+    assert rows["trials"] == "27, at most 360,000 images each and 9,720,000 in all"
     assert rows["limits"] == "2 hours"
-    assert rows["workers"].startswith("2 a trial, with 1 CPU and")
+    assert rows["workers"].startswith("a trial has 2, with 1 CPU and")
+    assert rows["batch"] == "64, 32 a worker, normalised in groups of 32"
     assert rows["records"] == f"{tmp_path.resolve()}/store/sweeps/fashion-mnist-sweep"
     assert list(tmp_path.iterdir()) == []
 
