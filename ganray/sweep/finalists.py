@@ -10,11 +10,12 @@ from typing import Any
 
 import ray
 
-from ganray.config import Job, apply_overrides, check_job
+from ganray.config import Job
 from ganray.gan.sampling import sample_chunk
 from ganray.media.pictures import grid
 from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
 from ganray.registry.manifest import to_json
+from ganray.sweep.jobs import final_job
 from ganray.sweep.records import Trial, best_first, rank_key, trial_store
 from ganray.sweep.slot import SweepSetup
 from ganray.sweep.slots import needs
@@ -26,19 +27,6 @@ from ganray.train.publish import best_checkpoint, publish_checkpoint
 from ganray.train.reference import ensure_reference, load_reference
 
 FINALISTS = "finalists.json"
-OTHER_SEED = 1_000_003  # added to the job's: no evaluation of the sweep used these latents
-MORE = 2
-
-
-def final_job(job: Job) -> Job:
-    """Return a sweep's job as its finalists are scored and published."""
-    finalists, evaluate = job.sweep.finalists, job.evaluate
-    values = {
-        "evaluate.num_samples": finalists.num_samples or MORE * evaluate.num_samples,
-        "evaluate.seed": evaluate.seed + OTHER_SEED if finalists.seed is None else finalists.seed,
-        "publish.model": job.model_name,
-    }
-    return check_job(apply_overrides(job.model_dump(mode="json"), values))
 
 
 def score_finalists(job: Job, shared: SweepSetup, trials: list[Trial]) -> list[dict[str, Any]]:

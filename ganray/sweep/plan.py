@@ -4,9 +4,9 @@ from typing import Any
 
 from ganray.config import Job
 from ganray.config.sweep import Choice, Dimension, QUniform
+from ganray.sweep.jobs import final_job, of_trials
 from ganray.sweep.proposals import num_trials
 from ganray.sweep.search import rungs
-from ganray.sweep.space import of_trials
 from ganray.train.plan import absolute, plan
 
 OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that stand for one run, where a sweep has many
@@ -27,7 +27,7 @@ def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "scheduler": f"{sweep.scheduler.kind}, legs end at {', '.join(f'{end:,}' for end in rungs(sweep, budget))} images",
         "trials": f"{trials}, at most {budget:,} images each and {trials * budget:,} in all",
         "limits": ", or ".join(limits) or "none",
-        "finalists": f"{sweep.finalists.num}, scored again on {sweep.finalists.num_samples:,} samples",
+        "finalists": f"{sweep.finalists.num}, scored again on {final_job(job).evaluate.num_samples:,} samples",
         "records": f"{absolute(job.storage)}/sweeps/{job.name}",
         **shared,
         "workers": f"a trial has {shared['workers']}",

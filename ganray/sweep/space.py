@@ -83,13 +83,6 @@ def trial_job(job: Job, point: Point, number: int) -> Job:
     return check_job(decide_schedules(apply_overrides(job.model_dump(mode="json"), {**values, **point}), images))
 
 
-def of_trials(job: Job) -> Job:
-    """Return the job with the workers and images of its trials, which decide what it resolves to."""
-    sweep = job.sweep
-    values = {"workers": sweep.workers, "train.total_images": sweep.images or job.train.total_images}
-    return check_job(apply_overrides(job.model_dump(mode="json"), values))
-
-
 def check_space(job: Job) -> None:
     """Raise `UserError`, showing one, if points of the job's space make jobs that cannot be, or fields are searched that must not."""
     sweep = job.sweep

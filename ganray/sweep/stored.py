@@ -6,8 +6,8 @@ from ganray.config import Job
 from ganray.config.sweep import PbtScheduler
 from ganray.data.prepare import Prepared, prepare
 from ganray.store import ObjectStore
+from ganray.sweep.jobs import of_trials
 from ganray.sweep.records import JOB, STATE
-from ganray.sweep.space import of_trials
 from ganray.train.layout import DATASET, read_json, run_dataset, write_json
 from ganray.train.reporter import Reporter
 from ganray.train.resolve import MAY_CHANGE, resolve_job, resume_job
