@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import ray.train
-import ray.train.torch
 import torch
 
 from ganray.gan.batch import Batch, num_uniforms
@@ -14,6 +12,7 @@ from ganray.train.collective import broadcast, rank, world_size
 from ganray.train.feed import Feed
 from ganray.train.ledger import Ledger
 from ganray.train.milestone import Milestones
+from ganray.train.process import prepare_process
 from ganray.train.setup import WorkerSetup, fresh_state
 
 
@@ -32,14 +31,6 @@ def train_worker(setup: WorkerSetup) -> None:
             ledger.add(step(feed.next()))
             milestones.pass_by(before)
         milestones.close()
-
-
-def prepare_process(setup: WorkerSetup) -> torch.device:
-    """Choose the device and the number of threads of this worker, and return the device."""
-    torch.set_num_threads(max(1, int(setup.job.resources.cpus_per_worker)))
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = setup.precision != torch.float32
-    return ray.train.torch.get_device() if setup.job.use_gpu else torch.device("cpu")
 
 
 def start_state(setup: WorkerSetup, device: torch.device) -> tuple[GanState, dict[str, Any]]:

@@ -47,6 +47,12 @@ def test_a_conditional_generator_loads_and_takes_labels(model: str) -> None:
     assert not torch.equal(cats, dogs)
 
 
+def test_a_conditional_generator_asks_for_the_labels_it_was_not_given(model: str) -> None:
+    generator = load_generator(model)
+    with pytest.raises(ValueError, match="labels \\[N\\], integers from 0 to 1"):
+        generator(torch.zeros(2, generator.latent_dim))
+
+
 def test_a_class_is_asked_for_by_name_or_number_and_traced(model: str, tmp_path: Path) -> None:
     for name, label in (("by-name", "dog"), ("by-number", "1"), ("cats", "cat"), ("any", None)):
         generate(model, num=8, seed=0, out=tmp_path / name, label=label, local=True)

@@ -23,7 +23,7 @@ RUN_BY = {  # how a command starts: what runs it
     "make quickstart": ".ci/run",
     "make test": ".ci/run",
     "ganray train jobs/folder.yaml": f"{COMMANDS}test_pictures_without_classes_are_scored_by_rotations_and_published_by_hand",
-    "ganray train jobs/fashion-mnist.yaml optimizer.generator.lr=1e-4": f"{COMMANDS}test_train_prints_its_result_as_json",
+    "ganray train jobs/fashion-mnist.yaml networks.width=32": f"{COMMANDS}test_train_prints_its_result_as_json",
     "ganray train jobs/fashion-mnist.yaml --dry-run": "tests/unit/test_plan.py::test_a_dry_run_prints_the_plan_and_writes_nothing",
     "ganray train jobs/fashion-mnist.yaml --address": f"{COMMANDS}test_train_prints_its_result_as_json",
     "ganray config jobs/fashion-mnist.yaml --fields": "tests/unit/test_readme.py::test_config_describes_every_field",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ganray.config import DcganNetworks
 from ganray.config.networks import num_halvings
+from ganray.gan.networks.labels import with_labels
 from ganray.gan.networks.memory import channels_last
 from ganray.gan.networks.norm import GroupedBatchNorm, with_group_deviation
 
@@ -32,9 +33,9 @@ class DcganGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.embed is not None:
-            latents = torch.cat([latents, self.embed(labels)], dim=1)
-        features = self.project(latents).view(-1, *self.innermost).contiguous(memory_format=torch.channels_last)
+        features = (
+            self.project(with_labels(latents, labels, self.embed)).view(-1, *self.innermost).contiguous(memory_format=torch.channels_last)
+        )
         return self.upsample(self.project_norm(features))
 
 

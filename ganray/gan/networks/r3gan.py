@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganray.config import R3ganNetworks
 from ganray.config.networks import num_halvings
+from ganray.gan.networks.labels import with_labels
 from ganray.gan.networks.memory import channels_last
 
 SLOPE = 0.2
@@ -38,9 +39,7 @@ class R3ganGenerator(nn.Module):
         self.upsample = nn.Sequential(*layers, _scaled(nn.Conv2d(widths[-1], shape[0], 1, bias=False), 1.0))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.embed is not None:
-            latents = torch.cat([latents, self.embed(labels)], dim=1)
-        features = self.basis * self.project(latents)[:, :, None, None]  # [N, C, h, w]
+        features = self.basis * self.project(with_labels(latents, labels, self.embed))[:, :, None, None]  # [N, C, h, w]
         samples = self.upsample(features.contiguous(memory_format=torch.channels_last))
         return samples if self.training else samples.clamp(-1, 1)
 
