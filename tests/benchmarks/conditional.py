@@ -17,7 +17,7 @@ from ganray.metrics.frechet import frechet_distance
 from tests.benchmarks.fashion import NUM_CLASSES, Ganray, moments, pictures
 
 REPOSITORY = Path(__file__).parents[2]
-SAMPLES_A_CLASS = 1024
+SAMPLES_A_CLASS = 4096
 JUDGE_SEED = 1234  # another than the shipped extractor's
 
 
