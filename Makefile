@@ -9,7 +9,8 @@ quickstart: .venv/installed
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
 test: .venv/installed
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
+	$(BIN)/pytest tests/ray
 
 lint: .venv/installed
 	$(BIN)/ruff check .
