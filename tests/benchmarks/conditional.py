@@ -24,7 +24,7 @@ JUDGE_SEED = 1234  # another than the shipped extractor's
 def main() -> None:
     """Train both, print recognition a class and the Frechet distances, and write a grid of classes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=600_000, help="images that each trains on")
+    parser.add_argument("--images", type=int, default=700_000, help="images that each trains on")
     parser.add_argument("--judge-images", type=int, default=400_000, help="images that the classifier is fitted on")
     parser.add_argument("--out", type=Path, help="a .png for the grid, a row a class")
     parser.add_argument("overrides", nargs="*", help="changes to the job, as key=value")
