@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after the other. About two hours on two quiet cores."""
+"""`make bench`: every benchmark, one after the other. Some hours on two cores."""
 
 import subprocess
 import sys

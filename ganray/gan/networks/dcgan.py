@@ -33,9 +33,8 @@ class DcganGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = (
-            self.project(with_labels(latents, labels, self.embed)).view(-1, *self.innermost).contiguous(memory_format=torch.channels_last)
-        )
+        features = self.project(with_labels(latents, labels, self.embed))
+        features = features.view(-1, *self.innermost).contiguous(memory_format=torch.channels_last)
         return self.upsample(self.project_norm(features))
 
 
