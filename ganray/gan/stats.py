@@ -42,7 +42,12 @@ def diversity(fake_images: Tensor, real_images: Tensor) -> Tensor:
 
     That mean is twice the variance over the batch, which needs no pairs.
     """
-    return fake_images.float().var(0).mean() / real_images.float().var(0).mean().clamp(min=SMALLEST_VARIANCE)
+    return _variance(fake_images) / _variance(real_images).clamp(min=SMALLEST_VARIANCE)
+
+
+def _variance(images: Tensor) -> Tensor:
+    deviations = images.float() - images.float().mean(0)  # faster than `var`, whose pass over a first dimension is slow
+    return deviations.square().mean()
 
 
 def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:

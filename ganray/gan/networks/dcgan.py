@@ -4,6 +4,7 @@ import itertools
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganray.config import DcganNetworks
@@ -11,6 +12,7 @@ from ganray.config.networks import num_halvings
 from ganray.gan.networks.labels import with_labels
 from ganray.gan.networks.memory import channels_last
 from ganray.gan.networks.norm import GroupedBatchNorm, with_group_deviation
+from ganray.gan.networks.strided import StridedConv2d, StridedConvTranspose2d
 
 
 class DcganGenerator(nn.Module):
@@ -26,10 +28,10 @@ class DcganGenerator(nn.Module):
         self.project_norm = nn.Sequential(GroupedBatchNorm(widths[0], config.norm_group), nn.ReLU(inplace=True))
         layers = [layer for _ in range(config.depth - 1) for layer in _rising(nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=False), config)]
         for inputs, outputs in itertools.pairwise(widths):
-            layers += _rising(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), config)
+            layers += _rising(StridedConvTranspose2d(inputs, outputs, bias=False), config)
             for _ in range(config.depth - 1):
                 layers += _rising(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), config)
-        self.upsample = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1), nn.Tanh())
+        self.upsample = nn.Sequential(*layers, StridedConvTranspose2d(widths[-1], shape[0]), nn.Tanh())
         self.apply(_initialise)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -46,10 +48,10 @@ class DcganDiscriminator(nn.Module):
         widths = _widths(config, shape)
         self.std_group = config.norm_group if config.minibatch_std else 0
         bias = config.discriminator_norm == "none"
-        layers: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [StridedConv2d(shape[0], widths[0]), nn.LeakyReLU(0.2, inplace=True)]
         for level, outputs in enumerate(widths):
             if level:
-                layers += _falling(nn.Conv2d(widths[level - 1], outputs, 4, 2, 1, bias=bias), config)
+                layers += _falling(StridedConv2d(widths[level - 1], outputs, bias=bias), config)
             for _ in range(config.depth - 1):
                 layers += _falling(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias), config)
         self.downsample = nn.Sequential(*layers)
@@ -65,10 +67,15 @@ class DcganDiscriminator(nn.Module):
         features = self.downsample(channels_last(images))
         if self.std_group:
             features = with_group_deviation(features, self.std_group)
-        logits = self.decide(features).flatten()
+        logits = over_whole_map(self.decide, features).flatten()
         if self.embed is None:
             return logits
         return logits + (features.flatten(1) * self.embed(labels)).sum(1)  # projection: Miyato and Koyama 2018, Eq. 4
+
+
+def over_whole_map(layer: nn.Conv2d, features: Tensor) -> Tensor:
+    """Return what a convolution as large as its maps [N, C, H, W] makes of them, [N, outputs]: a linear layer, and as such faster."""
+    return F.linear(features.permute(0, 2, 3, 1).flatten(1), layer.weight.permute(0, 2, 3, 1).flatten(1), layer.bias)
 
 
 def _rising(layer: nn.Module, config: DcganNetworks) -> list[nn.Module]:
