@@ -20,7 +20,7 @@ from ganray.sweep.run import SweepResult, run_sweep
 REPOSITORY = Path(__file__).parents[2]
 GENERATOR, DISCRIMINATOR = "optimizer.generator.lr", "optimizer.discriminator.lr"
 HAND_PICKED_RATE = 1e-3  # of both networks, in the quickstart, whose recipe these sweeps search around
-POOR_RATES = {"high": 1e-1, "low": 1e-4}  # ten times above what so few images are best trained at, ten times below the hand-picked
+POOR_RATES = {"high": 1e-1, "low": 1e-4}  # ten times above the best for so few images (1e-2), ten times below the hand-picked
 SPACE = f"sweep.space={{{GENERATOR}: {{loguniform: [1e-5, 1e-1]}}, {DISCRIMINATOR}: {{loguniform: [1e-5, 1e-1]}}}}"
 SMALL = ["data.resolution=16", "networks.width=16", "networks.norm_group=32", "workers=1", "train.max_seconds=null"]
 SMALL += ["train.precision=float32", "train.samples_every=1000000", "train.checkpoint_every=1000000", "train.log_every=1280"]
@@ -86,10 +86,10 @@ def _sweep_from_poor(storage: Path, images: int, poor: float, seed: int) -> floa
 
 def _population_from_poor(storage: Path, images: int, poor: float, seed: int) -> float:
     """Return the ratio of a population's best score to that of the same members without exploits."""
-    rates = [poor * share for share in (1.0, 0.9, 0.8, 0.7)]
+    rates = [poor * share / 100 for share in range(100, 60, -5)]
     start = ", ".join(f"{{{GENERATOR}: {rate}, {DISCRIMINATOR}: {rate}}}" for rate in rates)
     common = [SPACE, f"sweep.start_from=[{start}]", f"sweep.trials={len(rates)}", f"sweep.seed={seed}", f"seed={seed}"]
-    pbt = f"sweep.scheduler={{kind: pbt, every: {images // 6}, quantile: 0.25, resample: 0.5, factors: [0.5, 2.0]}}"
+    pbt = f"sweep.scheduler={{kind: pbt, every: {images // 12}, quantile: 0.5, resample: 0.25, factors: [0.5, 2.0]}}"
     tag = f"{poor:g}-{seed}"
     exploited = search(storage, f"pbt-{tag}", images, *common, pbt)
     alone = search(storage, f"alone-{tag}", images, *common)
@@ -111,7 +111,8 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*", default=["halving", "rescue", "slots"], help="halving, rescue, slots")
-    parser.add_argument("--images", type=int, default=14_400, help="budget of a trial in halving and rescue")
+    parser.add_argument("--images", type=int, default=7_200, help="budget of a trial in halving")
+    parser.add_argument("--rescue-images", type=int, default=57_600, help="budget of a trial in rescue")
     parser.add_argument("--slot-images", type=int, default=90_000, help="budget of a trial in slots: about 180 s on two cores")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -121,10 +122,9 @@ def main() -> None:
 
 
 def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[Any, dict[str, int]]]:
-    search_settings = {"images": arguments.images, "seeds": arguments.seeds}
     known = {
-        "halving": (halving, search_settings),
-        "rescue": (rescue, search_settings),
+        "halving": (halving, {"images": arguments.images, "seeds": arguments.seeds}),
+        "rescue": (rescue, {"images": arguments.rescue_images, "seeds": arguments.seeds}),
         "slots": (slots, {"images": arguments.slot_images}),
     }
     return (known[name] for name in arguments.which)
