@@ -42,6 +42,12 @@ def test_a_layer_answers_and_learns_as_torchs_own(ours: type[nn.Module], torchs:
             assert distance(ours_now, torchs_now) < tolerance
 
 
+def test_gradients_of_one_channel_keep_maps_channels_last() -> None:
+    features = draws(2, 8, 4, 4).detach().float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    StridedConvTranspose2d(8, 1)(features).sum().backward()
+    assert features.grad.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_second_derivatives_reach_weights_in_bfloat16() -> None:
     network = nn.Sequential(StridedConv2d(1, 96), nn.LeakyReLU(0.2), StridedConv2d(96, 128, bias=False), nn.Flatten(), nn.Linear(512, 1))
     images = draws(4, 1, 8, 8).detach().float().requires_grad_()

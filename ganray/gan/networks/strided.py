@@ -1,14 +1,16 @@
 """Convolutions 4x4 of stride 2, down and up, with faster ways on CPUs where oneDNN's are slow.
 
-The gradient of many weights is one matrix product in bfloat16, at about twice the speed of oneDNN's kernel for it; and maps
-of one channel are put together from the patches that their places are worth, in half the time. All else is torch's own.
-`python -m tests.benchmarks.step_speed` measures the step that they are made for.
+The gradient of many weights is one matrix product in bfloat16, where oneDNN's own kernel for it is slower; and maps of one
+channel are put together from the patches that their places are worth. All else is torch's own. How much it gains:
+`python -m tests.benchmarks.strided`, layer by layer.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
+
+from ganray.gan.networks.memory import channels_last
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 MOST_KERNELS_OF_ONEDNN = 2**13  # inputs times outputs; up to so many, copying patches for the product takes longer than it saves
@@ -23,8 +25,7 @@ class StridedConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, KERNEL, STRIDE, PADDING, bias=bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        folds = self.in_channels == 1 and features.requires_grad
-        if _on_eager_cpu(features) and (folds or _multiplies(_dtype(features), self.in_channels * self.out_channels)):
+        if _has_faster_way(self, features, folds=self.in_channels == 1 and features.requires_grad):
             return Down.apply(*_cast(features, self.weight, self.bias))
         return super().forward(features)
 
@@ -36,8 +37,7 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, KERNEL, STRIDE, PADDING, bias=bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        folds = self.out_channels == 1
-        if _on_eager_cpu(features) and (folds or _multiplies(_dtype(features), self.in_channels * self.out_channels)):
+        if _has_faster_way(self, features, folds=self.out_channels == 1):
             return Up.apply(*_cast(features, self.weight, self.bias))
         return super().forward(features)
 
@@ -72,6 +72,7 @@ class Up(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> Gradients:
         features, weight = ctx.saved_tensors
+        gradient = channels_last(gradient)
         of_features, of_weight, of_bias = ctx.needs_input_grad
         return (
             F.conv2d(gradient, weight, None, STRIDE, PADDING) if of_features else None,
@@ -110,8 +111,10 @@ def _multiplies(dtype: torch.dtype, kernels: int) -> bool:
     return dtype == torch.bfloat16 and kernels > MOST_KERNELS_OF_ONEDNN
 
 
-def _on_eager_cpu(features: Tensor) -> bool:
-    return features.device.type == "cpu" and not torch.compiler.is_compiling()
+def _has_faster_way(layer: nn.Conv2d | nn.ConvTranspose2d, features: Tensor, *, folds: bool) -> bool:
+    if features.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return folds or _multiplies(_dtype(features), layer.in_channels * layer.out_channels)
 
 
 def _dtype(features: Tensor) -> torch.dtype:
