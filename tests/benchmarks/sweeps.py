@@ -111,8 +111,7 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*", default=["halving", "rescue", "slots"], help="halving, rescue, slots")
-    parser.add_argument("--images", type=int, default=7_200, help="budget of a trial in halving")
-    parser.add_argument("--rescue-images", type=int, default=57_600, help="budget of a trial in rescue")
+    parser.add_argument("--images", type=int, default=57_600, help="budget of a trial in halving and rescue")
     parser.add_argument("--slot-images", type=int, default=90_000, help="budget of a trial in slots: about 180 s on two cores")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -122,9 +121,10 @@ def main() -> None:
 
 
 def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[Any, dict[str, int]]]:
+    search_settings = {"images": arguments.images, "seeds": arguments.seeds}
     known = {
-        "halving": (halving, {"images": arguments.images, "seeds": arguments.seeds}),
-        "rescue": (rescue, {"images": arguments.rescue_images, "seeds": arguments.seeds}),
+        "halving": (halving, search_settings),
+        "rescue": (rescue, search_settings),
         "slots": (slots, {"images": arguments.slot_images}),
     }
     return (known[name] for name in arguments.which)
