@@ -9,15 +9,15 @@ quickstart: .venv/installed
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
-	$(BIN)/pytest tests/ray
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not cluster and not e2e and not chaos and not slow"
+	$(BIN)/pytest -m "(cluster or e2e) and not chaos and not slow"
 
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 bench: .venv/installed
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m benchmarks
 
 # Long proofs that nothing is lost on a bad network, and the slowest tests: about twenty minutes.
 chaos: .venv/installed

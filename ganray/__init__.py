@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from ganray.config import Job, UserError, load_job
+from ganray.config import Job, load_job
+from ganray.errors import GanrayError
 
-__all__ = ["Job", "UserError", "load_generator", "load_job", "run_sweep", "run_training"]
+__all__ = ["GanrayError", "Job", "load_generator", "load_job", "run_sweep", "run_training"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what needs torch or ray when it is first asked for."""
     if name == "run_training":
-        from ganray.train.run import run_training
+        from ganray.train.train import run_training
 
         return run_training
     if name == "run_sweep":

@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+import ray
 
-from tests.s3_server import READER, WRITER, S3Server, running_server
+from ganray.cluster.session import ray_session, use_settings
+from tests.helpers.s3_server import READER, WRITER, S3Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,19 @@ def read_only_identity(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> 
     """Makes this process one that may read and list every bucket, and write to none."""
     for name, value in s3_server.environment(READER).items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of a local cluster for commands in processes of their own, which would spend most of their time starting one."""
+    with ray_session("local"):
+        yield ray.get_runtime_context().gcs_address
+
+
+@pytest.fixture(scope="module")
+def two_cpus() -> Iterator[str]:
+    """The address of a local cluster of two CPUs with a dashboard, to which this process is connected, too."""
+    use_settings()
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()

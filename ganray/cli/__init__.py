@@ -6,12 +6,12 @@ import sys
 import click
 
 from ganray.cli.data import fit_extractor_command, prepare_command
-from ganray.cli.generators import generate_command, publish_command, whence_command
+from ganray.cli.generators import generate_command, provenance_command, publish_command
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
 from ganray.cli.upkeep import gc_command, pull_command, push_command, verify_command
-from ganray.config import UserError
+from ganray.errors import GanrayError
 
 __all__ = ["group", "main"]
 
@@ -33,7 +33,7 @@ for command in (
     publish_command,
     models_group,
     generate_command,
-    whence_command,
+    provenance_command,
     sweep_command,
     sweep_report_command,
 ):
@@ -43,13 +43,13 @@ for command in (verify_command, pull_command, push_command, gc_command):
 
 
 def main() -> None:
-    """Run the command line. A user's mistake costs one line and exit code 2."""
+    """Run the command line. An error that the user has to mend costs one line; see `ganray.errors` for the exit codes."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         sys.exit(group.main(prog_name="ganray", standalone_mode=False) or 0)
-    except UserError as error:
+    except GanrayError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(_one_line(error), err=True)
         sys.exit(error.exit_code)

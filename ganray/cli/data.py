@@ -15,7 +15,7 @@ from ganray.cli.options import address_option, json_option, print_json, read_job
 def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
     """Prepare the data of JOB: fixed-shape shards and a dataset card, made once and found again."""
     checked = read_job(job, overrides)
-    from ganray.train.run import prepare_data
+    from ganray.train.train import prepare_data
 
     with console_reporter(checked, quiet=as_json) as reporter:
         prepared = prepare_data(checked, address=address, reporter=reporter)
@@ -38,7 +38,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
 def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None, address: str | None, as_json: bool) -> None:
     """Fit the network whose features score JOB's generators, and keep it beside the dataset."""
     checked = read_job(job, overrides)
-    from ganray.train.run import fit_extractor
+    from ganray.train.train import fit_extractor
 
     with console_reporter(checked, quiet=as_json) as reporter:
         fitted = fit_extractor(checked, address=address, reporter=reporter, out=out)

@@ -1,4 +1,4 @@
-"""`ganray publish`, `ganray generate` and `ganray whence`."""
+"""`ganray publish`, `ganray generate` and `ganray provenance`."""
 
 from pathlib import Path
 
@@ -50,16 +50,16 @@ def generate_command(
     print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{num} samples in {out}")
 
 
-@click.command("whence")
+@click.command("provenance")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--storage", metavar="URI", help="Look the version up here, by its name, rather than where the picture says.")
 @public_key_option
 @json_option
-def whence_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
+def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
     """Say what made FILE, a PNG that `generate` has written, and make the very sample again to compare."""
-    from ganray.generate.whence import whence
+    from ganray.generate.provenance import provenance
 
-    facts = whence(file, storage=storage, public_key=public_key)
+    facts = provenance(file, storage=storage, public_key=public_key)
     if as_json:
         print_json(facts)
         return

@@ -9,7 +9,7 @@ import click
 from ganray.cli.options import check_name, json_option, print_json, storage_option, why_option
 
 if TYPE_CHECKING:
-    from ganray.registry.pointer import Best, Event
+    from ganray.registry.alias import Best, Event
 
 
 @click.group("models")
@@ -25,7 +25,7 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
     """List the versions of model NAME, or of all models, and mark each model's best."""
     models = [check_name("NAME", name)] if name else None
     from ganray.registry.registry import Registry
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     registry = Registry(open_store(storage))
     versions = [version for model in (models or registry.models()) for version in registry.versions(model)]
@@ -49,9 +49,9 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
 def show_command(name: str, version: str | None, storage: str, as_json: bool) -> None:
     """Show VERSION of model NAME, or its best: scores, files and lineage, and the history of the best pointer."""
     check_name("NAME", name)
-    from ganray.registry.pointer import read_history
+    from ganray.registry.alias import read_history
     from ganray.registry.registry import Registry, describe
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     registry = Registry(open_store(storage))
     store, number = registry.version(name, version)
@@ -71,9 +71,9 @@ def show_command(name: str, version: str | None, storage: str, as_json: bool) ->
 def best_command(name: str, storage: str, as_json: bool) -> None:
     """Print the URI of the best version of model NAME."""
     check_name("NAME", name)
-    from ganray.registry.pointer import read_best
+    from ganray.registry.alias import read_best
     from ganray.registry.registry import Registry
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     registry = Registry(open_store(storage))
     store, _ = registry.version(name, None)
@@ -90,9 +90,9 @@ def best_command(name: str, storage: str, as_json: bool) -> None:
 def promote_command(name: str, version: str, storage: str, why: str, as_json: bool) -> None:
     """Make VERSION the best of model NAME, whatever its score, and write down who did and why."""
     check_name("NAME", name)
-    from ganray.registry.moves import promote
+    from ganray.registry.promotion import promote
     from ganray.registry.registry import Registry
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     _print_best(name, promote(Registry(open_store(storage)), name, version, why=why), as_json=as_json)
 
@@ -105,9 +105,9 @@ def promote_command(name: str, version: str, storage: str, why: str, as_json: bo
 def rollback_command(name: str, storage: str, why: str, as_json: bool) -> None:
     """Make the version that was the best of model NAME before the best again; once more goes back further."""
     check_name("NAME", name)
-    from ganray.registry.moves import rollback
+    from ganray.registry.promotion import rollback
     from ganray.registry.registry import Registry
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     _print_best(name, rollback(Registry(open_store(storage)), name, why=why), as_json=as_json)
 
@@ -122,9 +122,9 @@ def rollback_command(name: str, storage: str, why: str, as_json: bool) -> None:
 def delete_command(name: str, version: str, storage: str, why: str, pinned_too: bool, as_json: bool) -> None:
     """Delete VERSION of model NAME, never its best; its number is not used again."""
     check_name("NAME", name)
+    from ganray.registry.deletion import delete_version
     from ganray.registry.registry import Registry
-    from ganray.registry.retire import delete_version
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     delete_version(Registry(open_store(storage)), name, version, why=why, pinned_too=pinned_too)
     print_json({"model": name, "deleted": version}) if as_json else click.echo(f"deleted  {name} {version}")

@@ -8,8 +8,9 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from ganray.config import Job, UserError, load_job
+from ganray.config import Job, load_job
 from ganray.config.fields import Name
+from ganray.errors import ConfigError
 
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 job_argument = click.argument("job", type=click.Path())
@@ -33,11 +34,11 @@ def read_job(job: str, overrides: tuple[str, ...]) -> Job:
 
 
 def check_name(field: str, name: str) -> str:
-    """Return the name of a run or model; raise `UserError` for `field` if nothing can be called so."""
+    """Return the name of a run or model; raise `GanrayError` for `field` if nothing can be called so."""
     try:
         return TypeAdapter(Name).validate_python(name)
     except ValidationError:
-        raise UserError(field, f"{name!r} is no name", "write it in lower-case letters, digits, dots, hyphens and underscores") from None
+        raise ConfigError(field, f"{name!r} is no name", "write it in lower-case letters, digits, dots, hyphens and underscores") from None
 
 
 def print_json(data: Any) -> None:

@@ -39,11 +39,11 @@ def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     """Train JOB and publish the best generator. The same command again resumes."""
     checked = read_job(job, overrides)
     if dry_run:
-        from ganray.train.plan import plan
+        from ganray.train.dry_run import plan
 
         print_rows(plan(checked, address=address), as_json=as_json)
         return
-    from ganray.train.run import run_training
+    from ganray.train.train import run_training
 
     with console_reporter(checked, quiet=as_json) as reporter:
         result = run_training(checked, address=address, reporter=reporter)

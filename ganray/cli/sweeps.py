@@ -23,7 +23,7 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
 
     check_space(checked)
     if dry_run:
-        from ganray.sweep.plan import plan_sweep
+        from ganray.sweep.dry_run import plan_sweep
 
         print_rows(plan_sweep(checked, address=address), as_json=as_json)
         return

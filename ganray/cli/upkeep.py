@@ -7,7 +7,7 @@ import click
 
 from ganray.cli.display import progress_bar
 from ganray.cli.options import check_name, json_option, print_json, public_key_option, storage_option
-from ganray.config import UserError
+from ganray.errors import ConfigError
 
 DAY_S = 86_400
 
@@ -23,7 +23,7 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     check_name("NAME", name)
     from ganray.registry.registry import Registry
     from ganray.registry.verify import verify_model
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     found = verify_model(Registry(open_store(storage)), name, version, public_key=public_key)
     if as_json:
@@ -31,7 +31,7 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     else:
         click.echo("\n".join(f"{name} {what}  {'; '.join(problems) or 'whole'}" for what, problems in found.items()))
     if damaged := [what for what, problems in found.items() if problems]:
-        raise UserError(name, f"{', '.join(damaged)} of {len(found)} checked is not whole", "restore it from a copy, or delete it")
+        raise ConfigError(name, f"{', '.join(damaged)} of {len(found)} checked is not whole", "restore it from a copy, or delete it")
 
 
 @click.command("pull")
@@ -46,7 +46,7 @@ def pull_command(name: str, version: str | None, storage: str, offline: bool, pu
     check_name("NAME", name)
     from ganray.registry.cache import pull, pulled, remember
     from ganray.registry.registry import Registry, check_version
-    from ganray.store import child, open_store
+    from ganray.storage import child, open_store
 
     registry = Registry(open_store(storage))
     asked = registry.model(name) if version is None else child(registry.model(name), check_version(version))
@@ -72,7 +72,7 @@ def push_command(artifact: str, name: str, storage: str, public_key: Path | None
     from ganray.registry.artifact import open_artifact
     from ganray.registry.push import push
     from ganray.registry.registry import Registry
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     version, is_best = push(Registry(open_store(storage)), name, open_artifact(artifact), public_key=public_key, signing_key=signing_key)
     result = {"version": version.uri, "is_best": is_best}
@@ -89,14 +89,14 @@ def push_command(artifact: str, name: str, storage: str, public_key: Path | None
 def gc_command(name: str | None, storage: str, keep: int, days: float, yes: bool, as_json: bool) -> None:
     """Find what nothing points to in model NAME, or in all: old versions, unfinished ones, leftovers. Removes nothing without --yes."""
     models = [check_name("NAME", name)] if name else None
+    from ganray.registry.deletion import collect, plan_collection, plan_leftovers
     from ganray.registry.registry import Registry
-    from ganray.registry.retire import collect, plan_collection, plan_leftovers
-    from ganray.store import open_store
+    from ganray.storage import open_store
 
     registry = Registry(open_store(storage))
     known = registry.claimed_models()
     if name and name not in known:
-        raise UserError("NAME", f"there is no model {name!r} in {registry.storage.uri}", f"its models: {', '.join(known) or 'none yet'}")
+        raise ConfigError("NAME", f"there is no model {name!r} in {registry.storage.uri}", f"its models: {', '.join(known) or 'none yet'}")
     found = [removal for model in (models or known) for removal in plan_collection(registry, model, keep=keep, older_than_s=days * DAY_S)]
     found += [removal for removal in plan_leftovers(registry, older_than_s=days * DAY_S) if not models or removal.model in models]
     if yes:

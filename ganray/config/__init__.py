@@ -1,7 +1,6 @@
 """The job file: models of its sections, and reading it with overrides. Knows neither torch nor ray."""
 
 from ganray.config.data import Data, FashionMnistSource, FolderSource, ParquetSource, Source
-from ganray.config.errors import UserError
 from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
@@ -22,7 +21,7 @@ from ganray.config.objectives import (
 from ganray.config.publish import Publish
 from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineRate, CosineShare, CosineWeight
 from ganray.config.sweep import Sweep
-from ganray.config.training import Adam, Guard, Optimizer, Train
+from ganray.config.training import Adam, Divergence, Optimizer, Train
 
 __all__ = [
     "Adam",
@@ -38,11 +37,11 @@ __all__ = [
     "Data",
     "DcganNetworks",
     "DiffAugment",
+    "Divergence",
     "Evaluate",
     "Extractor",
     "FashionMnistSource",
     "FolderSource",
-    "Guard",
     "HingeLoss",
     "Job",
     "LeastSquaresLoss",
@@ -62,7 +61,6 @@ __all__ = [
     "Source",
     "Sweep",
     "Train",
-    "UserError",
     "WassersteinLoss",
     "apply_overrides",
     "check_job",

@@ -7,11 +7,11 @@ from pydantic import Field, model_validator
 from ganray.config.data import Data
 from ganray.config.evaluate import Evaluate
 from ganray.config.fields import Count, Name, PositiveCount, Section
-from ganray.config.networks import LARGEST_SIDE, SMALLEST_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
+from ganray.config.networks import MAX_SIDE, MIN_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
 from ganray.config.sweep import Sweep
-from ganray.config.training import Guard, Optimizer, Train
+from ganray.config.training import Divergence, Optimizer, Train
 
 
 class Resources(Section):
@@ -37,7 +37,7 @@ class Job(Section):
     augment: Augment = Field(NoAugment(), description="what reals and fakes go through before the discriminator sees them")
     optimizer: Optimizer = Field(Optimizer(), description="optimizers of both networks")
     train: Train = Field(Train(), description="length, batch and cadences")
-    guard: Guard = Field(Guard(), description="what is done when training goes wrong")
+    divergence: Divergence = Field(Divergence(), description="what is done when training goes wrong")
     evaluate: Evaluate = Field(Evaluate(), description="how generators are scored")
     publish: Publish = Field(Publish(), description="where the best one goes")
     sweep: Sweep | None = Field(None, description="what `ganray sweep` searches; `ganray train` ignores it")
@@ -54,7 +54,7 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Job":
-        unit = self.networks.norm_group * self.workers * self.train.accumulate
+        unit = self.networks.ghost_batch * self.workers * self.train.accumulate
         if self.train.batch_size % unit:
             raise ValueError(_batch_remedy(self))
         return self
@@ -63,7 +63,7 @@ class Job(Section):
     def _resolution_fits(self) -> "Job":
         unit = 2 ** num_halvings(self.data.height, self.data.width)
         for side in (self.data.height, self.data.width):
-            if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % unit:
+            if not MIN_SIDE <= side <= MAX_SIDE or side % unit:
                 raise ValueError(_side_remedy(side, unit))
         return self
 
@@ -85,23 +85,23 @@ class Job(Section):
 
 def _batch_remedy(job: Job) -> str:
     """Say which batch sizes, or which groups, would do."""
-    batch_size, norm_group, parts = job.train.batch_size, job.networks.norm_group, job.workers * job.train.accumulate
-    unit = norm_group * parts
+    batch_size, ghost_batch, parts = job.train.batch_size, job.networks.ghost_batch, job.workers * job.train.accumulate
+    unit = ghost_batch * parts
     below = batch_size // unit * unit
     fix = "use " + " or ".join(str(size) for size in (below, below + unit) if size)
-    if batch_size % parts == 0 and norm_group > 1:
+    if batch_size % parts == 0 and ghost_batch > 1:
         share = batch_size // parts
-        groups = [size for size in range(2, min(share, norm_group) + 1) if share % size == 0]
+        groups = [size for size in range(2, min(share, ghost_batch) + 1) if share % size == 0]
         if groups:
-            fix += f", or networks.norm_group={groups[-1]}"
+            fix += f", or networks.ghost_batch={groups[-1]}"
     over = f"{job.workers} workers" + (f" in {job.train.accumulate} parts each" if job.train.accumulate > 1 else "")
-    groups = f" into whole groups of networks.norm_group={norm_group}" if norm_group > 1 else ""
+    groups = f" into whole groups of networks.ghost_batch={ghost_batch}" if ghost_batch > 1 else ""
     return f"train.batch_size: {batch_size} does not split over {over}{groups}; {fix}"
 
 
 def _side_remedy(side: int, unit: int) -> str:
     """Say which side is near that networks can halve as often as they have to."""
-    fitting = range(-(-SMALLEST_SIDE // max(unit, 4)) * max(unit, 4), LARGEST_SIDE + 1, max(unit, 4))
-    nearest = min(fitting, key=lambda size: abs(size - side), default=LARGEST_SIDE)
-    limits = f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels, each a multiple of {max(unit, 4)} here"
+    fitting = range(-(-MIN_SIDE // max(unit, 4)) * max(unit, 4), MAX_SIDE + 1, max(unit, 4))
+    nearest = min(fitting, key=lambda size: abs(size - side), default=MAX_SIDE)
+    limits = f"{MIN_SIDE} to {MAX_SIDE} pixels, each a multiple of {max(unit, 4)} here"
     return f"data.resolution: networks make sides of {limits}, not {side}; use {nearest}"

@@ -8,15 +8,15 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ganray.config.errors import UserError
 from ganray.config.fields import Section, kind_of, sections_in
 from ganray.config.job import Job
+from ganray.errors import ConfigError
 
 
 def load_job(path: str | Path, overrides: Iterable[str] = ()) -> Job:
     """Return the job in the YAML file `path`, changed by `overrides` like `optimizer.generator.lr=1e-4`.
 
-    Raises `UserError` for a file that is missing or no job, and for a field that is unknown or has a wrong value.
+    Raises `GanrayError` for a file that is missing or no job, and for a field that is unknown or has a wrong value.
     """
     return check_job(apply_overrides(_read_yaml(Path(path)), parse_overrides(overrides)))
 
@@ -27,11 +27,11 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path:
-            raise UserError(override, "is not an override", "write it as key=value, like train.batch_size=128")
+            raise ConfigError(override, "is not an override", "write it as key=value, like train.batch_size=128")
         try:
             parsed[path] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise UserError(path, f"{text!r} cannot be read as YAML", "quote the value") from None
+            raise ConfigError(path, f"{text!r} cannot be read as YAML", "quote the value") from None
     return parsed
 
 
@@ -47,7 +47,7 @@ def apply_overrides(job: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
         for depth, section in enumerate(sections):
             node = node.setdefault(section, {})
             if not isinstance(node, dict):
-                raise UserError(path, f"{'.'.join(sections[: depth + 1])} is not a section", "see `ganray config JOB` for the fields")
+                raise ConfigError(path, f"{'.'.join(sections[: depth + 1])} is not a section", "see `ganray config JOB` for the fields")
         if key == "kind" and node.get("kind", value) != value:
             node.clear()
         node[key] = value
@@ -55,7 +55,7 @@ def apply_overrides(job: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
 
 
 def check_job(data: Mapping[str, Any]) -> Job:
-    """Return plain data as a `Job`, or raise a `UserError` for the first field that is wrong."""
+    """Return plain data as a `Job`, or raise a `GanrayError` for the first field that is wrong."""
     try:
         return Job.model_validate(data)
     except ValidationError as error:
@@ -66,13 +66,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(str(path), "there is no such job file", "see jobs/ for some that work as they are") from None
+        raise ConfigError(str(path), "there is no such job file", "see jobs/ for some that work as they are") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"cannot be read ({error})", "name a readable YAML file") from None
+        raise ConfigError(str(path), f"cannot be read ({error})", "name a readable YAML file") from None
     except yaml.YAMLError as error:
-        raise UserError(str(path), f"is not valid YAML ({error})", "mend the line that is named") from None
+        raise ConfigError(str(path), f"is not valid YAML ({error})", "mend the line that is named") from None
     if data is not None and not isinstance(data, dict):
-        raise UserError(str(path), "is not a job file", "write `key: value` lines, as the files in jobs/ do")
+        raise ConfigError(str(path), "is not a job file", "write `key: value` lines, as the files in jobs/ do")
     return data or {}
 
 
@@ -80,22 +80,22 @@ def _copy(value: Any) -> Any:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-def _translate(error: ValidationError, data: Mapping[str, Any]) -> UserError:
+def _translate(error: ValidationError, data: Mapping[str, Any]) -> ConfigError:
     """Turn pydantic's first complaint into field, problem and remedy."""
     first = error.errors()[0]
     field = _typed_path(first["loc"], data)
     if first["type"] == "extra_forbidden":
-        return UserError(field, "there is no such field", _known_fields(first["loc"]))
+        return ConfigError(field, "there is no such field", _known_fields(first["loc"]))
     if first["type"] == "value_error" and not first["loc"]:
         name, _, rest = str(first["ctx"]["error"]).partition(": ")
         problem, _, remedy = rest.partition("; ")
-        return UserError(name, problem, remedy)
+        return ConfigError(name, problem, remedy)
     if first["type"] == "value_error":
         problem, _, remedy = str(first["ctx"]["error"]).partition("; ")
-        return UserError(field, problem, remedy)
+        return ConfigError(field, problem, remedy)
     if first["type"] == "missing":
-        return UserError(field, "is missing", f"add it, as in {field}=...")
-    return UserError(field, f"{first['input']!r} will not do", first["msg"][0].lower() + first["msg"][1:])
+        return ConfigError(field, "is missing", f"add it, as in {field}=...")
+    return ConfigError(field, f"{first['input']!r} will not do", first["msg"][0].lower() + first["msg"][1:])
 
 
 def _typed_path(location: tuple[int | str, ...], data: Any) -> str:

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from ganray.config.fields import PositiveCount, Section, kind_or
 
-SMALLEST_SIDE, LARGEST_SIDE = 16, 256  # pixels
-INNERMOST_SIDE = 4  # pixels: pictures are halved while their shorter side stays at least this long
+MIN_SIDE, MAX_SIDE = 16, 256  # pixels
+MIN_FEATURE_SIDE = 4  # pixels: pictures are halved while their shorter side stays at least this long
 
 
 class DcganNetworks(Section):
@@ -18,12 +18,12 @@ class DcganNetworks(Section):
     max_width: PositiveCount = Field(512, description="channels that no layer exceeds")
     depth: PositiveCount = Field(1, description="convolutions a resolution: 1 as in the paper, each more a 3x3 one")
     latent_dim: PositiveCount = Field(64, description="size of a latent vector")
-    norm_group: PositiveCount = Field(32, description="samples that are normalised together; a divisor of every worker's share")
+    ghost_batch: PositiveCount = Field(32, description="samples that are normalised together; a divisor of every worker's share")
     discriminator_norm: Literal["batch", "none"] = Field(
         "batch", description="none: what gradient penalties on single samples and spectral normalisation assume"
     )
     minibatch_std: bool = Field(
-        False, description="show the discriminator how varied each group of norm_group samples is (Karras et al. 2018, section 3)"
+        False, description="show the discriminator how varied each group of ghost_batch samples is (Karras et al. 2018, section 3)"
     )
     conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
 
@@ -40,7 +40,7 @@ class R3ganNetworks(Section):
     conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
 
     @property
-    def norm_group(self) -> int:
+    def ghost_batch(self) -> int:
         """Nothing is normalised over samples, so any share of a batch will do."""
         return 1
 
@@ -50,4 +50,4 @@ Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"),
 
 def num_halvings(height: int, width: int) -> int:
     """Return how many times pictures of so many pixels are halved, down to a shorter side of four to seven."""
-    return (min(height, width) // INNERMOST_SIDE).bit_length() - 1
+    return (min(height, width) // MIN_FEATURE_SIDE).bit_length() - 1

@@ -11,7 +11,7 @@ class Publish(Section):
     """Where the best generator goes, when, and what its card says of it."""
 
     model: Name | None = Field(None, description="model of the registry, under <storage>/models; null: the job's name")
-    when_done: bool = Field(True, description="publish by itself: each new best while training, and the best at the end")
+    auto: bool = Field(True, description="publish by itself: each new best while training, and the best at the end")
     every: Count = Field(100_000, description="images between publications while training, at least; 0: at the end alone")
     licence: str | None = Field(None, max_length=100, description="licence of the generator, for its card, as apache-2.0")
     data_licence: str | None = Field(None, max_length=100, description="licence of the training data, where its source does not say")

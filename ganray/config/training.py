@@ -1,4 +1,4 @@
-"""The sections that say how the networks are optimised: `optimizer`, `train` and `guard`."""
+"""The sections that say how the networks are optimised: `optimizer`, `train` and `divergence`."""
 
 from typing import Literal
 
@@ -37,7 +37,7 @@ class Train(Section):
     compile: list[Literal["generator", "discriminator"]] = Field(
         [], description="networks to pass through torch.compile; the discriminator only without gradient penalties"
     )
-    average_half_life: ScheduledCount = Field(10_000, description="images after which a weight's share in the average has halved")
+    ema_half_life: ScheduledCount = Field(10_000, description="images after which a weight's share in the average has halved")
     checkpoint_every: PositiveCount = Field(50_000, description="images between checkpoints")
     keep_checkpoints: PositiveCount = Field(2, ge=2, description="newest checkpoints to keep, beside the best")
     samples_every: PositiveCount = Field(50_000, description="images between sample grids")
@@ -45,11 +45,11 @@ class Train(Section):
     max_failures: Count = Field(3, description="times that dead workers are replaced before the run gives up")
 
 
-class Guard(Section):
+class Divergence(Section):
     """What is done when training goes wrong. Steps with gradients that are not finite are skipped, by all workers together."""
 
     max_skipped: float = Field(
         0.5, gt=0, le=1, description="share of skipped steps between two lines of metrics beyond which training has diverged"
     )
-    max_returns: Count = Field(3, description="times that a run which has diverged returns to a checkpoint before it gives up")
+    max_rollbacks: Count = Field(3, description="times that a run which has diverged returns to a checkpoint before it gives up")
     on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples are all alike")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganray.config import Augment, DiffAugment, Penalties
 from ganray.gan.augment import NUM_UNIFORMS
-from ganray.gan.draws import Draws
+from ganray.gan.random_streams import RandomStream
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def num_uniforms(augment: Augment, penalties: Penalties) -> int:
 
 def draw_inputs(seed: int, attempt: int, start: int, number: int, *, latent_dim: int, uniforms: int) -> tuple[Tensor, Tensor | None]:
     """Return latents [number, latent_dim] and uniforms [number, `uniforms`] of the training samples `start` on, float32."""
-    latents = Draws(seed, "latents", attempt).normals(start, number, latent_dim)
+    latents = RandomStream(seed, "latents", attempt).normals(start, number, latent_dim)
     if not uniforms:
         return latents, None
-    return latents, torch.from_numpy(Draws(seed, "step", attempt).uniforms(start, number, uniforms)).float()
+    return latents, torch.from_numpy(RandomStream(seed, "step", attempt).uniforms(start, number, uniforms)).float()

@@ -22,7 +22,7 @@ def discriminator_loss(loss: Loss, real_logits: Tensor, fake_logits: Tensor) -> 
 
 
 def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-    """Return what the generator minimises. Only losses that `pairs` need `real_logits`, which carry no gradient."""
+    """Return what the generator minimises. Only losses that `is_relativistic` names need `real_logits`, which carry no gradient."""
     match loss:
         case NonSaturatingLoss():
             return F.softplus(-fake_logits).mean()
@@ -36,6 +36,6 @@ def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) 
             return F.softplus(real_logits - fake_logits).mean()
 
 
-def pairs(loss: Loss) -> bool:
+def is_relativistic(loss: Loss) -> bool:
     """Return whether the generator's loss judges each fake against a real."""
     return isinstance(loss, RelativisticLoss)

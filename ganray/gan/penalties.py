@@ -8,7 +8,7 @@ from torch import Tensor
 from ganray.config import Penalties
 from ganray.gan.schedules import value_at
 
-SMALLEST_SQUARE = 1e-12  # under the root of a norm, whose slope at zero is infinite
+NORM_EPS = 1e-12  # under the root of a norm, whose slope at zero is infinite
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ def squared_gradients(logits: Tensor, images: Tensor) -> Tensor:
     return gradients.to(torch.promote_types(gradients.dtype, torch.float32)).square().flatten(1).sum(1)
 
 
-def distance_from_one(squared: Tensor) -> Tensor:
+def one_centred_penalty(squared: Tensor) -> Tensor:
     """Return (|grad D(x)| - 1)^2 of each sample (Eq. 3 of Gulrajani et al. 2017) from the squared norms [N]."""
-    return ((squared + SMALLEST_SQUARE).sqrt() - 1).square()
+    return ((squared + NORM_EPS).sqrt() - 1).square()
 
 
-def between(real_images: Tensor, fake_images: Tensor, uniforms: Tensor) -> Tensor:
+def interpolate(real_images: Tensor, fake_images: Tensor, uniforms: Tensor) -> Tensor:
     """Return a point between each real and its fake, uniformly placed by `uniforms` [N] in (0, 1)."""
     share = uniforms.to(real_images.dtype).view(-1, *[1] * (real_images.ndim - 1))
     return torch.lerp(real_images, fake_images, share)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganray.gan.draws import Draws
+from ganray.gan.random_streams import RandomStream
 
 Inputs = tuple[Tensor, Tensor | None]
 
@@ -24,9 +24,9 @@ class Prior:
 
     def draw(self, seed: int, stream: str, start: int, number: int) -> Inputs:
         """Return latents float32 [number, latent_dim] and labels int64 [number], or None, of samples `start` on, by index alone."""
-        latents = Draws(seed, stream).normals(start, number, self.latent_dim)
+        latents = RandomStream(seed, stream).normals(start, number, self.latent_dim)
         if not self.class_shares:
             return latents, None
-        uniforms = Draws(seed, f"{stream}/labels").uniforms(start, number, 1)[:, 0]
+        uniforms = RandomStream(seed, f"{stream}/labels").uniforms(start, number, 1)[:, 0]
         edges = np.cumsum(self.class_shares)[:-1]
         return latents, torch.from_numpy(np.searchsorted(edges, uniforms, side="right"))

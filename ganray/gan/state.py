@@ -28,7 +28,7 @@ class GanState:
 
     generator: nn.Module
     discriminator: nn.Module
-    generator_average: nn.Module
+    generator_ema: nn.Module
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     images_seen: int = 0
@@ -51,7 +51,7 @@ class GanState:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
-            "generator_average": self.generator_average,
+            "generator_ema": self.generator_ema,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
         }
@@ -101,19 +101,19 @@ def unchanged(state: GanState) -> Iterator[None]:
     state.discriminator.zero_grad()
 
 
-def calibrated_average(state: GanState, norm_group: int, prior: Prior, *, seed: int) -> nn.Module:
+def calibrated_ema(state: GanState, ghost_batch: int, prior: Prior, *, seed: int) -> nn.Module:
     """Return a copy of the averaged generator in eval mode, its normalisation measured on inputs that `seed` alone decides."""
-    average = copy.deepcopy(state.generator_average)
+    average = copy.deepcopy(state.generator_ema)
     device = next(average.parameters()).device
-    latents, labels = prior.draw(seed, "calibration", 0, _whole_groups(CALIBRATION_SAMPLES, norm_group))
-    chunk = _whole_groups(CALIBRATION_CHUNK, norm_group)
+    latents, labels = prior.draw(seed, "calibration", 0, _whole_groups(CALIBRATION_SAMPLES, ghost_batch))
+    chunk = _whole_groups(CALIBRATION_CHUNK, ghost_batch)
     chunks = [part.to(device).split(chunk) for part in (latents, labels) if part is not None]
     measure_standing_statistics(average, zip(*chunks, strict=True))
     return average
 
 
-def _whole_groups(number: int, norm_group: int) -> int:
-    return -(-number // norm_group) * norm_group
+def _whole_groups(number: int, ghost_batch: int) -> int:
+    return -(-number // ghost_batch) * ghost_batch
 
 
 def _adam(network: nn.Module) -> torch.optim.Optimizer:

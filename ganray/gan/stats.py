@@ -16,7 +16,7 @@ STATS = (
     "gradient/discriminator",
     "gradient/generator",
 )
-SMALLEST_VARIANCE = 1e-8
+MIN_VARIANCE = 1e-8
 
 Stats = dict[str, Tensor]
 
@@ -42,7 +42,7 @@ def diversity(fake_images: Tensor, real_images: Tensor) -> Tensor:
 
     That mean is twice the variance over the batch, which needs no pairs.
     """
-    return _variance(fake_images) / _variance(real_images).clamp(min=SMALLEST_VARIANCE)
+    return _variance(fake_images) / _variance(real_images).clamp(min=MIN_VARIANCE)
 
 
 def _variance(images: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
 from ganray.gan.augment import augment_as
-from ganray.gan.average import average_decay, update_average
 from ganray.gan.batch import Batch
-from ganray.gan.losses import discriminator_loss, generator_loss, pairs
+from ganray.gan.ema import ema_decay, update_ema
+from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
 from ganray.gan.networks.spectral import iterate_spectral_norm
-from ganray.gan.penalties import PenaltyWeights, between, distance_from_one, penalty_weights, squared_gradients
+from ganray.gan.penalties import PenaltyWeights, interpolate, one_centred_penalty, penalty_weights, squared_gradients
 from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
 from ganray.gan.stats import Stats, diversity, gathered, gradient_norm, mean_of
@@ -28,7 +28,7 @@ Network = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a step follows. `batch_size` is global, a discriminator step's; `average_half_life` is in images."""
+    """What a step follows. `batch_size` is global, a discriminator step's; `ema_half_life` is in images."""
 
     batch_size: int
     precision: torch.dtype
@@ -36,7 +36,7 @@ class Recipe:
     loss: Loss
     penalties: Penalties
     augment: Augment
-    average_half_life: int | Cosine
+    ema_half_life: int | Cosine
     accumulate: int
     discriminator_steps: int
 
@@ -51,7 +51,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
         loss=job.loss,
         penalties=job.penalties,
         augment=job.augment,
-        average_half_life=train.average_half_life,
+        ema_half_life=train.ema_half_life,
         accumulate=train.accumulate,
         discriminator_steps=train.discriminator_steps,
     )
@@ -84,8 +84,8 @@ class AdversarialStep:
         state.images_seen += recipe.batch_size
         if trains_generator:
             images = recipe.batch_size * recipe.discriminator_steps
-            half_life = value_at(recipe.average_half_life, state.images_seen)
-            update_average(state.generator_average, state.generator, average_decay(state.images_seen, images, half_life))
+            half_life = value_at(recipe.ema_half_life, state.images_seen)
+            update_ema(state.generator_ema, state.generator, ema_decay(state.images_seen, images, half_life))
         return gathered(stats)
 
     def _train_discriminator(self, parts: list[Batch], shared: Tensor | None, step: int) -> Stats:
@@ -147,8 +147,8 @@ class AdversarialStep:
         return *logits.chunk(2), r1, r2
 
     def _wgan_gp(self, part: Batch, fake_images: Tensor) -> Tensor:
-        images = between(part.real_images.detach(), fake_images.detach(), part.uniforms[:, -1]).requires_grad_()
-        return distance_from_one(squared_gradients(self._logits(self.discriminator, images, part), images)).mean()
+        images = interpolate(part.real_images.detach(), fake_images.detach(), part.uniforms[:, -1]).requires_grad_()
+        return one_centred_penalty(squared_gradients(self._logits(self.discriminator, images, part), images)).mean()
 
     def _logits(self, network: Network, images: Tensor, part: Batch, *, times: int = 1) -> Tensor:
         """Return the logits of images, which are a part's, `times` over, in float32 at least, since losses are exponentials."""
@@ -160,7 +160,7 @@ class AdversarialStep:
 
     def _real_logits(self, part: Batch) -> Tensor | None:
         """Return the logits of the reals as they now are, for a generator's loss that wants them."""
-        if not pairs(self.recipe.loss):
+        if not is_relativistic(self.recipe.loss):
             return None
         with torch.no_grad():
             return self._logits(self.state.discriminator, part.real_images, part)

@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from ganray.config import UserError
-from ganray.data.session import ray_session
+from ganray.cluster.session import ray_session
+from ganray.errors import ArtifactError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.generate.record import KEY, Record, make_record
-from ganray.media.pictures import encode_png, grid, save_png
+from ganray.modalities.image import encode_png, grid, save_png
 from ganray.registry.artifact import build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
-from ganray.store.local import local_errors
+from ganray.storage.local import local_errors
 
-MOST_IN_A_GRID = 4096
+MAX_GRID_SAMPLES = 4096
 BLOCKS_A_CPU = 4  # tasks of Ray Data: few enough that building the generator does not count
 Progress = Callable[[int, int], None]
 
@@ -59,32 +59,32 @@ def generate(
 
 
 def class_number(generator: nn.Module, label: str | None) -> int | None:
-    """Return the number of the class that a name or number means, None for None; raise `UserError` if there is no such class."""
+    """Return the number of the class that a name or number means, None for None; raise `GanrayError` if there is no such class."""
     if label is None:
         return None
     if not generator.num_classes:
-        raise UserError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
+        raise ArtifactError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
     names = generator.classes or []
     if label in names:
         return names.index(label)
     if label.isdecimal() and int(label) < generator.num_classes:
         return int(label)
-    raise UserError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
+    raise ArtifactError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
 
 
 def check_out(out: Path, num: int) -> None:
-    """Raise `UserError` if samples cannot be written to `out`."""
-    if out.suffix == ".png" and num > MOST_IN_A_GRID:
-        raise UserError(
+    """Raise `GanrayError` if samples cannot be written to `out`."""
+    if out.suffix == ".png" and num > MAX_GRID_SAMPLES:
+        raise ArtifactError(
             "--out",
             f"a grid of {num} pictures is too large to look at",
-            f"name a folder or a .parquet file, or ask for {MOST_IN_A_GRID} at most",
+            f"name a folder or a .parquet file, or ask for {MAX_GRID_SAMPLES} at most",
         )
     if out.suffix not in (".png", ".parquet", ""):
-        raise UserError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
+        raise ArtifactError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
     nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     if nearest != out and not nearest.is_dir():
-        raise UserError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
+        raise ArtifactError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
 
 
 def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganray.registry.manifest import Manifest
-from ganray.store import ObjectStore
+from ganray.storage import ObjectStore
 
 KEY = "ganray"  # of the PNG text chunk, and in Parquet's schema metadata, that holds the record as JSON
 XMP_KEY = "XML:com.adobe.xmp"

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from ganray.config import UserError
-from ganray.metrics.extractors import FeatureNetwork
+from ganray.errors import DataError
+from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.tasks import Task, class_task, rotation_task
 
 Progress = Callable[[int, int], None]  # called now and then with the pictures seen and the pictures in all
@@ -48,7 +48,7 @@ def fit_classifier(
     """Fit an extractor to tell classes apart, on `num_images` pictures, repeats included; those without a label are left out.
 
     Returns it, in eval mode, and the share of held-out pictures that it recognises, 0 to 1 (None if they are too few).
-    The same seed gives the same weights on one machine. Raises `UserError` if no picture has a label.
+    The same seed gives the same weights on one machine. Raises `GanrayError` if no picture has a label.
     """
     return _fit(class_task(num_classes), data, num_images, seed, torch.device(device), progress)
 
@@ -106,7 +106,7 @@ def _schedule(done: float) -> float:
 
 
 def _batches(task: Task, data: Dataset, rows: np.ndarray, generator: Generator) -> Iterator[Pair]:
-    """Yield batches to train on, epoch after epoch, for ever. Raises `UserError` if an epoch has none."""
+    """Yield batches to train on, epoch after epoch, for ever. Raises `GanrayError` if an epoch has none."""
     while True:
         num_batches = 0
         shuffled = rows[torch.randperm(len(rows), generator=generator).numpy()]
@@ -116,7 +116,7 @@ def _batches(task: Task, data: Dataset, rows: np.ndarray, generator: Generator) 
                 yield task.train(images, labels, generator)
                 num_batches += 1
         if not num_batches:
-            raise UserError("evaluate.extractor.kind", "a classifier needs labels, and no picture has one", "use rotation")
+            raise DataError("evaluate.extractor.kind", "a classifier needs labels, and no picture has one", "use rotation")
 
 
 @torch.no_grad()

@@ -12,13 +12,14 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from torch import nn
 
-from ganray.config import Networks, UserError
+from ganray.config import Networks
+from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
+from ganray.registry.alias import VERSION, read_best
 from ganray.registry.manifest import FORMAT, Manifest, read_file, read_manifest
-from ganray.registry.pointer import VERSION, read_best
 from ganray.registry.signing import check_signature, load_public_key
-from ganray.store import ObjectStore, child, open_store
+from ganray.storage import ObjectStore, child, open_store
 
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
@@ -40,7 +41,7 @@ def load_generator(uri: str, *, public_key: str | Path | None = None) -> nn.Modu
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
     [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
-    only what its other half signed is loaded. Raises `UserError` if nothing is there or it is not what was published.
+    only what its other half signed is loaded. Raises `GanrayError` if nothing is there or it is not what was published.
     """
     store = open_artifact(uri)
     return build_checked(read_artifact(store, public_key=public_key), where=store.uri)
@@ -63,15 +64,15 @@ def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -
 
 
 def _check_place(store: ObjectStore, manifest: Manifest) -> None:
-    """Raise `UserError` if a signed version lies where another should: an old one, passed off as new."""
+    """Raise `GanrayError` if a signed version lies where another should: an old one, passed off as new."""
     *_, number = store.root.split("/")
     signed = manifest.lineage.get("version")
     if VERSION.fullmatch(number) and number != signed:
-        raise UserError(store.uri, f"says that it is version {signed}", "do not use it; pull it from where it was published")
+        raise ArtifactError(store.uri, f"says that it is version {signed}", "do not use it; pull it from where it was published")
 
 
 def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
-    """Return the generator that files from elsewhere describe; raise `UserError`, before memory is taken, if they fit together badly."""
+    """Return the generator that files from elsewhere describe; raise `GanrayError`, before memory is taken, if they fit together badly."""
     try:
         with warnings.catch_warnings(), torch.device("meta"):
             warnings.simplefilter("ignore")  # that nothing is copied is the point: what a hostile config asks for is only compared
@@ -79,7 +80,7 @@ def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
         return build(files)
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
         problem = f"holds no generator that ganray can build ({type(error).__name__})"
-        raise UserError(where, problem, "do not use it, or update ganray if a newer one published it") from error
+        raise ArtifactError(where, problem, "do not use it, or update ganray if a newer one published it") from error
 
 
 def build(files: Mapping[str, bytes]) -> nn.Module:

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ganray.config import UserError
+from ganray.errors import ArtifactError
 from ganray.registry.manifest import AGAIN, MANIFEST, FileEntry, Manifest, read_manifest
 from ganray.registry.signing import SIGNATURE_BYTES, check_signature, load_public_key, signature_name
-from ganray.store import MissingObject, ObjectStore, RefusedObject, open_store
-from ganray.store.local import local_errors, written_aside
-from ganray.store.objects import Progress
+from ganray.storage import MissingObject, ObjectStore, RefusedObject, open_store
+from ganray.storage.base import Progress
+from ganray.storage.local import atomic_write, local_errors
 
 
 def cache_folder() -> Path:
@@ -36,13 +36,13 @@ def pull(store: ObjectStore, *, public_key: Path | None = None, progress: Progre
         with _alone(cache / "locks" / manifest.hash):
             if not folder.exists():
                 _fetch(store, manifest, folder, progress)
-        with written_aside(_reference(store.uri)) as file:
+        with atomic_write(_reference(store.uri)) as file:
             file.write(manifest.hash.encode())
     return folder
 
 
 def pulled(uri: str, *, public_key: Path | None = None) -> Path:
-    """Return the folder of what was last pulled from `uri`, without asking its server. Raises `UserError` if nothing was."""
+    """Return the folder of what was last pulled from `uri`, without asking its server. Raises `GanrayError` if nothing was."""
     with contextlib.suppress(FileNotFoundError):
         folder = cache_folder() / "artifacts" / _reference(uri).read_text()
         if folder.is_dir():
@@ -50,12 +50,12 @@ def pulled(uri: str, *, public_key: Path | None = None) -> Path:
                 store = open_store(folder)
                 check_signature(store, read_manifest(store), load_public_key(public_key, field="--public-key"))
             return folder
-    raise UserError(uri, "was not pulled before", "pull it once without --offline")
+    raise ArtifactError(uri, "was not pulled before", "pull it once without --offline")
 
 
 def remember(uri: str, folder: Path) -> None:
     """Let `pulled(uri)` find a folder of the cache: a model's URI stands for its best as it was pulled last."""
-    with local_errors("write", cache_folder(), field="GANRAY_CACHE"), written_aside(_reference(uri)) as file:
+    with local_errors("write", cache_folder(), field="GANRAY_CACHE"), atomic_write(_reference(uri)) as file:
         file.write(folder.name.encode())
 
 
@@ -81,16 +81,16 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
 
 
 def _download(store: ObjectStore, name: str, entry: FileEntry, path: Path, progress: Progress | None) -> None:
-    """Download a file of an artifact, and raise `UserError` unless it is the one that was published."""
+    """Download a file of an artifact, and raise `GanrayError` unless it is the one that was published."""
     where = f"{store.uri}/{name}"
     try:
         found = store.download(name, path, most=entry.size, progress=progress)
     except MissingObject:
-        raise UserError(where, "is missing", AGAIN) from None
+        raise ArtifactError(where, "is missing", AGAIN) from None
     except RefusedObject as error:
-        raise UserError(where, f"is not what was published: it {error}", "do not use it") from None
+        raise ArtifactError(where, f"is not what was published: it {error}", "do not use it") from None
     if found != entry.sha256:
-        raise UserError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
+        raise ArtifactError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
 
 
 def _copy_signature(store: ObjectStore, manifest: Manifest, folder: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ganray.config import UserError
-from ganray.store import MissingObject, ObjectStore, RefusedObject
+from ganray.errors import ArtifactError
+from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-MOST_FILES = 64
-MOST_FILE_BYTES = 64 << 30
-MOST_JSON_BYTES = 4 << 20  # of a manifest, or of any other JSON file
+MAX_FILES = 64
+MAX_FILE_BYTES = 64 << 30
+MAX_JSON_BYTES = 4 << 20  # of a manifest, or of any other JSON file
 AGAIN = "publish again, or restore it from a copy"
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]  # one plain part: no folder, no '..', nothing hidden
@@ -28,7 +28,7 @@ class _Part(BaseModel):
 class FileEntry(_Part):
     """A file of an artifact: its size in bytes and the SHA-256 of its content."""
 
-    size: int = Field(ge=0, le=MOST_FILE_BYTES)
+    size: int = Field(ge=0, le=MAX_FILE_BYTES)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
@@ -51,7 +51,7 @@ class Lineage(_Part):
 
 class _Content(_Part):
     format: int
-    files: dict[FileName, FileEntry] = Field({}, max_length=MOST_FILES)
+    files: dict[FileName, FileEntry] = Field({}, max_length=MAX_FILES)
     lineage: Lineage = Lineage()
     deleted: Deletion | None = None
 
@@ -88,17 +88,17 @@ def to_json(data: Any) -> bytes:
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
-    """Return a manifest; raise `UserError`, naming `where` it lies, for what is none, or names what no artifact may hold."""
+    """Return a manifest; raise `GanrayError`, naming `where` it lies, for what is none, or names what no artifact may hold."""
     try:
         content = _Content.model_validate(json.loads(data))
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"cannot be trusted ({'.'.join(str(part) for part in first['loc'])[:100]!r}: {first['msg'][:100]})"
-        raise UserError(where, problem, "do not use it; publish again, or restore it from a copy") from None
+        raise ArtifactError(where, problem, "do not use it; publish again, or restore it from a copy") from None
     except (ValueError, RecursionError):
-        raise UserError(where, "is broken", AGAIN) from None
+        raise ArtifactError(where, "is broken", AGAIN) from None
     if content.format > FORMAT:
-        raise UserError(where, f"is of format {content.format}", "update ganray to read it")
+        raise ArtifactError(where, f"is of format {content.format}", "update ganray to read it")
     return Manifest(data, content.files, content.lineage.model_dump(exclude_unset=True), content.deleted)
 
 
@@ -106,36 +106,36 @@ def find_manifest(store: ObjectStore) -> Manifest | None:
     """Return the manifest of the version in `store`, of a deleted one too, or None if there is none."""
     where = f"{store.uri}/{MANIFEST}"
     try:
-        return parse_manifest(store.read_at_most(MANIFEST, MOST_JSON_BYTES), where)
+        return parse_manifest(store.read_at_most(MANIFEST, MAX_JSON_BYTES), where)
     except MissingObject:
         return None
     except RefusedObject as error:
-        raise UserError(where, str(error), "do not use it") from None
+        raise ArtifactError(where, str(error), "do not use it") from None
 
 
 def read_manifest(store: ObjectStore) -> Manifest:
-    """Return an artifact's manifest; raise `UserError` if there is no artifact, or it was deleted."""
+    """Return an artifact's manifest; raise `GanrayError` if there is no artifact, or it was deleted."""
     manifest = find_manifest(store)
     if manifest is None:
         remedy = "name a version's folder or a model's, as `ganray models list` shows"
-        raise UserError(store.uri, "holds no published generator", remedy)
+        raise ArtifactError(store.uri, "holds no published generator", remedy)
     if manifest.deleted:
         problem = f"was deleted by {manifest.deleted.who}: {manifest.deleted.why}"
-        raise UserError(store.uri, problem, "name another version, as `ganray models list` shows")
+        raise ArtifactError(store.uri, problem, "name another version, as `ganray models list` shows")
     return manifest
 
 
 def read_file(store: ObjectStore, name: str, entry: FileEntry) -> bytes:
-    """Return a file of an artifact; raise `UserError` unless it is what its entry in the manifest says."""
+    """Return a file of an artifact; raise `GanrayError` unless it is what its entry in the manifest says."""
     where = f"{store.uri}/{name}"
     try:
         data = store.read_at_most(name, entry.size)
     except MissingObject:
-        raise UserError(where, "is missing", AGAIN) from None
+        raise ArtifactError(where, "is missing", AGAIN) from None
     except RefusedObject as error:
-        raise UserError(where, f"is not what was published: it {error}", f"do not use it; {AGAIN}") from None
+        raise ArtifactError(where, f"is not what was published: it {error}", f"do not use it; {AGAIN}") from None
     if len(data) != entry.size:
-        raise UserError(where, f"has {len(data)} bytes where {entry.size} were published", AGAIN)
+        raise ArtifactError(where, f"has {len(data)} bytes where {entry.size} were published", AGAIN)
     if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise UserError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
+        raise ArtifactError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
     return data

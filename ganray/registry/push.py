@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
+from ganray.registry.alias import move_best
 from ganray.registry.artifact import GENERATOR, build_checked, read_artifact
 from ganray.registry.manifest import read_manifest
-from ganray.registry.pointer import move_best
 from ganray.registry.registry import Registry, read_metrics
-from ganray.store import ObjectStore, child
+from ganray.storage import ObjectStore, child
 
 
 def push(
@@ -16,7 +16,7 @@ def push(
     """Publish the artifact in `source` as the model's next version, and return its store and whether it now is the best.
 
     Pushing it again returns the version that has it. A version's lineage tells what it was pushed from. It becomes the best by a
-    better score of the same protocol alone. Raises `UserError` for what is not whole, not signed by `public_key`, or no generator.
+    better score of the same protocol alone. Raises `GanrayError` for what is not whole, not signed by `public_key`, or no generator.
     """
     manifest = read_manifest(source)
     files = read_artifact(source, public_key=public_key)

@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from ganray.config import UserError
+from ganray.errors import ArtifactError
+from ganray.registry.alias import VERSION, read_best
 from ganray.registry.artifact import GENERATOR, METRICS
-from ganray.registry.claims import find_claim, make_claim
 from ganray.registry.manifest import AGAIN, MANIFEST, Manifest, find_manifest, make_manifest, parse_manifest, read_file, read_manifest
-from ganray.registry.pointer import VERSION, read_best
+from ganray.registry.reservation import find_claim, make_claim
 from ganray.registry.signing import load_private_key, signature_name
-from ganray.store import ObjectStore, child
+from ganray.storage import ObjectStore, child
 
 
 class Protocol(BaseModel):
@@ -74,13 +74,15 @@ class Registry:
         return sorted({model[1] for model in parts if len(model) == 4 and VERSION.fullmatch(model[2])})
 
     def existing(self, name: str) -> ObjectStore:
-        """Return the store of a model's versions; raise `UserError` if it has none."""
+        """Return the store of a model's versions; raise `GanrayError` if it has none."""
         if name not in (known := self.models()):
-            raise UserError("NAME", f"there is no model {name!r} in {self.storage.uri}", f"its models: {', '.join(known) or 'none yet'}")
+            raise ArtifactError(
+                "NAME", f"there is no model {name!r} in {self.storage.uri}", f"its models: {', '.join(known) or 'none yet'}"
+            )
         return self.model(name)
 
     def versions(self, name: str) -> list[Version]:
-        """Return a model's finished versions but for deleted ones, oldest first; raise `UserError` if there is no such model."""
+        """Return a model's finished versions but for deleted ones, oldest first; raise `GanrayError` if there is no such model."""
         store = self.existing(name)
         infos = {info.key.split("/")[0]: info for info in store.list() if info.key.endswith(f"/{MANIFEST}")}
         best = read_best(store)
@@ -92,12 +94,12 @@ class Registry:
         return [version for version in described if version]
 
     def version(self, name: str, number: str | None) -> tuple[ObjectStore, str]:
-        """Return the store and number of a model's version, of its best without a number; raise `UserError` if it is not there."""
+        """Return the store and number of a model's version, of its best without a number; raise `GanrayError` if it is not there."""
         model = self.existing(name)
         if number is None:
             best = read_best(model)
             if best is None:
-                raise UserError("NAME", f"model {name!r} has no best version yet", "name a version, as `ganray models list` shows them")
+                raise ArtifactError("NAME", f"model {name!r} has no best version yet", "name a version, as `ganray models list` shows them")
             number = best.version
         store = child(model, check_version(number))
         read_manifest(store)
@@ -121,20 +123,20 @@ class Registry:
 
 
 def check_version(number: str) -> str:
-    """Return a version's number; raise `UserError` for what is none."""
+    """Return a version's number; raise `GanrayError` for what is none."""
     if not VERSION.fullmatch(number):
-        raise UserError("VERSION", f"{number!r} is no version", "write it like 0001")
+        raise ArtifactError("VERSION", f"{number!r} is no version", "write it like 0001")
     return number
 
 
 def read_metrics(store: ObjectStore, manifest: Manifest) -> Metrics:
-    """Return an artifact's scores and their protocol; raise `UserError` for a file that holds neither."""
+    """Return an artifact's scores and their protocol; raise `GanrayError` for a file that holds neither."""
     if METRICS not in manifest.files:
-        raise UserError(f"{store.uri}/{METRICS}", "is missing", AGAIN)
+        raise ArtifactError(f"{store.uri}/{METRICS}", "is missing", AGAIN)
     try:
         return Metrics.model_validate_json(read_file(store, METRICS, manifest.files[METRICS]))
     except ValueError:
-        raise UserError(f"{store.uri}/{METRICS}", "is broken", AGAIN) from None
+        raise ArtifactError(f"{store.uri}/{METRICS}", "is broken", AGAIN) from None
 
 
 def describe(store: ObjectStore) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from ganray.config import UserError
+from ganray.errors import ArtifactError
 from ganray.registry.manifest import Manifest
-from ganray.store import MissingObject, ObjectStore, RefusedObject
+from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
 SIGNATURE_BYTES = 64
 PASSPHRASE = "GANRAY_SIGNING_PASSPHRASE"  # the variable that opens an encrypted key
@@ -25,42 +25,44 @@ def signature_name(manifest_hash: str) -> str:
 
 
 def load_private_key(path: str | Path, *, field: str) -> Ed25519PrivateKey:
-    """Return the key that signs; `UserError` for `field` tells what is wrong with its file and nothing of what is in it."""
+    """Return the key that signs; `GanrayError` for `field` tells what is wrong with its file and nothing of what is in it."""
     passphrase = os.environ.get(PASSPHRASE)
     try:
         key = load_pem_private_key(_read(path, field), passphrase.encode() if passphrase else None)
     except TypeError:
-        raise UserError(field, f"the key in {path} is encrypted, or is not and {PASSPHRASE} is set", f"set or unset {PASSPHRASE}") from None
+        raise ArtifactError(
+            field, f"the key in {path} is encrypted, or is not and {PASSPHRASE} is set", f"set or unset {PASSPHRASE}"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise UserError(field, f"{path} is no private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
+        raise ArtifactError(field, f"{path} is no private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise UserError(field, f"the key in {path} is not Ed25519", MAKE_ONE)
+        raise ArtifactError(field, f"the key in {path} is not Ed25519", MAKE_ONE)
     return key
 
 
 def load_public_key(path: str | Path, *, field: str) -> Ed25519PublicKey:
-    """Return the key that signatures are checked with, or raise `UserError` for `field`."""
+    """Return the key that signatures are checked with, or raise `GanrayError` for `field`."""
     try:
         key = load_pem_public_key(_read(path, field))
     except (ValueError, UnsupportedAlgorithm):
-        raise UserError(field, f"{path} is no public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
+        raise ArtifactError(field, f"{path} is no public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise UserError(field, f"the key in {path} is not Ed25519", "name the public half of the key that signed")
+        raise ArtifactError(field, f"the key in {path} is not Ed25519", "name the public half of the key that signed")
     return key
 
 
 def check_signature(store: ObjectStore, manifest: Manifest, key: Ed25519PublicKey) -> None:
-    """Raise `UserError` unless the artifact in `store` was signed by the other half of `key`."""
+    """Raise `GanrayError` unless the artifact in `store` was signed by the other half of `key`."""
     try:
         key.verify(store.read_at_most(signature_name(manifest.hash), SIGNATURE_BYTES), manifest.data)
     except MissingObject:
-        raise UserError(store.uri, "is not signed", "do not use it; or publish it with publish.signing_key") from None
+        raise ArtifactError(store.uri, "is not signed", "do not use it; or publish it with publish.signing_key") from None
     except (InvalidSignature, RefusedObject):
-        raise UserError(store.uri, "is not signed by this key", "do not use it, or name the public key of who published it") from None
+        raise ArtifactError(store.uri, "is not signed by this key", "do not use it, or name the public key of who published it") from None
 
 
 def _read(path: str | Path, field: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise UserError(field, f"cannot read {path} ({os.strerror(error.errno).lower()})", MAKE_ONE) from None
+        raise ArtifactError(field, f"cannot read {path} ({os.strerror(error.errno).lower()})", MAKE_ONE) from None

@@ -5,14 +5,14 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from ganray.config import UserError
+from ganray.errors import GanrayError
+from ganray.registry.alias import read_best, read_history
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS
-from ganray.registry.claims import claimed, is_of_claim
 from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, read_file, read_manifest
-from ganray.registry.pointer import read_best, read_history
 from ganray.registry.registry import Registry, read_metrics
+from ganray.registry.reservation import claimed, is_of_claim
 from ganray.registry.signing import check_signature, load_public_key, signature_name
-from ganray.store import ObjectStore, child
+from ganray.storage import ObjectStore, child
 
 
 def verify_model(registry: Registry, name: str, number: str | None = None, *, public_key: Path | None = None) -> dict[str, list[str]]:
@@ -36,7 +36,7 @@ def damage(store: ObjectStore, *, public_key: Path | None = None) -> list[str]:
         manifest = read_manifest(store)
         if key:
             check_signature(store, manifest, key)
-    except UserError as error:
+    except GanrayError as error:
         return [_said(error)]
     problems = [problem for name in manifest.files if (problem := _damage_of_file(store, manifest, name))]
     known = {*manifest.files, MANIFEST, signature_name(manifest.hash)}
@@ -50,7 +50,7 @@ def damage_of_pointer(model: ObjectStore, live: list[str]) -> list[str]:
     """Return what is wrong with a model's pointer and its history."""
     try:
         best, events = read_best(model), read_history(model)
-    except UserError as error:
+    except GanrayError as error:
         return [_said(error)]
     if best is None:
         return ["there is no best version"]
@@ -66,7 +66,7 @@ def damage_of_pointer(model: ObjectStore, live: list[str]) -> list[str]:
 def _is_published(store: ObjectStore) -> bool:
     try:
         manifest = find_manifest(store)
-    except UserError:
+    except GanrayError:
         return True  # it is, and damaged
     return manifest is not None and manifest.deleted is None
 
@@ -78,12 +78,12 @@ def _damage_of_file(store: ObjectStore, manifest: Manifest, name: str) -> str | 
             load(data)
         if name == METRICS:
             read_metrics(store, manifest)
-    except UserError as error:
+    except GanrayError as error:
         return _said(error)
     except SafetensorError:
         return f"{name} is no safetensors file"
     return None
 
 
-def _said(error: UserError) -> str:
+def _said(error: GanrayError) -> str:
     return f"{error.field} {error.problem}"

@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 
 from ganray.sweep.desk import LEAVE
 from ganray.sweep.search import LegOutcome, Search
-from ganray.sweep.slot import SweepSetup, run_slot
+from ganray.sweep.slot import SweepContext, run_slot
 
 SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -52,7 +52,7 @@ class Board:
 
 
 def execute(
-    search: Search, shared: SweepSetup, *, count_slots: Callable[[], int], tick: Callable[[], None], say: Callable[[str], None]
+    search: Search, shared: SweepContext, *, count_slots: Callable[[], int], tick: Callable[[], None], say: Callable[[str], None]
 ) -> None:
     """Run legs until the search is over. `tick` is called a few times a second; what it raises ends the sweep."""
     board, failures = Board(), []
@@ -77,7 +77,7 @@ def execute(
 class Foreman:
     """Assigns legs to slots and takes in what comes of them."""
 
-    def __init__(self, search: Search, shared: SweepSetup, board: Board, say: Callable[[str], None]) -> None:
+    def __init__(self, search: Search, shared: SweepContext, board: Board, say: Callable[[str], None]) -> None:
         self.search, self.desk, self.board, self.say = search, shared.desk, board, say
         self.waiting: dict[str, float] = {}
         self.broken = 0
@@ -192,7 +192,7 @@ class Quiet(TrialProgressCallback):
         """Print nothing."""
 
 
-def _tuner(board: Board, shared: SweepSetup, scratch: str) -> tune.Tuner:
+def _tuner(board: Board, shared: SweepContext, scratch: str) -> tune.Tuner:
     os.environ.update(SETTINGS)
     for noisy in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -10,26 +10,26 @@ from typing import Any
 
 import ray
 
+from ganray.cluster.capacity import needs
 from ganray.config import Job
+from ganray.evaluation.reference import ensure_reference, load_reference
+from ganray.evaluation.score import protocol, score_generator
 from ganray.gan.sampling import sample_chunk
-from ganray.media.pictures import grid
+from ganray.modalities.image import grid
 from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
 from ganray.registry.manifest import to_json
+from ganray.runs.checkpoint import Checkpoint
+from ganray.runs.layout import read_json, write_json
 from ganray.sweep.jobs import final_job
 from ganray.sweep.records import Trial, best_first, rank_key, trial_store
-from ganray.sweep.slot import SweepSetup
-from ganray.sweep.slots import needs
+from ganray.sweep.slot import SweepContext
 from ganray.sweep.space import trial_job
-from ganray.train.checkpoint import Checkpoint
-from ganray.train.evaluate import protocol, score_generator
-from ganray.train.layout import read_json, write_json
 from ganray.train.publish import best_checkpoint, publish_checkpoint
-from ganray.train.reference import ensure_reference, load_reference
 
 FINALISTS = "finalists.json"
 
 
-def score_finalists(job: Job, shared: SweepSetup, trials: list[Trial]) -> list[dict[str, Any]]:
+def score_finalists(job: Job, shared: SweepContext, trials: list[Trial]) -> list[dict[str, Any]]:
     """Return the best trials with their first and second scores, by the second; what was scored before is not scored again."""
     final, maximise = final_job(job), job.sweep.maximise
     setup = replace(shared.workers, job=final, resident=None, monitor=None)
@@ -47,7 +47,7 @@ def score_finalists(job: Job, shared: SweepSetup, trials: list[Trial]) -> list[d
 
 
 @ray.remote(max_retries=3)
-def score_trial(shared: SweepSetup, trial: Trial, known: dict[tuple[int, str], dict[str, Any]]) -> dict[str, Any]:
+def score_trial(shared: SweepContext, trial: Trial, known: dict[tuple[int, str], dict[str, Any]]) -> dict[str, Any]:
     """Return a trial's second scores, and write a grid of its samples."""
     run, setup = trial_store(shared.sweep, trial.number), shared.workers
     job = trial_job(shared.job, trial.point, trial.number)
@@ -77,7 +77,7 @@ def score_trial(shared: SweepSetup, trial: Trial, known: dict[tuple[int, str], d
     }
 
 
-def publish_winner(job: Job, shared: SweepSetup, winner: Trial, finalists: list[dict[str, Any]], *, say: Callable[[str], None]) -> str:
+def publish_winner(job: Job, shared: SweepContext, winner: Trial, finalists: list[dict[str, Any]], *, say: Callable[[str], None]) -> str:
     """Publish the best finalist with its second scores, the sweep in its lineage, and return the URI of its version."""
     run = trial_store(shared.sweep, winner.number)
     final = trial_job(final_job(job), winner.point, winner.number)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import ray
 
-from ganray.config import Job, UserError
+from ganray.config import Job
 from ganray.config.sweep import Choice, Dimension, PbtScheduler, QUniform, RandInt
-from ganray.store import ObjectStore
+from ganray.errors import GanrayError
+from ganray.runs.checkpoint import STATE, Checkpoint, checkpoint_names, newest_checkpoint, save_checkpoint, serialise
+from ganray.storage import ObjectStore
 from ganray.sweep.records import BROKE_BY_ITSELF, PAUSED, Trial, rank_key, trial_store
 from ganray.sweep.space import Point, all_values, trial_job, value_at
-from ganray.train.checkpoint import STATE, Checkpoint, checkpoint_names, newest_checkpoint, save_checkpoint, serialise
 
 TRIES = 20  # variations of a point before the donor's own is taken, where they make jobs that cannot be
 
@@ -90,7 +91,7 @@ def _exploit(job: Job, loser: Trial, donors: list[Trial], images: int) -> Exploi
         point = vary(job.sweep.space, donor.point, job.sweep.scheduler, draws)
         try:
             trial_job(job, point, loser.number)
-        except UserError:
+        except GanrayError:
             continue
         return Exploit(loser.number, donor.number, point)
     return Exploit(loser.number, donor.number, donor.point)

@@ -7,7 +7,7 @@ from ganray.config.sweep import Choice, Dimension, LogUniform, OptunaSearcher, Q
 from ganray.sweep.records import BROKE, FINISHED, Trial
 from ganray.sweep.space import Point, draw, grid
 
-MOST_SEED = 2**32
+MAX_SEED = 2**32
 
 
 def num_trials(sweep: Sweep) -> int:
@@ -37,7 +37,7 @@ def ask_optuna(sweep: Sweep, trials: list[Trial]) -> Point:
 
     study = make_study(sweep, trials)
     study.sampler = optuna.samplers.TPESampler(
-        multivariate=True, constant_liar=True, n_startup_trials=0, seed=(sweep.seed * 1_000_003 + len(trials)) % MOST_SEED
+        multivariate=True, constant_liar=True, n_startup_trials=0, seed=(sweep.seed * 1_000_003 + len(trials)) % MAX_SEED
     )
     asked = study.ask(distributions(sweep))
     return {path: _from_optuna(sweep.space[path], value) for path, value in asked.params.items()}

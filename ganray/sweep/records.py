@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ganray.store import MissingObject, ObjectStore, child
+from ganray.storage import MissingObject, ObjectStore, child
 from ganray.sweep.space import Point, trial_name
 
 JOB, STATE, TRIALS, TABLE, RESULT = "job.json", "state.json", "trials.jsonl", "results.parquet", "result.json"

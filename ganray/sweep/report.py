@@ -7,16 +7,17 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from ganray.config import Job, UserError
-from ganray.store import MissingObject, ObjectStore, open_store
-from ganray.store.local import local_errors, written_aside
+from ganray.config import Job
+from ganray.errors import ConfigError
+from ganray.runs.layout import read_json
+from ganray.storage import MissingObject, ObjectStore, open_store
+from ganray.storage.local import atomic_write, local_errors
 from ganray.sweep.charts import Series, bar_chart, line_chart, lineage_chart, parallel_chart, shade
 from ganray.sweep.finalists import FINALISTS
 from ganray.sweep.proposals import distributions
 from ganray.sweep.records import JOB, RESULT, Trial, best_first, rank_key, read_trials, sweep_store
-from ganray.train.layout import read_json
 
-FEWEST_FOR_IMPORTANCE = 4
+MIN_TRIALS_FOR_IMPORTANCE = 4
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c2733; }
 h1 { margin-bottom: 0; } h2 { margin: 2.2rem 0 .4rem; font-size: 1.15rem; } p { margin: .3rem 0; color: #52606d; }
@@ -31,16 +32,16 @@ figcaption { font-size: 13px; }
 
 
 def write_report(storage_uri: str, name: str, path: Path) -> None:
-    """Write the page about the sweep `name` to a file. Raises `UserError` if there is no such sweep, or it has no trials yet."""
+    """Write the page about the sweep `name` to a file. Raises `GanrayError` if there is no such sweep, or it has no trials yet."""
     storage = open_store(storage_uri)
     sweep = sweep_store(storage, name)
     stored, trials = read_json(sweep, JOB), read_trials(sweep)
     if stored is None or not trials:
-        raise UserError(
+        raise ConfigError(
             "SWEEP", f"there is no sweep {name!r} with trials in {storage.uri}", "name one that `ganray sweep` has started there"
         )
     page = render(Job.model_validate(stored), trials, sweep)
-    with local_errors("write", path, field="--out"), written_aside(path) as file:
+    with local_errors("write", path, field="--out"), atomic_write(path) as file:
         file.write(page.encode())
 
 
@@ -77,7 +78,7 @@ def importances(job: Job, ranked: list[Trial]) -> dict[str, float]:
     import optuna
 
     known = [trial for trial in ranked if job.sweep.space.keys() <= trial.point.keys() and math.isfinite(trial.score)]
-    if len(known) < FEWEST_FOR_IMPORTANCE:
+    if len(known) < MIN_TRIALS_FOR_IMPORTANCE:
         return {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize" if job.sweep.maximise else "minimize")

@@ -8,11 +8,16 @@ from typing import Any, Protocol
 
 import ray
 
-from ganray.config import Job, UserError
-from ganray.data.prepare import Prepared
-from ganray.data.session import ray_session
+from ganray.cluster.capacity import check_slots, count_slots
+from ganray.cluster.preflight import check_shared
+from ganray.cluster.session import ray_session
+from ganray.config import Job
+from ganray.data.preparation.prepare import Prepared
 from ganray.data.sources import list_source
-from ganray.store import ObjectStore
+from ganray.errors import ConfigError
+from ganray.runs.layout import read_json, write_json
+from ganray.runs.lock import sole_driver
+from ganray.storage import ObjectStore
 from ganray.sweep.desk import start_desk
 from ganray.sweep.execute import execute
 from ganray.sweep.finalists import publish_winner, score_finalists
@@ -20,16 +25,12 @@ from ganray.sweep.population import carry_out
 from ganray.sweep.proposals import num_trials, propose
 from ganray.sweep.records import JOB, RESULT, Trial, best_first, read_trials, sweep_store, write_table, write_trials
 from ganray.sweep.search import Search
-from ganray.sweep.slot import SweepSetup
-from ganray.sweep.slots import check_slots, count_slots
+from ganray.sweep.slot import SweepContext
 from ganray.sweep.space import check_space
 from ganray.sweep.stored import Clock, limits, open_sweep, resume_sweep
-from ganray.train.fit import stop_asked
-from ganray.train.layout import read_json, write_json
-from ganray.train.lock import sole_driver
 from ganray.train.reporter import LogReporter, Reporter
-from ganray.train.room import check_shared
-from ganray.train.run import open_storage, worker_setup
+from ganray.train.train import open_storage, worker_context
+from ganray.train.trainer import stop_asked
 
 
 class SweepReporter(Reporter, Protocol):
@@ -68,7 +69,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: SweepReporter |
     """Search the job's space from where the sweep stands to its end, and publish the winner.
 
     The same call again resumes; on a finished sweep it does nothing but return the result. `address` is a Ray cluster's; see
-    `ray_session`. Raises `UserError` for what the user has to change.
+    `ray_session`. Raises `GanrayError` for what the user has to change.
     """
     reporter = reporter or LogSweepReporter()
     check_space(job)
@@ -108,9 +109,9 @@ def search_and_publish(job: Job, sweep: ObjectStore, prepared: Prepared, reporte
 
 
 @contextlib.contextmanager
-def shared_by_trials(job: Job, sweep: ObjectStore, prepared: Prepared, reporter: SweepReporter) -> Iterator[SweepSetup]:
+def shared_by_trials(job: Job, sweep: ObjectStore, prepared: Prepared, reporter: SweepReporter) -> Iterator[SweepContext]:
     """Give what all trials share while the block runs; Tune would keep its actors alive for as long as this process."""
-    shared = SweepSetup(sweep, worker_setup(job, sweep, prepared, reporter), start_desk())
+    shared = SweepContext(sweep, worker_context(job, sweep, prepared, reporter), start_desk())
     try:
         yield shared
     finally:
@@ -118,13 +119,13 @@ def shared_by_trials(job: Job, sweep: ObjectStore, prepared: Prepared, reporter:
             ray.kill(actor)
 
 
-def conclude(job: Job, shared: SweepSetup, trials: list[Trial], found: SweepResult, reporter: SweepReporter) -> SweepResult:
+def conclude(job: Job, shared: SweepContext, trials: list[Trial], found: SweepResult, reporter: SweepReporter) -> SweepResult:
     """Score the finalists of a search that has ended, publish the winner, and write all down."""
     check_any_scored(trials, found.ended)
     reporter.stage("scoring the finalists")
     finalists = score_finalists(job, shared, trials)
     winner, version = finalists[0]["trial"], None
-    if job.publish.when_done:
+    if job.publish.auto:
         reporter.stage("publishing")
         version = publish_winner(job, shared, trials[winner], finalists, say=reporter.say)
     write_table(shared.sweep, trials, finalists)
@@ -147,7 +148,7 @@ def make_search(job: Job, sweep: ObjectStore) -> Search:
     )
 
 
-def run_search(search: Search, shared: SweepSetup, reporter: SweepReporter) -> str:
+def run_search(search: Search, shared: SweepContext, reporter: SweepReporter) -> str:
     """Run the search until it is over or has to stop, and return how it ended."""
     if search.is_done:
         return "done"
@@ -168,15 +169,15 @@ def slot_counter(job: Job) -> Callable[[], int]:
 
 
 def check_any_scored(trials: list[Trial], ended: str) -> None:
-    """Raise `UserError` if no trial has a score, as the search ended."""
+    """Raise `GanrayError` if no trial has a score, as the search ended."""
     if best_first(trials, maximise=False):
         return
     reasons = ", ".join(sorted({trial.reason for trial in trials if trial.reason})) or "none was evaluated"
     remedy = "mend what is named, or search lower learning rates" if ended == "done" else f"raise sweep.{ended}"
-    raise UserError("sweep.space", f"no trial has a finite score: {reasons}", remedy)
+    raise ConfigError("sweep.space", f"no trial has a finite score: {reasons}", remedy)
 
 
-def _tick(search: Search, shared: SweepSetup, clock: Clock, reporter: SweepReporter, asked: Any, slots: Callable[[], int]) -> None:
+def _tick(search: Search, shared: SweepContext, clock: Clock, reporter: SweepReporter, asked: Any, slots: Callable[[], int]) -> None:
     """Show how the sweep stands, and close it when it has been asked to stop or has used up its hours."""
     reporter.trials(search.trials, slots=slots())
     clock.tick()

@@ -17,35 +17,36 @@ import torch
 from ray import tune
 from ray.train import WorkerGroupError
 
-from ganray.config import Job, UserError
-from ganray.data.session import use_settings
-from ganray.store import ObjectStore
+from ganray.cluster.session import use_settings
+from ganray.config import Job
+from ganray.errors import GanrayError
+from ganray.gan.distributed import broadcast, rank, world_size
+from ganray.runs.checkpoint import newest_checkpoint
+from ganray.runs.layout import JOB, fold_metrics, read_metrics, write_json
+from ganray.storage import ObjectStore
 from ganray.sweep.desk import LEAVE
 from ganray.sweep.records import trial_store
 from ganray.sweep.search import LegOutcome
 from ganray.sweep.space import trial_job
-from ganray.train.checkpoint import newest_checkpoint
-from ganray.train.collective import broadcast, rank, world_size
-from ganray.train.fit import TrainingFailed, fit
-from ganray.train.layout import JOB, fold_metrics, read_metrics, write_json
-from ganray.train.monitor import start_monitor
-from ganray.train.run import BROKEN
-from ganray.train.setup import WorkerSetup
-from ganray.train.worker import train_worker
+from ganray.train.context import WorkerContext
+from ganray.train.progress import start_monitor
+from ganray.train.train import BROKEN
+from ganray.train.trainer import TrainingFailed, fit
+from ganray.train.worker.loop import train_worker
 
 REPORT_EVERY_S = 1.0
 ASK_EVERY_S = 0.1
 STOP_CHECK_S = 1.0
-MOST_SAID = 300  # characters of an error
+MAX_ERROR_LENGTH = 300  # characters of an error
 RESTARTS = 20  # of a slot's workers, beyond what Ray Train does by itself; what they count against is the trial that they had
 
 
 @dataclass(frozen=True)
-class SweepSetup:
+class SweepContext:
     """What all trials share: one dataset, one extractor, one reference, one protocol. `workers.job` is the sweep's."""
 
     sweep: ObjectStore
-    workers: WorkerSetup
+    workers: WorkerContext
     desk: Any
 
     @property
@@ -53,7 +54,7 @@ class SweepSetup:
         return self.workers.job
 
 
-def run_slot(config: dict[str, Any], *, shared: SweepSetup) -> None:
+def run_slot(config: dict[str, Any], *, shared: SweepContext) -> None:
     """Drive the slot `config["slot"]`: start its workers and pass on what they say, until they leave."""
     use_settings()
     slot = config["slot"]
@@ -76,7 +77,7 @@ def keep_training(train: Callable[[], None]) -> None:
     return train()
 
 
-def train_legs(shared: SweepSetup, slot: str) -> None:
+def train_legs(shared: SweepContext, slot: str) -> None:
     """Train, on each worker, the legs that the desk assigns to a slot, until it asks to leave."""
     fresh = True
     while (leg := broadcast(ask(shared.desk, slot, fresh) if rank() == 0 else None)) != LEAVE:
@@ -88,7 +89,7 @@ def train_legs(shared: SweepSetup, slot: str) -> None:
             ray.get(shared.desk.hand_in.remote(slot, asdict(outcome)))
 
 
-def drive_streamed_legs(shared: SweepSetup, slot: str, asked: threading.Event) -> None:
+def drive_streamed_legs(shared: SweepContext, slot: str, asked: threading.Event) -> None:
     """Train, from a slot's driver, one leg with workers of its own after another: a stream belongs to one run."""
     fresh = True
     while (leg := ask(shared.desk, slot, fresh)) != LEAVE:
@@ -107,7 +108,7 @@ def ask(desk: Any, slot: str, fresh: bool) -> dict[str, Any] | str:
     return answer
 
 
-def train_leg(shared: SweepSetup, leg: dict[str, Any]) -> tuple[str, str | None]:
+def train_leg(shared: SweepContext, leg: dict[str, Any]) -> tuple[str, str | None]:
     """Train a leg on this worker, and return how it ended and why."""
     setup = leg_setup(shared, leg)
     if rank() == 0:
@@ -115,7 +116,7 @@ def train_leg(shared: SweepSetup, leg: dict[str, Any]) -> tuple[str, str | None]
     try:
         return how_it_ends(partial(train_worker, setup), setup)
     except Exception as error:
-        ray.get(shared.desk.fault.remote(leg["trial"], f"{type(error).__name__}: {error}"[:MOST_SAID]))
+        ray.get(shared.desk.fault.remote(leg["trial"], f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]))
         raise
     finally:
         gc.collect()
@@ -123,14 +124,14 @@ def train_leg(shared: SweepSetup, leg: dict[str, Any]) -> tuple[str, str | None]
             torch.cuda.empty_cache()
 
 
-def leg_setup(shared: SweepSetup, leg: dict[str, Any]) -> WorkerSetup:
+def leg_setup(shared: SweepContext, leg: dict[str, Any]) -> WorkerContext:
     """Return the setup of a trial's run up to the end of a leg."""
     job, run = trial_job(shared.job, leg["point"], leg["trial"]), trial_store(shared.sweep, leg["trial"])
     write_json(run, JOB, job.model_dump(mode="json"))
     return replace(shared.workers, job=job, run=run, stop_at=leg["target"])
 
 
-def how_it_ends(train: Callable[[], None], setup: WorkerSetup) -> tuple[str, str | None]:
+def how_it_ends(train: Callable[[], None], setup: WorkerContext) -> tuple[str, str | None]:
     """Train, again after each return to a checkpoint, and return how it ended and why. What is wrong with a trial is an end, too."""
     try:
         standing = broadcast(stands(setup) if rank() == 0 else None)
@@ -139,14 +140,14 @@ def how_it_ends(train: Callable[[], None], setup: WorkerSetup) -> tuple[str, str
             standing = broadcast(stands(setup) if rank() == 0 else None)
             if standing == "under way":
                 return "asked", None
-    except UserError as error:
+    except GanrayError as error:
         if world_size() > 1:
             raise  # what only one worker met must not leave the others waiting for it
         return "failed", str(error)
     return standing, last_event(setup.run) if standing in BROKEN else None
 
 
-def stands(setup: WorkerSetup) -> str:
+def stands(setup: WorkerContext) -> str:
     """Return how a trial stands: "new", "under way", "returned" (to a checkpoint, for another attempt), "done", or how it broke."""
     checkpoint, _ = newest_checkpoint(setup.run)
     if checkpoint is None:
@@ -164,7 +165,7 @@ def last_event(run: ObjectStore) -> str | None:
     return events[-1] if events else None
 
 
-def outcome_of(shared: SweepSetup, number: int, ended: str, *, reason: str | None, busy_s: float) -> LegOutcome:
+def outcome_of(shared: SweepContext, number: int, ended: str, *, reason: str | None, busy_s: float) -> LegOutcome:
     """Return a leg's outcome, with the scores that its trial's store holds."""
     run, metric = trial_store(shared.sweep, number), shared.job.sweep.metric
     fold_metrics(run)
@@ -188,7 +189,7 @@ def outcome_of(shared: SweepSetup, number: int, ended: str, *, reason: str | Non
 class SlotReporter:
     """Passes on what a slot's workers say: progress through Tune, lines through the desk."""
 
-    def __init__(self, shared: SweepSetup, trial: int | None = None) -> None:
+    def __init__(self, shared: SweepContext, trial: int | None = None) -> None:
         self.desk, self.metric, self.trial = shared.desk, shared.job.sweep.metric, trial
         self.reported_at = 0.0
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ganray.config import Job, Sweep, UserError, apply_overrides, check_job
+from ganray.config import Job, Sweep, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.config.sweep import Choice, Dimension, LogUniform, PbtScheduler, QUniform, RandInt
+from ganray.errors import ConfigError, GanrayError
 
 Point = dict[str, Any]
 ONE_FOR_ALL = ("name", "storage", "workers", "use_gpu", "resources", "data", "evaluate", "publish", "sweep", "train.total_images")
 ONE_FOR_ALL += ("train.max_seconds", "train.max_failures", "train.keep_checkpoints")
 FIXED_WHEN_STARTED = ("networks", "seed", "train.batch_size", "train.precision", "penalties.spectral_norm")  # a copied state has them
-MOST_CHECKED = 500  # points that are validated before anything starts
+MAX_CHECKED = 500  # points that are validated before anything starts
 
 
 def draw(space: Mapping[str, Dimension], *key: int) -> Point:
@@ -55,10 +56,10 @@ def num_steps(dimension: QUniform) -> int:
 
 
 def grid(space: Mapping[str, Dimension]) -> list[Point]:
-    """Return every combination of a space's values; raise `UserError` for a dimension that has no finite number of them."""
+    """Return every combination of a space's values; raise `GanrayError` for a dimension that has no finite number of them."""
     for path, dimension in space.items():
         if not isinstance(dimension, Choice | RandInt | QUniform):
-            raise UserError(f"sweep.space.{path}", f"a grid cannot hold all of {dimension.kind}", "use choice or quniform")
+            raise ConfigError(f"sweep.space.{path}", f"a grid cannot hold all of {dimension.kind}", "use choice or quniform")
     return list(_combinations({path: all_values(dimension) for path, dimension in space.items()}))
 
 
@@ -68,7 +69,7 @@ def trial_name(number: int) -> str:
 
 
 def trial_job(job: Job, point: Point, number: int) -> Job:
-    """Return the job of one trial; raise `UserError` if the point makes it invalid."""
+    """Return the job of one trial; raise `GanrayError` if the point makes it invalid."""
     sweep = job.sweep
     images = sweep.images or job.train.total_images
     values = {
@@ -77,23 +78,23 @@ def trial_job(job: Job, point: Point, number: int) -> Job:
         "seed": job.seed + number if sweep.vary_seed else job.seed,
         "train.total_images": images,
         "train.max_seconds": None,
-        "guard.on_collapse": sweep.on_collapse,
+        "divergence.on_collapse": sweep.on_collapse,
         "sweep": None,
     }
     return check_job(decide_schedules(apply_overrides(job.model_dump(mode="json"), {**values, **point}), images))
 
 
 def check_space(job: Job) -> None:
-    """Raise `UserError`, showing one, if points of the job's space make jobs that cannot be, or fields are searched that must not."""
+    """Raise `GanrayError`, showing one, if points of the job's space make jobs that cannot be, or fields are searched that must not."""
     sweep = job.sweep
     if sweep is None:
-        raise UserError("sweep", "the job has no such section", "say what to search, as jobs/fashion-mnist-sweep.yaml does")
+        raise ConfigError("sweep", "the job has no such section", "say what to search, as jobs/fashion-mnist-sweep.yaml does")
     for path in {*sweep.space, *itertools.chain.from_iterable(sweep.start_from)}:
         _check_path(path, sweep)
     for point in _points_to_check(job):
         try:
             trial_job(job, point, 0)
-        except UserError as error:
+        except GanrayError as error:
             raise _shown(error, point, sweep) from None
 
 
@@ -107,8 +108,8 @@ def _points_to_check(job: Job) -> Iterator[Point]:
     ends = {path: _ends(dimension) for path, dimension in sweep.space.items()}
     for path, values in ends.items():
         yield from ({path: value} for value in values)
-    yield from itertools.islice(_combinations(ends), MOST_CHECKED)
-    yield from (draw(sweep.space, sweep.seed, number) for number in range(min(sweep.trials, MOST_CHECKED)))
+    yield from itertools.islice(_combinations(ends), MAX_CHECKED)
+    yield from (draw(sweep.space, sweep.seed, number) for number in range(min(sweep.trials, MAX_CHECKED)))
 
 
 def _ends(dimension: Dimension) -> list[Any]:
@@ -121,17 +122,21 @@ def _combinations(values: Mapping[str, list[Any]]) -> Iterator[Point]:
 
 def _check_path(path: str, sweep: Sweep) -> None:
     if _is_below(path, ONE_FOR_ALL):
-        raise UserError(f"sweep.space.{path}", "must be the same for all trials, so that they can be compared", "leave it out of the space")
+        raise ConfigError(
+            f"sweep.space.{path}", "must be the same for all trials, so that they can be compared", "leave it out of the space"
+        )
     if isinstance(sweep.scheduler, PbtScheduler) and (_is_below(path, FIXED_WHEN_STARTED) or path.endswith(".kind")):
-        raise UserError(f"sweep.space.{path}", "cannot change while a trial trains, as pbt does", "leave it out, or use another scheduler")
+        raise ConfigError(
+            f"sweep.space.{path}", "cannot change while a trial trains, as pbt does", "leave it out, or use another scheduler"
+        )
 
 
 def _is_below(path: str, fields: tuple[str, ...]) -> bool:
     return any(path == field or path.startswith(f"{field}.") for field in fields)
 
 
-def _shown(error: UserError, point: Point, sweep: Sweep) -> UserError:
+def _shown(error: GanrayError, point: Point, sweep: Sweep) -> ConfigError:
     """Return a trial's mistake as one of the space, with the point that makes it."""
     named = f"sweep.space.{error.field}" if error.field in sweep.space else f"sweep.space: {error.field}"
     shown = ", ".join(f"{path}={value:g}" if isinstance(value, float) else f"{path}={value}" for path, value in point.items())
-    return UserError(named, f"{error.problem} (with {shown})" if shown else error.problem, error.remedy)
+    return ConfigError(named, f"{error.problem} (with {shown})" if shown else error.problem, error.remedy)

@@ -4,13 +4,13 @@ import time
 
 from ganray.config import Job
 from ganray.config.sweep import PbtScheduler
-from ganray.data.prepare import Prepared, prepare
-from ganray.store import ObjectStore
+from ganray.data.preparation.prepare import Prepared, prepare
+from ganray.runs.layout import DATASET, read_json, run_dataset, write_json
+from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
+from ganray.storage import ObjectStore
 from ganray.sweep.jobs import of_trials
 from ganray.sweep.records import JOB, STATE
-from ganray.train.layout import DATASET, read_json, run_dataset, write_json
 from ganray.train.reporter import Reporter
-from ganray.train.resolve import MAY_CHANGE, resolve_job, resume_job
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
 MAY_CHANGE_TOO = ("sweep.max_concurrent", "sweep.finalists.num", "sweep.finalists.num_samples", "sweep.finalists.seed")
@@ -31,7 +31,7 @@ def open_sweep(job: Job, sweep: ObjectStore, storage: ObjectStore, reporter: Rep
 
 
 def resume_sweep(job: Job, stored: dict) -> Job:
-    """Return the stored job with what a resume may change; raise `UserError` for any other difference, naming the field."""
+    """Return the stored job with what a resume may change; raise `GanrayError` for any other difference, naming the field."""
     population = job.sweep and isinstance(job.sweep.scheduler, PbtScheduler)
     may_grow = MAY_GROW if population else (*MAY_GROW, "sweep.trials")
     return resume_job(of_trials(job), stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))

@@ -9,24 +9,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ganray.config import Job, UserError
-from ganray.data.prepare import Prepared
+from ganray.config import Job
+from ganray.data.preparation.prepare import Prepared
+from ganray.errors import ConfigError, GanrayError
+from ganray.evaluation.extractor import ensure_extractor
+from ganray.evaluation.reference import ensure_reference, load_reference
+from ganray.evaluation.score import protocol, score_generator
 from ganray.gan.sampling import sample_chunk
-from ganray.media.pictures import grid
+from ganray.modalities.image import grid
+from ganray.registry.alias import move_best
 from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
-from ganray.registry.card import model_card
-from ganray.registry.claims import newest_claimed
 from ganray.registry.manifest import to_json
-from ganray.registry.pointer import move_best
+from ganray.registry.model_card import model_card
 from ganray.registry.registry import Registry
-from ganray.store import ObjectStore, child, open_store
-from ganray.train.checkpoint import Checkpoint, TornCheckpoint, checkpoint_names, load_checkpoint
-from ganray.train.evaluate import protocol, score_generator
-from ganray.train.extractor import ensure_extractor
-from ganray.train.layout import JOB, read_json, run_dataset, run_store
-from ganray.train.lock import sole_driver
-from ganray.train.reference import ensure_reference, load_reference
-from ganray.train.setup import prior_of
+from ganray.registry.reservation import newest_claimed
+from ganray.runs.checkpoint import Checkpoint, TornCheckpoint, checkpoint_names, load_checkpoint
+from ganray.runs.layout import JOB, read_json, run_dataset, run_store
+from ganray.runs.lock import sole_driver
+from ganray.storage import ObjectStore, child, open_store
+from ganray.train.context import prior_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def publish_run(storage_uri: str, name: str) -> str:
     run = run_store(storage, name)
     stored = read_json(run, JOB)
     if stored is None:
-        raise UserError("RUN", f"there is no run {name!r} in {storage.uri}", "name a run that `ganray train` has started there")
+        raise ConfigError("RUN", f"there is no run {name!r} in {storage.uri}", "name a run that `ganray train` has started there")
     with sole_driver(run, name, say=logger.warning):
         return publish_best(Job.model_validate(stored), run, run_dataset(run, storage, name), say=logger.warning)
 
@@ -68,7 +69,7 @@ def publish_checkpoint(
     def rescore(incumbent: str) -> float | None:
         try:
             score = score_published(child(model, incumbent).uri, job, prepared, best["protocol"])
-        except UserError as error:
+        except GanrayError as error:
             say(f"version {incumbent}, the best so far, cannot be scored ({error})")
             return None
         if score is None:
@@ -104,12 +105,12 @@ def best_checkpoint(job: Job, run: ObjectStore) -> Checkpoint:
     best = best_so_far(run)
     if not best:
         remedy = f"let it train past evaluate.every={job.evaluate.every} images, and look at the losses in its metrics"
-        raise UserError("RUN", f"run {job.name!r} has no generator with a finite score", remedy)
+        raise ConfigError("RUN", f"run {job.name!r} has no generator with a finite score", remedy)
     try:
         checkpoint = load_checkpoint(run, best["checkpoint"])
         checkpoint.read(GENERATOR)
     except TornCheckpoint as error:
-        raise UserError("RUN", f"the best of run {job.name!r} is damaged ({error})", "raise train.total_images to train on") from error
+        raise ConfigError("RUN", f"the best of run {job.name!r} is damaged ({error})", "raise train.total_images to train on") from error
     return checkpoint
 
 

@@ -11,7 +11,7 @@ from ganray.config import DcganNetworks
 from ganray.config.networks import num_halvings
 from ganray.gan.networks.labels import with_labels
 from ganray.gan.networks.memory import channels_last
-from ganray.gan.networks.norm import GroupedBatchNorm, with_group_deviation
+from ganray.gan.networks.norm import GhostBatchNorm, with_group_deviation
 from ganray.gan.networks.strided import StridedConv2d, StridedConvTranspose2d
 
 
@@ -25,7 +25,7 @@ class DcganGenerator(nn.Module):
         self.embed = nn.Embedding(num_classes, config.latent_dim) if num_classes else None
         inputs = config.latent_dim * (2 if num_classes else 1)
         self.project = nn.Linear(inputs, math.prod(self.innermost), bias=False)
-        self.project_norm = nn.Sequential(GroupedBatchNorm(widths[0], config.norm_group), nn.ReLU(inplace=True))
+        self.project_norm = nn.Sequential(GhostBatchNorm(widths[0], config.ghost_batch), nn.ReLU(inplace=True))
         layers = [layer for _ in range(config.depth - 1) for layer in _rising(nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=False), config)]
         for inputs, outputs in itertools.pairwise(widths):
             layers += _rising(StridedConvTranspose2d(inputs, outputs, bias=False), config)
@@ -46,7 +46,7 @@ class DcganDiscriminator(nn.Module):
     def __init__(self, config: DcganNetworks, shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         widths = _widths(config, shape)
-        self.std_group = config.norm_group if config.minibatch_std else 0
+        self.std_group = config.ghost_batch if config.minibatch_std else 0
         bias = config.discriminator_norm == "none"
         layers: list[nn.Module] = [StridedConv2d(shape[0], widths[0]), nn.LeakyReLU(0.2, inplace=True)]
         for level, outputs in enumerate(widths):
@@ -80,12 +80,12 @@ def over_whole_map(layer: nn.Conv2d, features: Tensor) -> Tensor:
 
 def _rising(layer: nn.Module, config: DcganNetworks) -> list[nn.Module]:
     """Return a layer of the generator, with what follows it."""
-    return [layer, GroupedBatchNorm(layer.out_channels, config.norm_group), nn.ReLU(inplace=True)]
+    return [layer, GhostBatchNorm(layer.out_channels, config.ghost_batch), nn.ReLU(inplace=True)]
 
 
 def _falling(layer: nn.Conv2d, config: DcganNetworks) -> list[nn.Module]:
     """Return a layer of the discriminator, with what follows it."""
-    norm = [GroupedBatchNorm(layer.out_channels, config.norm_group)] if config.discriminator_norm == "batch" else []
+    norm = [GhostBatchNorm(layer.out_channels, config.ghost_batch)] if config.discriminator_norm == "batch" else []
     return [layer, *norm, nn.LeakyReLU(0.2, inplace=True)]
 
 
@@ -100,5 +100,5 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, GroupedBatchNorm):
+    elif isinstance(module, GhostBatchNorm):
         nn.init.normal_(module.weight, 1.0, 0.02)

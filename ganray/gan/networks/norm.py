@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class GroupedBatchNorm(nn.Module):
+class GhostBatchNorm(nn.Module):
     """Normalise [N, C, H, W] over (group of samples, H, W) a channel; in eval mode by the standing statistics."""
 
     running_mean: Tensor
@@ -61,7 +61,7 @@ def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Tenso
 
     `inputs` are what the network is called with, a batch each.
     """
-    layers = [module for module in network.modules() if isinstance(module, GroupedBatchNorm)]
+    layers = [module for module in network.modules() if isinstance(module, GhostBatchNorm)]
     network.train()
     for layer in layers:
         layer.observed = []

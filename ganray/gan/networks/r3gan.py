@@ -17,7 +17,7 @@ from ganray.gan.networks.memory import channels_last
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of a leaky ReLU
-LARGEST_FULL_SIDE = 32  # pixels: stages beyond it have half the channels for each doubling
+MAX_FULL_SIDE = 32  # pixels: stages beyond it have half the channels for each doubling
 
 
 class R3ganGenerator(nn.Module):
@@ -115,7 +115,7 @@ class Downsample(nn.Module):
 def _widths(config: R3ganNetworks, shape: tuple[int, int, int]) -> list[int]:
     """Return the channels at each resolution, from the picture's own down to the innermost."""
     sides = [min(shape[1:]) >> level for level in range(num_halvings(*shape[1:]) + 1)]
-    halvings = [max(0, (side // LARGEST_FULL_SIDE).bit_length() - 1) for side in sides]
+    halvings = [max(0, (side // MAX_FULL_SIDE).bit_length() - 1) for side in sides]
     unit = math.lcm(config.group_width, config.expansion) // config.expansion  # of channels, so that groups come out whole
     return [max(unit, (config.width >> halving) // unit * unit) if halving else config.width for halving in halvings]
 

@@ -2,7 +2,7 @@
 
 The gradient of many weights is one matrix product in bfloat16, where oneDNN's own kernel for it is slower; and maps of one
 channel are put together from the patches that their places are worth. All else is torch's own. How much it gains:
-`python -m tests.benchmarks.strided`, layer by layer.
+`python -m benchmarks.strided`, layer by layer.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch.autograd.function import FunctionCtx
 from ganray.gan.networks.memory import channels_last
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
-MOST_KERNELS_OF_ONEDNN = 2**13  # inputs times outputs; up to so many, copying patches for the product takes longer than it saves
+MAX_KERNELS_OF_ONEDNN = 2**13  # inputs times outputs; up to so many, copying patches for the product takes longer than it saves
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]  # of features, weight and bias
 
@@ -108,7 +108,7 @@ def weight_gradient(*, large: Tensor, small: Tensor) -> Tensor:
 
 def _multiplies(dtype: torch.dtype, kernels: int) -> bool:
     """Whether the weight's gradient is a matrix product, where a layer has so many 4x4 kernels."""
-    return dtype == torch.bfloat16 and kernels > MOST_KERNELS_OF_ONEDNN
+    return dtype == torch.bfloat16 and kernels > MAX_KERNELS_OF_ONEDNN
 
 
 def _has_faster_way(layer: nn.Conv2d | nn.ConvTranspose2d, features: Tensor, *, folds: bool) -> bool:

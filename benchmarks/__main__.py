@@ -1,0 +1,9 @@
+"""`make bench`: every benchmark, one after the other. Some hours on two cores."""
+
+import subprocess
+import sys
+
+BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps")
+
+for name in BENCHMARKS:
+    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -1,0 +1,81 @@
+"""Fashion-MNIST for benchmarks that train without Ray: pictures in memory, and scores in the shipped classifier's features."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganray.config import FashionMnistSource, Job
+from ganray.config.schedules import decide_schedules
+from ganray.data.loading.order import rows
+from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
+from ganray.gan.batch import Batch, draw_inputs, num_uniforms
+from ganray.gan.prior import Prior
+from ganray.gan.sampling import from_pixels, num_chunks, sample_chunk
+from ganray.gan.state import calibrated_ema, create_state
+from ganray.gan.step import AdversarialStep, Recipe, recipe_of
+from ganray.metrics.feature_extractor import load, shipped
+from ganray.metrics.frechet import Moments
+from ganray.modalities.image import resize
+from ganray.runs.resolve import cpu_has_bfloat16
+
+NUM_SAMPLES = 10_000
+NUM_CLASSES = 10
+Pictures = tuple[Tensor, Tensor]  # uint8 [N, 1, 32, 32] and labels int64 [N]
+
+
+def pictures(split: str) -> Pictures:
+    """Return the pictures of a split, "train" or "test", as the job prepares them, and their classes."""
+    table = read_idx(find_folder(FashionMnistSource()), split)
+    pixels = np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8).reshape(-1, SIDE, SIDE)
+    resized = np.stack([resize(picture, (1, 32, 32), "lanczos") for picture in pixels])
+    return torch.from_numpy(resized), torch.from_numpy(np.asarray(table["label"], np.int64))
+
+
+@torch.no_grad()
+def moments(pixels: Tensor) -> Moments:
+    """Return the moments of pictures' features, by the shipped classifier."""
+    network = load(shipped("fashion-mnist"))
+    return Moments.of(torch.cat([network.features(chunk) for chunk in pixels.split(500)]))
+
+
+class Ganray:
+    """ganray's step on a job, without Ray: what one worker of one does."""
+
+    name = "ganray"
+
+    def __init__(self, data: Pictures, job: Job) -> None:
+        (self.pixels, self.labels), self.job = data, job
+        self.prior = Prior(job.networks.latent_dim, (1 / NUM_CLASSES,) * NUM_CLASSES if job.networks.conditional else ())
+        self.state = create_state(
+            job.networks,
+            job.data.shape,
+            seed=job.seed,
+            device=torch.device("cpu"),
+            num_classes=self.prior.num_classes,
+            spectral_norm=job.penalties.spectral_norm,
+        )
+        self.training = AdversarialStep(self.state, self._recipe(job.train.total_images))
+
+    def foresee(self, share_done: float) -> None:
+        """Let schedules end with the run, of which so large a share is done: its length in images is what the rate so far makes it."""
+        self.training.recipe = self._recipe(max(round(self.state.images_seen / share_done), 1))
+
+    def _recipe(self, total_images: int) -> Recipe:
+        job = Job.model_validate(decide_schedules(self.job.model_dump(mode="json"), total_images))
+        return recipe_of(job, torch.bfloat16 if job.train.precision != "float32" and cpu_has_bfloat16() else torch.float32)
+
+    def step(self) -> None:
+        """Train on the next batch."""
+        job, seen = self.job, self.state.images_seen
+        batch = job.train.batch_size
+        chosen = torch.from_numpy(rows(seen, batch, count=len(self.pixels), seed=job.seed, attempt=0))
+        size = num_uniforms(job.augment, job.penalties)
+        latents, uniforms = draw_inputs(job.seed, 0, seen, batch, latent_dim=job.networks.latent_dim, uniforms=size)
+        labels = self.labels[chosen] if job.networks.conditional else None
+        self.training(Batch(from_pixels(self.pixels[chosen]), latents, labels, uniforms))
+
+    def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
+        """Return uint8 samples [number, 1, 32, 32], of one class if `label` says so."""
+        generator = calibrated_ema(self.state, self.job.networks.ghost_batch, self.prior, seed=self.job.seed)
+        chunks = [sample_chunk(generator, self.prior, seed=0, chunk=chunk, label=label) for chunk in range(num_chunks(number))]
+        return torch.cat(chunks)[:number]

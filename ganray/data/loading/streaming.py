@@ -1,0 +1,131 @@
+"""Streaming data: shuffle windows read by Ray Data as training needs them, for what does not fit into memory.
+
+A window is a range of samples that covers about `shuffle_window` shards and a whole number of steps. One task reads it and
+puts out one row for each worker: that worker's shares of all of the window's steps. Rows are handed out in turn, so each
+worker gets exactly its samples, and a start in the middle of a window leaves out exactly those that were seen.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+from ray.data import DataIterator, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
+from ray.train import DataConfig
+
+from ganray.data.loading.order import window_rows
+from ganray.data.loading.reading import Batch, gather, read_shard
+from ganray.data.preparation.prepare import Prepared
+
+READS_AT_ONCE = 2  # windows
+WINDOWS_IN_STORE = 3  # bound on what Ray Data holds in its object store
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How a run streams a dataset: `batch_size` is global, `window` in shards."""
+
+    prepared: Prepared
+    seed: int
+    window: int
+    batch_size: int
+    workers: int
+
+    @property
+    def window_size(self) -> int:
+        """Samples in a window: a whole number of steps."""
+        card = self.prepared.card
+        return max(1, min(self.window * card.rows_per_shard, card.count) // self.batch_size) * self.batch_size
+
+
+def streaming_source(stream: Stream, position: Callable[[], tuple[int, int]], *, total_images: int) -> Callable[[], Dataset]:
+    """Return what Ray Train calls before each start of the workers, as one of its `datasets`: the rest of the run's stream.
+
+    `position` returns (images seen, attempt) of the checkpoint that the workers are going to start from.
+    """
+
+    def source() -> Dataset:
+        start_images, attempt = position()
+        return streaming_dataset(stream, attempt=attempt, start_images=start_images, total_images=total_images)
+
+    return source
+
+
+def streaming_config(stream: Stream) -> DataConfig:
+    """Return the `dataset_config` that keeps a stream in order and its windows from being read far ahead."""
+    window_bytes = stream.window_size * int(np.prod(stream.prepared.card.shape))
+    limits = ExecutionResources.for_limits(object_store_memory=WINDOWS_IN_STORE * window_bytes)
+    return DataConfig(execution_options=ExecutionOptions(preserve_order=True, resource_limits=limits))
+
+
+def streaming_dataset(stream: Stream, *, attempt: int, start_images: int, total_images: int) -> Dataset:
+    """Return the samples from `start_images`, a whole number of steps, to the end of the window that `total_images` ends in.
+
+    What is over at the end is for those who read ahead; where nothing is left, there is still a window of it.
+    """
+    windows = [{"start": start, "stop": stop} for start, stop in _windows(start_images, total_images, stream.window_size)]
+    dataset = ray.data.from_items(windows, override_num_blocks=len(windows)).map_batches(
+        partial(_read_window, stream=stream, attempt=attempt),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=0,  # what Train leaves for data can be no CPU at all
+        compute=TaskPoolStrategy(size=READS_AT_ONCE),
+    )
+    dataset.context.enable_progress_bars = False
+    dataset.context.target_max_block_size = 1  # byte: so every row is a block of its own, which goes to the next worker
+    return dataset
+
+
+class Streaming:
+    """One worker's batches of a stream, in order: (images uint8 [share, C, H, W], labels int64 [share])."""
+
+    def __init__(self, iterator: DataIterator, prepared: Prepared, *, share: int) -> None:
+        self.iterator, self.shape, self.share = iterator, prepared.card.shape, share
+
+    def __iter__(self) -> Iterator[Batch]:
+        for table in self.iterator.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+            for images, labels in zip(_buffers(table["images"]), _buffers(table["labels"]), strict=True):
+                steps = np.frombuffer(images, np.uint8).reshape(-1, self.share, *self.shape)
+                for pixels, classes in zip(steps, np.frombuffer(labels, np.int64).reshape(-1, self.share), strict=True):
+                    yield pixels.copy(), classes.copy()
+
+
+def _windows(start: int, total: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut samples `start` to `total`, at least one window, on a grid from sample 0: yields (first sample, sample after the last)."""
+    first_end = (start // size + 1) * size
+    last_end = max(first_end, -(-total // size) * size)
+    return pairwise([start, *range(first_end, last_end + 1, size)])
+
+
+def _read_window(batch: pa.Table, stream: Stream, attempt: int) -> Iterator[pa.Table]:
+    """Read what is left of a window, and yield a row for each worker: its shares of all steps."""
+    card, size = stream.prepared.card, stream.window_size
+    start, stop = batch["start"][0].as_py(), batch["stop"][0].as_py()
+    rows = window_rows(stop - size, stop, count=card.count, rows_per_shard=card.rows_per_shard, seed=stream.seed, attempt=attempt)
+    images, labels = gather(
+        rows[start - stop :], partial(read_shard, stream.prepared), rows_per_shard=card.rows_per_shard, shape=card.shape
+    )
+    split = (-1, stream.workers, stream.batch_size // stream.workers)  # [steps, workers, share]
+    for rank in range(stream.workers):
+        yield pa.table(
+            {
+                "images": _binary(images.reshape(*split, *card.shape)[:, rank]),
+                "labels": _binary(labels.reshape(split)[:, rank]),
+            }
+        )
+
+
+def _binary(array: np.ndarray) -> pa.Array:
+    """An array's bytes as a column of one row."""
+    data = array.tobytes()
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), 1, [None, pa.array([0, len(data)], pa.int64()).buffers()[1], pa.py_buffer(data)]
+    )
+
+
+def _buffers(column: pa.ChunkedArray) -> Iterator[pa.Buffer]:
+    """A binary column's values, without a copy."""
+    return (value.as_buffer() for value in column)

@@ -1,0 +1,18 @@
+"""Sources of samples: each is listed cheaply, and read as a Ray Dataset of raw rows."""
+
+from ganray.config import FashionMnistSource, FolderSource, Source
+from ganray.data.sources.fashion_mnist import list_fashion_mnist
+from ganray.data.sources.folder import list_folder
+from ganray.data.sources.parquet import list_parquet
+from ganray.data.sources.rows import Listing
+
+
+def list_source(source: Source) -> Listing:
+    """List what a source holds, reading no sample. Raises `GanrayError` if it is missing, empty or of the wrong form."""
+    match source:
+        case FashionMnistSource():
+            return list_fashion_mnist(source)
+        case FolderSource():
+            return list_folder(source)
+        case _:
+            return list_parquet(source)

@@ -1,0 +1,83 @@
+"""A folder of pictures, local or on s3://, labelled by its sub-folders or not at all."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pyarrow as pa
+
+from ganray.config import FolderSource
+from ganray.data.sources.rows import (
+    PATH_FIELD,
+    UNLABELLED,
+    Listing,
+    Rows,
+    dataset_of,
+    is_hidden,
+    open_folder,
+    piece_size,
+    row_table,
+    source_errors,
+    split_path,
+)
+from ganray.errors import DataError
+from ganray.storage import MissingObject, ObjectStore
+
+READ_BATCH = 8  # encoded pictures held at once by a task, read side by side
+PIECE_ROWS = 256
+
+
+@source_errors()
+def list_folder(source: FolderSource) -> Listing:
+    """List a folder and its sub-folders, sorted by name, without hidden files. Raises `GanrayError` if there is nothing in it."""
+    store = open_folder(source.path)
+    files = sorted((info for info in store.list("") if not is_hidden(info.key)), key=lambda info: info.key)
+    if not files:
+        raise DataError(PATH_FIELD, f"there are no files in {source.path}", "name a folder or s3:// prefix that holds pictures")
+    keys = [info.key for info in files]
+    classes = find_classes(keys, source.labels)
+    identity = [store.uri, classes, [[info.key, info.size, str(info.modified)] for info in files]]
+    return Listing(split_path(source.path)[1], identity, partial(_open, store, keys, classes))
+
+
+def find_classes(keys: list[str], labels: str) -> list[str] | None:
+    """The sorted names of the first sub-folders, or None where pictures are to go unlabelled.
+
+    `labels` is "folders", "none" or "auto": folders if every file lies in one and there are at least two. Raises `GanrayError`
+    if it is "folders" and a file lies in none.
+    """
+    loose = [key for key in keys if "/" not in key]
+    if labels == "folders" and loose:
+        raise DataError("data.source.labels", f"{loose[0]} lies in no sub-folder", "move it into its class's folder, or say `none`")
+    classes = sorted({key.split("/")[0] for key in keys if "/" in key})
+    if labels == "none" or loose or (labels == "auto" and len(classes) < 2):
+        return None
+    return classes
+
+
+def _open(store: ObjectStore, keys: list[str], classes: list[str] | None) -> Rows:
+    numbers = {name: number for number, name in enumerate(classes or [])}
+    labels = [numbers.get(key.split("/")[0], UNLABELLED) if classes else UNLABELLED for key in keys]
+    size = piece_size(len(keys), least=READ_BATCH, most=PIECE_ROWS)
+    pieces = [
+        pa.table({"name": keys[start : start + size], "label": pa.array(labels[start : start + size], pa.int32())})
+        for start in range(0, len(keys), size)
+    ]
+    dataset = dataset_of(pieces).map_batches(_read, batch_size=READ_BATCH, batch_format="pyarrow", fn_kwargs={"store": store})
+    return Rows(dataset, len(keys), classes=classes)
+
+
+def _read(batch: pa.Table, store: ObjectStore) -> pa.Table:
+    """Add the files' bytes to a batch of names and labels."""
+    names = batch["name"].to_pylist()
+    with ThreadPoolExecutor(READ_BATCH) as threads:
+        data = list(threads.map(partial(_read_file, store), names))
+    return row_table(names, data, batch["label"].combine_chunks())
+
+
+@source_errors()
+def _read_file(store: ObjectStore, key: str) -> bytes | None:
+    """A file's bytes, or None if it has gone since it was listed."""
+    try:
+        return store.read(key)
+    except MissingObject:
+        return None

@@ -1,0 +1,109 @@
+"""What every source turns into: a listing that is cheap to make, and from it a Ray Dataset of raw rows in a fixed order."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import ray.data
+
+from ganray.errors import DataError, GanrayError
+from ganray.storage import ObjectStore, open_store
+from ganray.storage.base import FIELD as STORE_FIELD
+
+ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32())])
+UNLABELLED = -1
+PATH_FIELD = "data.source.path"
+TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Raw samples: a dataset of `ROW_SCHEMA`, where null `data` means that there was nothing to read."""
+
+    dataset: ray.data.Dataset
+    count: int
+    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: encoded pictures
+    classes: list[str] | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source holds, without having read a sample of it.
+
+    `identity` is plain data that changes whenever the samples may have changed. `open` starts reading.
+    """
+
+    name: str
+    identity: list
+    open: Callable[[], Rows]
+
+
+def row_table(names: Sequence[str], data: Sequence[bytes | None] | pa.Array, labels: Sequence[int] | pa.Array) -> pa.Table:
+    """Rows as a table of `ROW_SCHEMA`."""
+    return pa.table([names, data, labels], schema=ROW_SCHEMA)
+
+
+def piece_size(count: int, *, least: int, most: int) -> int:
+    """Rows in a piece, when `count` rows are shared out among tasks."""
+    return min(most, max(least, math.ceil(count / TASKS)))
+
+
+def cut_table(table: pa.Table, size: int) -> list[pa.Table]:
+    """Cut a table into pieces of `size` rows; the last may be shorter."""
+    return [table.slice(start, size) for start in range(0, table.num_rows, size)]
+
+
+def dataset_of(pieces: list[pa.Table]) -> ray.data.Dataset:
+    """A dataset with one block a piece, which keeps its order whatever runs in parallel and prints no progress bars."""
+    dataset = ray.data.from_arrow(pieces)
+    dataset.context.execution_options.preserve_order = True
+    dataset.context.enable_progress_bars = False
+    dataset.context.raise_original_map_exception = True  # so that a `GanrayError` can be told from our own mistakes
+    return dataset
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a URI such as s3://bucket/prefix rather than a local one."""
+    return "://" in path
+
+
+def open_folder(path: str) -> ObjectStore:
+    """Open a source's folder or s3:// prefix. Raises `GanrayError` if a local one is missing."""
+    if is_remote(path):
+        return open_store(path)
+    folder = Path(path).expanduser().resolve()
+    if not folder.is_dir():
+        problem = f"{path} is a file, not a folder" if folder.exists() else f"the folder {path} does not exist"
+        raise DataError(PATH_FIELD, problem, "name an existing folder or s3:// prefix")
+    return open_store(str(folder))
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Split a local path or URI into the folder above it and its own name; what follows `?` stays with the folder."""
+    if not is_remote(path):
+        local = Path(path).expanduser().resolve()
+        return str(local.parent), local.name
+    parts = urlsplit(path, allow_fragments=False)
+    folder, _, name = parts.path.rstrip("/").rpartition("/")
+    return parts._replace(path=folder).geturl(), name or parts.netloc
+
+
+def is_hidden(key: str) -> bool:
+    """Whether any part of a key starts with a dot."""
+    return any(part.startswith(".") for part in key.split("/"))
+
+
+@contextlib.contextmanager
+def source_errors() -> Iterator[None]:
+    """Let what the user has to mend about a store point at the source, since it is the source that lies there."""
+    try:
+        yield
+    except GanrayError as error:
+        if error.field != STORE_FIELD:
+            raise
+        raise DataError(PATH_FIELD, error.problem, error.remedy) from error

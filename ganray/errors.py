@@ -1,0 +1,56 @@
+"""The errors that ganray raises on purpose: one line each that names the field, the problem and the remedy."""
+
+from typing import ClassVar
+
+
+class GanrayError(Exception):
+    """Something that whoever runs ganray has to change; a mistake of ganray's own is any other exception.
+
+    `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
+    and `remedy` what would be right. The command line prints them as one line and exits with `exit_code`.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, field: str, problem: str, remedy: str) -> None:
+        super().__init__(field, problem, remedy)
+        self.field, self.problem, self.remedy = field, problem, remedy
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.field}: {self.problem}; {self.remedy}".split())
+
+
+class ConfigError(GanrayError):
+    """A job file, an override, an option or a name that cannot be used as it stands."""
+
+
+class DataError(GanrayError):
+    """Samples that are missing, unreadable, or not what the job says of them."""
+
+
+class ArtifactError(GanrayError):
+    """A published generator that is missing, damaged, unsigned, or not what it claims to be."""
+
+
+class StorageError(GanrayError):
+    """A folder or bucket that cannot be read or written: rights, credentials, network, disk space."""
+
+    exit_code = 3
+
+
+class ClusterError(GanrayError):
+    """A Ray cluster that does not answer, has too few resources, or lost workers too often."""
+
+    exit_code = 3
+
+
+class RunLocked(GanrayError):
+    """A run or sweep that another driver holds, or has taken over."""
+
+    exit_code = 3
+
+
+class TrainingDiverged(GanrayError):
+    """A training that ended with no generator worth publishing: it diverged, collapsed, or never had a finite score."""
+
+    exit_code = 4

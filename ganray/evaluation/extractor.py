@@ -1,0 +1,147 @@
+"""The extractor of a dataset: shipped, given by the user, or fitted once on the cluster and kept beside the dataset."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor
+
+from ganray.config import ClassifierExtractor, Extractor, Job
+from ganray.data.loading.reading import read_shard
+from ganray.data.preparation.prepare import Prepared, user_errors
+from ganray.errors import DataError
+from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load, save, shipped
+from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
+from ganray.storage import MissingObject, open_store
+
+SHIPPED = "shipped:"
+SEED = 0
+MAX_SHARDS = 64  # read for a fit, spread evenly: about 1 GB of pixels
+
+
+@dataclass(frozen=True)
+class FittedExtractor:
+    """An extractor's weights file, by content: `hash` is its name in a protocol."""
+
+    hash: str
+    weights: bytes
+
+    def network(self) -> FeatureNetwork:
+        """Return the network, in eval mode on the CPU."""
+        return load(self.weights)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the network was fitted, and its accuracy on held-out samples."""
+        return facts(self.weights)
+
+
+def ensure_extractor(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+    """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
+    weights = find_extractor(job.evaluate.extractor, prepared)
+    if weights is None:
+        fitted = fit_on_cluster(job, prepared, progress=progress)
+        prepared.storage.write_if_absent(_key(job.evaluate.extractor, prepared), fitted)
+        weights = prepared.storage.read(_key(job.evaluate.extractor, prepared))  # of two that fit at once, both use the first
+    network = load(weights)
+    if network.channels != prepared.card.channels:
+        problem = f"its network takes {network.channels} channels and the data has {prepared.card.channels}"
+        raise DataError("evaluate.extractor.weights", problem, "leave it at auto to have one fitted")
+    return FittedExtractor(extractor_hash(weights), weights)
+
+
+def fit_anew(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+    """Fit an extractor whether there is one or not, and keep it beside the dataset."""
+    weights = fit_on_cluster(job, prepared, progress=progress)
+    prepared.storage.write(_key(job.evaluate.extractor, prepared), weights)
+    return FittedExtractor(extractor_hash(weights), weights)
+
+
+def find_extractor(extractor: Extractor, prepared: Prepared) -> bytes | None:
+    """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
+    if extractor.weights.startswith(SHIPPED):
+        return shipped(extractor.weights.removeprefix(SHIPPED))
+    try:
+        if extractor.weights != "auto":
+            return _read_uri(extractor.weights)
+        return prepared.storage.read(_key(extractor, prepared))
+    except MissingObject:
+        if extractor.weights == "auto":
+            return None
+        problem, remedy = f"there is no file {extractor.weights}", "name a .safetensors file that `ganray fit-extractor` wrote"
+        raise DataError("evaluate.extractor.weights", problem, remedy) from None
+
+
+def fit_on_cluster(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> bytes:
+    """Fit an extractor in a Ray task, on a GPU where the job uses them, and return its weights file."""
+    meter = Meter.remote()
+    task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
+    pending = task.remote(job.evaluate.extractor, prepared, meter)
+    while not ray.wait([pending], timeout=0.5)[0]:
+        if progress:
+            progress(*ray.get(meter.read.remote()))
+    with user_errors():
+        return ray.get(pending)
+
+
+@ray.remote(max_retries=3)
+def fit(extractor: Extractor, prepared: Prepared, meter: Any) -> bytes:
+    """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
+    return fit_weights(extractor, prepared, progress=lambda done, total: meter.write.remote(done, total))
+
+
+def fit_weights(extractor: Extractor, prepared: Prepared, *, progress: Callable[[int, int], None]) -> bytes:
+    """Fit a network to a prepared dataset in this process and return its weights file."""
+    device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+    card, data = prepared.card, _dataset(prepared)
+    settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": progress}
+    if isinstance(extractor, ClassifierExtractor):
+        network, accuracy = fit_classifier(data, len(card.classes), **settings)
+    else:
+        network, accuracy = fit_rotation(data, **settings)
+    facts = {"kind": extractor.kind, "dataset": card.fingerprint, "seed": SEED, "images": extractor.fit_images}
+    return save(network, {**facts, "accuracy": accuracy, "classes": card.classes})
+
+
+@ray.remote(num_cpus=0)
+class Meter:
+    """How far a task is."""
+
+    def __init__(self) -> None:
+        self.far = (0, 1)
+
+    def write(self, done: int, total: int) -> None:
+        self.far = (done, total)
+
+    def read(self) -> tuple[int, int]:
+        return self.far
+
+
+def _dataset(prepared: Prepared) -> Dataset:
+    """Return a prepared dataset, or an even choice of its shards, in memory."""
+    numbers = np.unique(np.linspace(0, len(prepared.card.shards) - 1, MAX_SHARDS).round().astype(int))
+    shards = [read_shard(prepared, int(number)) for number in numbers]
+    images = np.concatenate([shard.pixels for shard in shards])
+    labels = np.concatenate([shard.labels for shard in shards]).astype(np.int64)
+
+    def sample(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
+
+    return Dataset(sample, len(images), prepared.card.channels)
+
+
+def _key(extractor: Extractor, prepared: Prepared) -> str:
+    """Return where a fitted extractor is kept: beside its dataset, by how it was fitted."""
+    settings = json.dumps([extractor.kind, extractor.fit_images, SEED])
+    return f"{prepared.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"
+
+
+def _read_uri(uri: str) -> bytes:
+    """Return a file by its URI, whose settings, if any, stand behind a question mark."""
+    path, mark, settings = uri.partition("?")
+    folder, _, name = path.rpartition("/")
+    return open_store(f"{folder or '.'}{mark}{settings}").read(name)

@@ -1,0 +1,95 @@
+"""What generators of a dataset are compared with: moments of the reals' features, and some of the features themselves.
+
+Measured once for each extractor and number of samples, in Ray tasks, and kept beside the dataset.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import ray
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ganray.config import Job
+from ganray.data.loading.reading import read_shard
+from ganray.data.preparation.prepare import Prepared, user_errors
+from ganray.evaluation.extractor import FittedExtractor
+from ganray.evaluation.score import Reference
+from ganray.metrics.feature_extractor import load
+from ganray.metrics.frechet import Moments
+from ganray.storage import MissingObject
+
+MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
+CHUNK = 256  # pictures that pass the extractor together
+
+
+def ensure_reference(
+    job: Job, prepared: Prepared, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
+) -> str:
+    """Return the key of the reference statistics in the dataset's store, measuring them, on Ray, if nobody has."""
+    key = _key(prepared, extractor, job.evaluate.num_samples)
+    try:
+        prepared.storage.read(key)
+    except MissingObject:
+        prepared.storage.write(key, _measure(job, prepared, extractor, progress))
+    return key
+
+
+def load_reference(prepared: Prepared, key: str) -> Reference:
+    """Return reference statistics from the dataset's store."""
+    tensors = safetensors.torch.load(prepared.storage.read(key))
+    return Reference(Moments(int(tensors["count"]), tensors["mean"], tensors["covariance"]), tensors["features"])
+
+
+def _measure(job: Job, prepared: Prepared, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
+    """Return the statistics as a safetensors file's bytes."""
+    rows = spread(prepared.card.count, MAX_REALS)
+    kept = spread(len(rows), job.evaluate.num_samples)
+    options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
+    weights, numbers = ray.put(extractor.weights), rows // prepared.card.rows_per_shard
+    running, parts = deque(), []
+    for number in np.unique(numbers):
+        running.append(shard_features.options(**options).remote(weights, prepared, number, rows[numbers == number]))
+        if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
+            parts.append(_collect(running.popleft()))
+        if progress:
+            progress(len(parts), len(prepared.card.shards))
+    parts += [_collect(task) for task in running]
+    features = torch.cat(parts)
+    moments = Moments.of(features)
+    tensors = {"count": torch.tensor(moments.count), "mean": moments.mean, "covariance": moments.covariance, "features": features[kept]}
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+
+def _collect(task: ray.ObjectRef) -> Tensor:
+    with user_errors():
+        return torch.from_numpy(ray.get(task).copy())
+
+
+@ray.remote(max_retries=3)
+def shard_features(weights: bytes, prepared: Prepared, number: int, rows: np.ndarray) -> np.ndarray:
+    """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
+    torch.set_num_threads(1)
+    network = load(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
+    pixels = torch.from_numpy(read_shard(prepared, int(number)).pixels[rows % prepared.card.rows_per_shard])
+    return features_of(network, pixels).numpy()
+
+
+@torch.no_grad()
+def features_of(network: torch.nn.Module, pixels: Tensor) -> Tensor:
+    """Return the features [N, D] of uint8 pictures [N, C, H, W], on the CPU."""
+    return torch.cat([network.features(chunk).cpu() for chunk in pixels.split(CHUNK)])
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Return `most` of the numbers below `count`, evenly spread, or all if there are fewer."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.int64)
+
+
+def _key(prepared: Prepared, extractor: FittedExtractor, num_samples: int) -> str:
+    settings = json.dumps([prepared.card.fingerprint, extractor.hash, MAX_REALS, num_samples])
+    return f"{prepared.folder}/statistics/{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"

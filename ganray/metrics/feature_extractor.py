@@ -1,0 +1,110 @@
+"""The network whose features scores compare: a small convolutional one, its file format, and the weights that ship.
+
+It sees pictures as people do, as uint8 pixels. Standard Inception features come with no package and know photographs; a network
+of the data's own domain ranks noise, blur and missing classes better there.
+"""
+
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from ganray.errors import DataError
+
+FORMAT = 1  # raised whenever the same weights would give other features
+PLAIN_SIDE = 32  # pixels: for each doubling of the shorter side beyond it, the network halves pictures once more
+
+
+class FeatureNetwork(nn.Module):
+    """Maps pictures uint8 [N, channels, H, W], of 16 pixels a side or more, to features [N, num_features].
+
+    `side` is the shorter side, in pixels, of the pictures that it is made for; it takes others too.
+    """
+
+    def __init__(self, channels: int, num_outputs: int, *, side: int = PLAIN_SIDE, num_features: int = 128) -> None:
+        super().__init__()
+        self.channels, self.num_outputs, self.side, self.num_features = channels, num_outputs, side, num_features
+        extra_halvings = max(0, (side // PLAIN_SIDE).bit_length() - 1)
+        self.body = nn.Sequential(
+            *_layer(channels, 32, stride=2),
+            *(module for _ in range(extra_halvings) for module in _layer(32, 32, stride=2)),
+            *_layer(32, 64, stride=2),
+            *_layer(64, 64),
+            *_layer(64, 128, stride=2),
+            *_layer(128, num_features, groups=2),
+        )
+        self.head = nn.Linear(num_features, num_outputs)
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return features float32 [N, num_features] of pictures uint8 [N, C, H, W], on the network's device."""
+        pixels = images.to(self.head.weight.device).contiguous(memory_format=torch.channels_last)
+        return self.body(pixels.float().div_(127.5).sub_(1)).mean(dim=(2, 3))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits float32 [N, num_outputs] of pictures uint8 [N, C, H, W], on the network's device."""
+        return self.head(self.features(images))
+
+
+def save(network: FeatureNetwork, how: dict[str, Any]) -> bytes:
+    """Return an extractor as the bytes of a safetensors file; `how` it was fitted goes along as JSON."""
+    shape = {"channels": network.channels, "num_outputs": network.num_outputs, "side": network.side, "num_features": network.num_features}
+    metadata = {"format": FORMAT, "network": shape, "fit": how}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return safetensors.save(tensors, {"ganray": json.dumps(metadata, sort_keys=True)})
+
+
+def load(data: bytes) -> FeatureNetwork:
+    """Return the extractor in a file's bytes, in eval mode and without gradients. Raises `GanrayError` for other bytes."""
+    try:
+        network = FeatureNetwork(**_metadata(data)["network"])
+        network.load_state_dict(safetensors.load(data))
+    except (SafetensorError, TypeError, RuntimeError) as error:
+        raise _no_extractor(str(error).splitlines()[0]) from error
+    return network.eval().requires_grad_(False)
+
+
+def facts(data: bytes) -> dict[str, Any]:
+    """Return what `save` was told about the fit. Raises `GanrayError` for bytes that are no extractor's file."""
+    return _metadata(data)["fit"]
+
+
+def extractor_hash(data: bytes) -> str:
+    """Return what a protocol calls an extractor by: 16 hexadecimal digits of the SHA-256 of its tensors, in order of names."""
+    digest = hashlib.sha256(f"ganray extractor {FORMAT}".encode())
+    for name, tensor in sorted(load(data).state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def shipped(name: str) -> bytes | None:
+    """Return the file of an extractor that comes with ganray, such as "fashion-mnist"; None if there is none of that name."""
+    file = files("ganray.metrics").joinpath("weights", f"{name}.safetensors")
+    return file.read_bytes() if file.is_file() else None
+
+
+def _layer(channels: int, width: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, width, 3, stride, padding=1, groups=groups, bias=False)
+    return [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """Read what `save` wrote beside the tensors: a safetensors file starts with its header's length and the header, JSON."""
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = json.loads(header["__metadata__"]["ganray"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_extractor("it does not say what network it is") from error
+    if metadata.get("format") != FORMAT:
+        raise _no_extractor(f"its format is {metadata.get('format')}, not {FORMAT}")
+    return metadata
+
+
+def _no_extractor(problem: str) -> DataError:
+    return DataError("evaluate.extractor.weights", f"not an extractor's file: {problem}", "make one with `ganray fit-extractor`")

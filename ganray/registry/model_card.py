@@ -1,0 +1,135 @@
+"""The model card: what a generator is, how it was made and measured, and how to load it, with Hugging Face's metadata."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ganray.config import Adam, Cosine, Job
+from ganray.registry.hub import hub_metadata
+
+
+def model_card(
+    job: Job, *, scores: Mapping[str, float], protocol: Mapping[str, Any], dataset: Mapping[str, Any], lineage: Mapping[str, Any]
+) -> str:
+    """Return the card as Markdown. `dataset` is the dataset card as plain data."""
+    metadata = hub_metadata(
+        job.model_name,
+        kind=job.networks.kind,
+        licence=job.publish.licence,
+        scores=scores,
+        dataset=dataset,
+        metric=protocol["metric"],
+    )
+    parts = [
+        f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}\n---",
+        _summary(job, lineage["images_seen"]),
+        _use(job),
+        _loading(job),
+        f"## Scores\n\n{_table('metric', 'value', scores)}",
+        f"Only scores of the same protocol can be compared:\n\n{_table('protocol', '', protocol)}",
+        _data(job, dataset),
+        f"## Recipe\n\n{_table('', '', _recipe(job))}",
+        f"## Lineage\n\n{_table('', '', _lineage(job, lineage))}",
+        "Packages, sizes, SHA-256 and the whole job stand in `manifest.json`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(job: Job, images_seen: int) -> str:
+    channels, height, width = job.data.shape
+    return f"""# {job.model_name}
+
+A {job.networks.kind} generator of {height} x {width} {"grey" if channels <= 2 else "colour"} pictures.
+Trained with ganray on {images_seen:,} images.
+
+![samples](samples.png)"""
+
+
+def _use(job: Job) -> str:
+    said = job.publish
+    return f"""## Intended use
+
+{said.intended_use or "Not stated by who trained it."}
+
+## Limits
+
+{said.limits or "Not stated by who trained it. It shows what it has seen: gaps and biases of the training data are its own."}"""
+
+
+def _loading(job: Job) -> str:
+    channels, height, width = job.data.shape
+    return f"""## Load it
+
+```python
+import ganray, torch
+
+generator = ganray.load_generator("path or s3:// URI of this folder")
+{_labels(job)}samples = generator({_inputs(job)})  # [16, {channels}, {height}, {width}] in [-1, 1]
+```
+
+or `ganray generate URI --num 64 --out grid.png`."""
+
+
+def _labels(job: Job) -> str:
+    return "labels = torch.arange(16) % generator.num_classes  # generator.classes names them\n" if job.networks.conditional else ""
+
+
+def _inputs(job: Job) -> str:
+    return f"torch.randn(16, generator.latent_dim){', labels' if job.networks.conditional else ''}"
+
+
+def _penalties(job: Job) -> str:
+    parts = [f"{name} {_number(weight)}" for name, weight in job.penalties.weights.items()]
+    parts += ["spectral norm"] if job.penalties.spectral_norm else []
+    return ", ".join(parts) or "none"
+
+
+def _data(job: Job, dataset: Mapping[str, Any]) -> str:
+    return f"""## Training data
+
+{dataset["count"]:,} samples of {dataset["name"]}; licence: {job.publish.data_licence or dataset.get("licence") or "not stated"}.
+Fingerprint `{dataset["fingerprint"]}`."""
+
+
+def _recipe(job: Job) -> dict[str, Any]:
+    return {
+        "loss": job.loss.kind,
+        "penalties": _penalties(job),
+        "augmentation": job.augment.kind,
+        "generator": _adam(job.optimizer.generator),
+        "discriminator": _adam(job.optimizer.discriminator),
+        "batch": job.train.batch_size,
+        "precision": job.train.precision,
+        "weights": f"exponential moving average, half-life in images {_number(job.train.ema_half_life)}",
+    }
+
+
+def _adam(config: Adam) -> str:
+    return f"Adam, lr {_number(config.lr)}, betas ({_number(config.beta1)}, {_number(config.beta2)})"
+
+
+def _number(value: float | Cosine) -> str:
+    """Return a number, or what a schedule goes from and to."""
+    if isinstance(value, Cosine):
+        return f"{_number(value.start)} to {_number(value.end)} by a cosine"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the generator comes from, None for what is not known."""
+    return {
+        "run": f"`{lineage['run']}`",
+        "sweep": f"{sweep['name']}, trial {sweep['trial']}" if (sweep := lineage.get("sweep")) else None,
+        "checkpoint": lineage["checkpoint"],
+        "parent version": lineage.get("parent"),
+        "seed": job.seed,
+        "git revision": lineage["git_revision"],
+    }
+
+
+def _table(left: str, right: str, values: Mapping[str, Any]) -> str:
+    """Return a table of what is known."""
+    known = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in values.items() if value is not None}
+    rows = [f"| {name} | {value} |" for name, value in known.items()]
+    return "\n".join([f"| {left} | {right} |".replace("  ", " "), "|---|---|", *rows])

@@ -1,0 +1,127 @@
+"""Deciding every `auto` of a job once, when its run is created, and holding a resume to what was decided."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import torch
+
+from ganray.config import (
+    AutoExtractor,
+    ClassifierExtractor,
+    FashionMnistSource,
+    Job,
+    RotationExtractor,
+    apply_overrides,
+    check_job,
+)
+from ganray.config.schedules import decide_schedules
+from ganray.data.card import DatasetCard
+from ganray.errors import ConfigError
+
+RESIDENT_SHARE = 0.6  # of a node's object store, at most
+MAY_GROW = ("train.total_images", "train.max_seconds")
+MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publish.intended_use", "publish.limits", "publish.signing_key")
+
+
+def resolve_job(job: Job, card: DatasetCard) -> Job:
+    """Return the job with every `auto` decided, for this data and the cluster that is connected."""
+    use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
+    if use_gpu and job.workers > 1 and job.resources.gpus_per_worker < 1:
+        raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
+    decided = {
+        "use_gpu": use_gpu,
+        "train.precision": _precision(job, use_gpu=use_gpu),
+        "data.mode": _mode(job, card),
+        "evaluate.extractor": _extractor(job, card).model_dump(),
+    }
+    _check_labels(job, card)
+    resolved = apply_overrides(job.model_dump(mode="json"), decided)
+    return check_job(decide_schedules(resolved, job.train.total_images))
+
+
+def resume_job(job: Job, stored: dict[str, Any], *, may_grow: tuple[str, ...] = MAY_GROW, may_change: tuple[str, ...] = MAY_CHANGE) -> Job:
+    """Return the stored job with what a resume may change; raise `GanrayError` for any other difference, naming the field."""
+    asked, decided = job.model_dump(mode="json"), check_job(stored).model_dump(mode="json")
+    changes = {}
+    for field, new, old in _differences(asked, decided):
+        if field in may_change or (field in may_grow and _grows(new, old)):
+            changes[field] = new
+        elif field in may_grow:
+            raise ConfigError(field, f"run {job.name!r} has {old} and this asks for {new}", "it may only be raised")
+        elif new != "auto":
+            raise ConfigError(
+                field,
+                f"run {job.name!r} was started with {old!r} and this asks for {new!r}",
+                "set it back, or start a new run with another `name`",
+            )
+    return check_job(apply_overrides(decided, changes))
+
+
+def _check_labels(job: Job, card: DatasetCard) -> None:
+    """Raise `GanrayError` if generators shall be conditional and not every sample says its class."""
+    without = card.count - sum(card.class_counts or [])
+    if job.networks.conditional and without:
+        problem = f"{without:,} of {card.count:,} samples of {card.name} have no label"
+        raise ConfigError("networks.conditional", problem, "use false, or a source whose samples all have one")
+
+
+def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (field, new, old) for every leaf that differs; a section of kind auto equals whatever was decided for it."""
+    if asked.get("kind") == "auto":
+        return
+    for key in asked.keys() | decided.keys():
+        new, old, field = asked.get(key), decided.get(key), f"{path}{key}"
+        if isinstance(new, dict) and isinstance(old, dict):
+            yield from _differences(new, old, f"{field}.")
+        elif new != old:
+            yield field, new, old
+
+
+def _grows(new: float | None, old: float | None) -> bool:
+    return new is None or (old is not None and new > old)
+
+
+def _cluster_has_gpus(job: Job) -> bool:
+    return ray.cluster_resources().get("GPU", 0) >= job.workers * job.resources.gpus_per_worker
+
+
+def _precision(job: Job, *, use_gpu: bool) -> str:
+    """Ask the kind of machine that will train whether it has bfloat16 in hardware."""
+    if job.train.precision != "auto":
+        return job.train.precision
+    there = gpu_has_bfloat16 if use_gpu else cpu_has_bfloat16
+    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(there)
+    return "bfloat16" if ray.get(ask.remote()) else "float32"
+
+
+def gpu_has_bfloat16() -> bool:
+    """Return whether this process's GPU multiplies bfloat16 in hardware."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether this machine's CPU multiplies bfloat16 in hardware."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _mode(job: Job, card: DatasetCard) -> str:
+    if job.data.mode != "auto":
+        return job.data.mode
+    megabytes = card.count * card.channels * card.height * card.width / 1e6
+    stores = [node["Resources"].get("object_store_memory", 0) / 1e6 for node in ray.nodes() if node["Alive"]]
+    fits = megabytes <= min(job.data.resident_limit_mb, RESIDENT_SHARE * min(stores))
+    return "resident" if fits else "streaming"
+
+
+def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
+    extractor = job.evaluate.extractor
+    if isinstance(extractor, AutoExtractor):
+        extractor = ClassifierExtractor() if card.classes else RotationExtractor()
+    if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
+        if isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1:
+            return extractor.model_copy(update={"weights": "shipped:fashion-mnist"})
+        if not card.classes:
+            raise ConfigError("evaluate.extractor.kind", "a classifier needs labels, and this data has none", "use rotation")
+    return extractor

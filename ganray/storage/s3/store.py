@@ -1,0 +1,237 @@
+"""A store in a bucket of AWS or any server that speaks S3, with boto3's own chain of credentials."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from ganray.errors import StorageError
+from ganray.storage.base import (
+    CHECKS,
+    FIELD,
+    MissingObject,
+    ObjectInfo,
+    Progress,
+    RefusedObject,
+    check_by_writing,
+    check_key,
+    check_prefix,
+)
+from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.s3 import transfer
+from ganray.storage.s3.connection import ATTEMPTS, Connection, read_settings
+from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
+from ganray.storage.s3.transfer import again, read_body
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+EXAMPLE = "name it as s3://bucket/prefix"
+UPLOAD = "?uploadId="  # between key and id of an upload that was never finished
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """Objects of a bucket; `root` is `bucket` or `bucket/prefix`."""
+
+    connection: Connection
+    root: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.root}{self.connection.query()}"
+
+    @property
+    def bucket(self) -> str:
+        return self.root.partition("/")[0]
+
+    def read(self, key: str) -> bytes:
+        return self.read_tagged(key)[0]
+
+    def read_at_most(self, key: str, most: int) -> bytes:
+        with s3_errors("read from", self.bucket):
+            return read_body(lambda: _refuse_larger(self._get(key), most))[0]
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        with s3_errors("read from", self.bucket):
+            data, response = read_body(lambda: self._get(key))
+            return data, response["ETag"]
+
+    def write(self, key: str, data: bytes) -> None:
+        with s3_errors("write to", self.bucket):
+            again(lambda: self._put(key, data))
+
+    def write_if_absent(self, key: str, data: bytes) -> bool:
+        return self._put_if(key, data, IfNoneMatch="*")
+
+    def write_if_unchanged(self, key: str, data: bytes, tag: str) -> bool:
+        return self._put_if(key, data, IfMatch=tag)
+
+    def list(self, prefix: str = "") -> list[ObjectInfo]:
+        start = len(self._full(""))
+        with s3_errors("list", self.bucket):
+            found = self._pages("list_objects_v2", "Contents", self._full(check_prefix(prefix)))
+        infos = [ObjectInfo(entry["Key"][start:], entry["Size"], entry["LastModified"].timestamp()) for entry in found]
+        # Some tools mark a folder by an empty object whose key ends in a slash.
+        return sorted((info for info in infos if not info.key.endswith("/")), key=lambda info: info.key)
+
+    def delete(self, key: str) -> None:
+        with s3_errors("delete from", self.bucket):
+            self.connection.client.delete_object(**self._address(key))
+
+    def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
+        with s3_errors("write to", self.bucket):
+            return transfer.upload(self.connection, self._address(key), path, progress)
+
+    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
+        with s3_errors("read from", self.bucket), local_errors("write", path.parent, field=str(path)):
+            head = again(lambda: self._head(key))
+            if most is not None:
+                _refuse_larger(head, most)
+            with atomic_write(path) as file:
+                return transfer.download(self.connection, self._address(key), head, file, progress)
+
+    def leftovers(self) -> list[ObjectInfo]:
+        start = len(self._full(""))
+        with s3_errors("list", self.bucket):
+            found = self._pages("list_multipart_uploads", "Uploads", self._full(""))
+        uploads = [ObjectInfo(f"{entry['Key'][start:]}{UPLOAD}{entry['UploadId']}", 0, entry["Initiated"].timestamp()) for entry in found]
+        return uploads + [info for info in self.list() if info.key.rpartition("/")[2].startswith(CHECKS)]
+
+    def remove_leftover(self, key: str) -> None:
+        key, upload, upload_id = key.rpartition(UPLOAD)
+        if not upload:
+            self.delete(upload_id)
+            return
+        with s3_errors("delete from", self.bucket):
+            try:
+                self.connection.client.abort_multipart_upload(**self._address(key), UploadId=upload_id)
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+
+    def filesystem(self) -> tuple[FileSystem, str]:
+        """Return pyarrow's filesystem and the path in it. Its credentials are today's: pyarrow does not renew them."""
+        from pyarrow.fs import S3FileSystem  # slow to import, and most callers do without
+
+        with s3_errors("open", self.bucket):
+            client, credentials = self.connection.client, self.connection.session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            keys = credentials.get_frozen_credentials()
+        endpoint = urlsplit(client.meta.endpoint_url)
+        filesystem = S3FileSystem(
+            access_key=keys.access_key,
+            secret_key=keys.secret_key,
+            session_token=keys.token,
+            region=client.meta.region_name,
+            scheme=endpoint.scheme,
+            endpoint_override=endpoint.netloc,
+            force_virtual_addressing=self.connection.path_style is False,
+            tls_ca_file_path=self.connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
+        )
+        return filesystem, self.root
+
+    def check_conditional_writes(self) -> None:
+        with self.connection.proving:
+            if self.bucket not in self.connection.proven:
+                self._prove_conditional_writes()
+                self.connection.proven.add(self.bucket)
+
+    def check_writable(self) -> None:
+        with s3_errors("list", self.bucket):  # tells a missing bucket, where some servers only deny the write
+            self.connection.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+        check_by_writing(self)
+
+    def _prove_conditional_writes(self) -> None:
+        """Break both conditions on an object of a new name, and raise `GanrayError` if the server does not mind."""
+        key = f"{CHECKS}conditions-{uuid.uuid4().hex}"
+        first, second = (self.write_if_absent(key, content) for content in (b"one", b"two"))
+        third = self.write_if_unchanged(key, b"three", f'"{"0" * 32}"')
+        self.delete(key)
+        if not first or second or third:
+            problem = "the server ignores the conditions of conditional writes, so that racing publishers would overwrite each other"
+            remedy = "publish to AWS, R2, or a release of MinIO, Ceph or SeaweedFS that keeps If-None-Match and If-Match; or to a folder"
+            raise StorageError(FIELD, problem, remedy)
+
+    def _full(self, key: str) -> str:
+        prefix = self.root.partition("/")[2]
+        return f"{prefix}/{key}" if prefix else key
+
+    def _address(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self._full(check_key(key))}
+
+    def _pages(self, operation: str, entries: str, prefix: str) -> list[dict[str, Any]]:
+        pages = self.connection.client.get_paginator(operation).paginate(Bucket=self.bucket, Prefix=prefix)
+        return [entry for page in pages for entry in page.get(entries, ())]
+
+    def _get(self, key: str) -> Mapping[str, Any]:
+        try:
+            return self.connection.client.get_object(**self._address(key))
+        except ClientError as error:
+            if is_missing(error):
+                raise MissingObject(f"{self.uri} has no {key}") from None
+            raise
+
+    def _head(self, key: str) -> Mapping[str, Any]:
+        try:
+            return self.connection.client.head_object(**self._address(key))
+        except ClientError as error:
+            if is_unexplained(error):
+                self._get(key)["Body"].close()
+            raise
+
+    def _put(self, key: str, data: bytes, **condition: str) -> None:
+        self.connection.client.put_object(**self._address(key), Body=data, **self.connection.new_objects, **condition)
+
+    def _put_if(self, key: str, data: bytes, **condition: str) -> bool:
+        with s3_errors("write to", self.bucket):
+            for attempt in range(ATTEMPTS):
+                try:
+                    again(lambda: self._put(key, data, **condition))
+                    return True
+                except ClientError as error:
+                    if not is_lost_condition(error):
+                        raise
+                    if not is_conflict(error):
+                        return was_retried(error) and self._holds(key, data)
+                    time.sleep(random.uniform(0, 0.1 * 2**attempt))  # another write is under way, and may yet fail
+        return self._holds(key, data)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.read(key) == data
+        except MissingObject:
+            return False
+
+
+def open_s3(uri: str) -> S3Store:
+    """Return the store of `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true...]`. Raises `GanrayError`."""
+    parts = urlsplit(uri, allow_fragments=False)
+    if "@" in parts.netloc:
+        raise StorageError(FIELD, "the URI holds credentials", "take them out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}", parts.netloc):
+        raise StorageError(FIELD, f"s3://{parts.netloc} names no bucket", EXAMPLE)
+    root = f"{parts.netloc}{parts.path}".rstrip("/")
+    try:
+        check_key(root)
+    except ValueError:
+        raise StorageError(FIELD, f"s3://{root} has an empty part, '.' or '..'", EXAMPLE) from None
+    return S3Store(read_settings(dict(parse_qsl(parts.query))), root)
+
+
+def _refuse_larger(answer: Mapping[str, Any], most: int) -> Mapping[str, Any]:
+    """Return an answer; raise `RefusedObject` before its body is read if that is larger than `most` bytes."""
+    if answer["ContentLength"] > most:
+        raise RefusedObject(f"has {answer['ContentLength']} bytes where {most} are the most")
+    return answer

@@ -1,0 +1,60 @@
+"""What a job would run, said without starting anything. Knows neither torch nor ray."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ganray.config import Job
+
+
+def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
+    """Return, by name and in reading order, what `ganray train` would do with this job."""
+    channels, height, width = job.data.shape
+    train, storage = job.train, absolute(job.storage)
+    run = f"{storage}/runs/{job.name}"
+    cluster = address or os.environ.get("RAY_ADDRESS") or "a local Ray of its own"
+    gpu = {"auto": "a GPU each, if the cluster has as many", True: f"{job.resources.gpus_per_worker:g} GPU each", False: "no GPU"}[
+        job.use_gpu
+    ]
+    limit = f", or {train.max_seconds:g} s" if train.max_seconds else ""
+    return {
+        "run": job.name,
+        "cluster": cluster,
+        "workers": f"{job.workers}, with {job.resources.cpus_per_worker:g} CPU and {gpu}",
+        "batch": _batch(job),
+        "precision": train.precision,
+        "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
+        "networks": f"{_networks(job)}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
+        "loss": f"{job.loss.kind}, {'augmented, ' if job.augment.kind != 'none' else ''}{_penalties(job)}",
+        "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
+        "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
+        "evaluations": f"every {job.evaluate.every:,} images on {job.evaluate.num_samples:,} samples",
+        "samples": f"every {train.samples_every:,} images, in {run}/samples",
+        "dataset": f"{storage}/datasets",
+        "publishes": f"{storage}/models/{job.model_name}" if job.publish.auto else "nothing until `ganray publish`",
+    }
+
+
+def _networks(job: Job) -> str:
+    return f"{'conditional ' if job.networks.conditional else ''}{job.networks.kind}"
+
+
+def _batch(job: Job) -> str:
+    parts = f" in {job.train.accumulate} parts" if job.train.accumulate > 1 else ""
+    groups = f", normalised in groups of {job.networks.ghost_batch}" if job.networks.ghost_batch > 1 else ""
+    return f"{job.train.batch_size}, {job.share} a worker{parts}{groups}"
+
+
+def _penalties(job: Job) -> str:
+    names = [*job.penalties.weights, *(["spectral norm"] if job.penalties.spectral_norm else [])]
+    return f"with {', '.join(names)}" if names else "without penalties"
+
+
+def absolute(storage: str) -> str:
+    """Return a storage as it is wherever one stands."""
+    return storage if "://" in storage else str(Path(storage).absolute())
+
+
+def _source(job: Job) -> str:
+    source = job.data.source
+    return f"{source.kind} {getattr(source, 'path', None) or getattr(source, 'split', '')}".strip()

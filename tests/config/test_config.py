@@ -1,0 +1,124 @@
+"""The job file: overrides, defaults, and one line for every mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ganray.config import CosineRate, FolderSource, Job, apply_overrides, check_job, load_job
+from ganray.config.describe import describe_fields
+from ganray.config.schedules import decide_schedules
+from ganray.errors import GanrayError
+
+JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
+def test_every_job_file_in_the_tree_loads(path: Path) -> None:
+    job = load_job(path)
+    assert check_job(yaml.safe_load(yaml.safe_dump(job.model_dump(mode="json")))) == job
+
+
+def test_every_field_has_a_default_that_works() -> None:
+    assert Job().train.batch_size == 64
+
+
+def test_overrides_reach_any_depth_and_read_as_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("train: {batch_size: 128}\n")
+    job = load_job(path, ["optimizer.generator.lr=1e-4", "data.resolution=[32, 64]", "train.total_images=1e6", "use_gpu=false"])
+    assert job.optimizer.generator.lr == 1e-4
+    assert job.data.shape == (3, 32, 64)
+    assert job.train.total_images == 1_000_000
+    assert (job.use_gpu, job.train.batch_size) == (False, 128)
+
+
+def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
+    changed = apply_overrides(
+        {"data": {"source": {"kind": "fashion-mnist", "split": "test"}}}, {"data.source.kind": "folder", "data.source.path": "x"}
+    )
+    assert check_job(changed).data.source == FolderSource(path="x")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("optimizer.generator.lrr=1", "optimizer.generator.lrr: there is no such field; did you mean lr?"),
+        ("data.source.pth=x", "data.source.pth: there is no such field; did you mean path?"),
+        ("train.batch_size=many", "train.batch_size: 'many' will not do; input should be a valid integer"),
+        ("seed=-1", "seed: -1 will not do; input should be greater than or equal to 0"),
+        ("data.source.kind=folder", "data.source.path: is missing; add it, as in data.source.path=..."),
+        ("data.resolution=21", "data.resolution: networks make sides of 16 to 256 pixels, each a multiple of 4 here, not 21; use 20"),
+        ("workers=4", "use 128, or networks.ghost_batch=16"),
+        ("workers=3", "train.batch_size: 64 does not split over 3 workers into whole groups of networks.ghost_batch=32; use 96"),
+        ("networks.norm_groop=4", "networks.norm_groop: there is no such field; did you mean ghost_batch?"),
+        ("optimizer.generator.lr={start: 1e-3, stop: 1e-4}", "optimizer.generator.lr.end: is missing"),
+        ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: 7 will not do"),
+        (
+            "networks={kind: r3gan, ghost_batch: 8}",
+            "networks.ghost_batch: there is no such field; kind dcgan takes it, kind r3gan does not",
+        ),
+        ("augment={kind: none, p: 0.5}", "augment.p: there is no such field; kind diff-augment takes it, kind none does not"),
+        ("networks={kind: r3gan, width: 100}", "networks.group_width: 16 does not divide 200 = expansion * width"),
+        ("train.accumulate=3", "64 does not split over 1 workers in 3 parts each into whole groups of networks.ghost_batch=32; use 96"),
+        ("nonsense", "nonsense: is not an override; write it as key=value"),
+        ("train.batch_size.x=1", "train.batch_size: {'x': 1} will not do"),
+    ],
+)
+def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, override: str, says: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("name: x\n")
+    with pytest.raises(GanrayError) as raised:
+        load_job(path, [override])
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "there is no such job file"), ("a: [", "is not valid YAML"), ("- a", "is not a job file")]
+)
+def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, says: str) -> None:
+    path = tmp_path / "job.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(GanrayError, match=says):
+        load_job(path)
+
+
+def test_sizes_that_an_error_suggests_do_work() -> None:
+    check_job({"workers": 3, "train": {"batch_size": 96}})
+    check_job({"workers": 4, "networks": {"ghost_batch": 16}})
+
+
+def test_every_field_is_described() -> None:
+    rows = describe_fields()
+    assert {"optimizer.generator.lr", "train.max_seconds", "data.source[folder].path"} <= {row["field"] for row in rows}
+    assert all(len(row["meaning"]) > 5 for row in rows)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "jobs/quickstart.yaml"], ["train", "jobs/quickstart.yaml", "--dry-run"]])
+def test_light_commands_import_neither_torch_nor_ray(arguments: list[str]) -> None:
+    code = """import sys
+from ganray.cli import group
+group.main(sys.argv[1:], standalone_mode=False)
+print([module for module in ("torch", "ray", "boto3") if module in sys.modules])"""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=JOBS[0].parents[1])
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_discriminator_is_compiled_only_without_gradient_penalties() -> None:
+    check_job({"train": {"compile": ["generator", "discriminator"]}})
+    check_job({"train": {"compile": ["generator"]}, "penalties": {"r1_gamma": 1.0}})
+    with pytest.raises(GanrayError, match=r"train.compile: gradient penalties .* torch.compile cannot; use \[generator\]"):
+        check_job({"train": {"compile": ["discriminator"]}, "penalties": {"r1_gamma": {"start": 1.0, "end": 0.0}}})
+
+
+def test_a_value_is_a_number_or_a_schedule() -> None:
+    job = check_job({"optimizer": {"generator": {"lr": {"start": "2e-4", "end": 5e-5}}}, "train": {"ema_half_life": "1e5"}})
+    assert job.optimizer.generator.lr == CosineRate(start=2e-4, end=5e-5, images="auto")
+    assert job.train.ema_half_life == 100_000
+    decided = check_job(decide_schedules(job.model_dump(mode="json"), 5000))
+    assert decided.optimizer.generator.lr.images == 5000
+    assert decided.optimizer.discriminator == job.optimizer.discriminator

@@ -1,0 +1,91 @@
+"""Sources and storages that will not do: one line that names field, problem and remedy, exit code 2, and nothing written."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+from PIL import Image
+
+from tests.helpers.refusals import as_root, mistake, mounted, objects
+from tests.helpers.runs import ganray
+from tests.helpers.s3_server import READER, S3Server
+
+pytestmark = pytest.mark.e2e
+
+QUICKSTART = "jobs/quickstart.yaml"
+
+
+def texts(folder: Path) -> None:
+    for number in range(7):
+        (folder / f"{number}.txt").write_text("words")
+
+
+def pictures_and_texts(folder: Path) -> None:
+    texts(folder)
+    for number in range(20):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("fill", "field", "says"),
+    [
+        (Path.rmdir, "data.source.path", r"the folder .+ does not exist; name an existing folder"),
+        (lambda folder: None, "data.source.path", r"there are no files in .+; name a folder"),
+        (texts, "data.source.path", r"no picture could be read among 7: 0\.txt \(not a picture.+ 4\.txt \([^,]+\); name a source"),
+        (pictures_and_texts, "data.max_bad_fraction", r"7 of \d+ pictures .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
+    ],
+    ids=["missing", "empty", "texts", "broken"],
+)
+def test_a_folder_that_is_not_one_of_pictures_is_refused(
+    address: str, fill: Callable[[Path], object], field: str, says: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    fill(folder)
+    storage = tmp_path / "store"
+    named, line = mistake(ganray("train", "jobs/folder.yaml", f"data.source.path={folder}", f"storage={storage}", "--address", address))
+    assert named == field
+    assert re.search(says, line), line
+    assert objects(storage) == []
+
+
+@pytest.mark.parametrize(
+    ("who", "bucket_name", "says"),
+    [
+        ({}, "not-there", "there is no bucket not-there; create it"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong-secret-0123456789"}, None, "the secret key is not the one of the access key; set AWS_"),
+        ({"AWS_ACCESS_KEY_ID": READER.access_key, "AWS_SECRET_ACCESS_KEY": READER.secret_key}, None, "access is denied; let these"),
+    ],
+    ids=["unknown bucket", "wrong secret", "read-only"],
+)
+def test_a_bucket_that_cannot_be_written_is_refused(
+    address: str, s3_server: S3Server, bucket: str, who: dict[str, str], bucket_name: str | None, says: str
+) -> None:
+    storage = f"s3://{bucket_name}/prefix" if bucket_name else bucket
+    field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address, **who))
+    assert field == "storage"
+    assert says in line
+    assert "secret-0123456789" not in line
+    listed = s3_server.client().list_objects_v2(Bucket=bucket.split("/")[2])
+    assert listed["KeyCount"] == 0
+    assert "not-there" not in [entry["Name"] for entry in boto3.client("s3").list_buckets()["Buckets"]]
+
+
+@as_root
+def test_a_store_on_a_read_only_file_system_is_refused(address: str, tmp_path: Path) -> None:
+    with mounted(tmp_path / "store", "-o", "ro,size=1m") as storage:
+        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address))
+        assert field == "storage"
+        assert "read-only file system; mount it for writing" in line
+        assert list(storage.iterdir()) == []
+
+
+@as_root
+def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothing(address: str, tmp_path: Path) -> None:
+    with mounted(tmp_path / "store", "-o", "size=1m") as storage:
+        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address))
+        assert field == "storage"
+        assert "no space left on device; free some space" in line
+        assert objects(storage) == []

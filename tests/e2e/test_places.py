@@ -1,0 +1,151 @@
+"""The same job on S3, over two nodes, through `ray job submit`, and from a stream."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+from ray.cluster_utils import Cluster
+
+import ganray
+from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, kill_driver, train, training, wait_until
+from tests.helpers.runs import ganray as command_line
+from tests.helpers.sweeps import SMALL
+
+pytestmark = pytest.mark.e2e
+
+SHORT = ["train.total_images=6400", "evaluate.every=6400", "train.samples_every=6400"]
+BUNDLED = REPOSITORY / "ganray/data/bundled/fashion-mnist-test.parquet"
+
+
+def test_a_whole_run_lives_on_s3(bucket: str, tmp_path: Path) -> None:
+    name, _, prefix = bucket.removeprefix("s3://").partition("/")
+    few = tmp_path / "few.parquet"
+    pq.write_table(pq.read_table(BUNDLED).slice(0, 2000), few)
+    boto3.client("s3").upload_file(str(few), name, "raw/few.parquet")
+    source = ["data.source.kind=parquet", f"data.source.path=s3://{name}/raw", "data.source.raw_shape=[28,28,1]"]
+    done = train(
+        bucket, *SHORT, *source, "data.source.label_column=label", "evaluate.extractor={kind: classifier, fit_images: 2560}", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["version"] == f"{bucket}/models/tiny/0001"
+    keys = [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=name, Prefix=prefix)["Contents"]]
+    for part in (
+        "datasets/",
+        "runs/tiny/checkpoints/",
+        "runs/tiny/metrics.jsonl",
+        "models/tiny/0001/generator.safetensors",
+        "models/tiny/best.json",
+    ):
+        assert any(key.startswith(f"{prefix}/{part}") for key in keys), part
+    generator = ganray.load_generator(f"{bucket}/models/tiny")
+    assert generator(torch.randn(2, generator.latent_dim)).shape == (2, 1, 16, 16)
+    listed = command_line("models", "list", "tiny", "--storage", bucket, "--json")
+    assert [version["is_best"] for version in json.loads(listed.stdout)] == [True]
+    made = command_line("generate", f"{bucket}/models/tiny", "--num", "70", "--out", str(tmp_path / "many"), "--local")
+    assert made.returncode == 0, made.stderr
+    assert len(list((tmp_path / "many").glob("*.png"))) == 70
+
+
+def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
+    cluster = Cluster()
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        overrides = [*TINY, *SHORT, f"storage={tmp_path}"]  # two workers of one CPU each: one a node
+        result = ganray.run_training(ganray.load_job(REPOSITORY / "jobs/quickstart.yaml", overrides), address=cluster.address)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert (result.ended, result.images_seen) == ("done", 6400)
+    assert ganray.load_generator(result.version)(torch.randn(1, 64)).isfinite().all()
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head started with `ray start --head`: its dashboard's address, and the environment that holds the cluster's token."""
+
+    address: str
+    environment: dict[str, str]
+
+    def jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Return a finished `ray job` command."""
+        verb, *rest = arguments
+        command = ["ray", "job", verb, "--address", self.address, *rest]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    ports = [_free_port() for _ in range(3)]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment.pop("RAY_ADDRESS", None)
+    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
+    command = ["ray", "start", "--head", "--block", "--num-cpus=2", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    started = Head(f"http://127.0.0.1:{ports[1]}", environment)
+    try:
+        until = time.monotonic() + 180
+        while started.jobs("submit", "--no-wait", "--", "true").returncode:  # answers before it can take a job, too
+            assert time.monotonic() < until, "the head did not come up"
+        yield started
+    finally:
+        for pid in [*descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_submitted_job_trains_and_publishes(head: Head, tmp_path: Path) -> None:
+    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, *SHORT]
+    done = head.jobs("submit", "--submission-id", "tiny-1", *entrypoint, f"storage={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in head.jobs("status", "tiny-1").stdout
+    assert ganray.load_generator(str(tmp_path / "models/tiny/0001"))(torch.randn(1, 64)).shape == (1, 1, 16, 16)
+    relative = head.jobs("submit", "--submission-id", "tiny-2", *entrypoint)
+    assert "storage: './store' is relative, and a Ray job's working directory vanishes" in relative.stdout
+    assert "failed" in head.jobs("status", "tiny-2").stdout
+
+
+def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) -> None:
+    small = [override for override in SMALL if not override.startswith("sweep.space")]
+    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "sweep", "jobs/fashion-mnist-sweep.yaml", *small]
+    entrypoint += ["data.source.split=test", "sweep.trials=3", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}"]
+    done = head.jobs("submit", "--submission-id", "sweep-1", *entrypoint, f"storage={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in head.jobs("status", "sweep-1").stdout
+    assert json.loads((tmp_path / "models/tiny/0001/manifest.json").read_text())["lineage"]["sweep"]["name"] == "tiny"
+
+
+def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> None:
+    streaming = ["data.mode=streaming", "train.total_images=12800", "evaluate.every=12800"]
+    whole = train(tmp_path / "whole", *streaming)
+    assert whole.returncode == 0, whole.stderr
+    with training(tmp_path / "broken", *streaming) as driver:
+        wait_until(lambda: len(checkpoints(tmp_path / "broken")) >= 2, driver)
+        kill_driver(driver)
+    again = train(tmp_path / "broken", *streaming)
+    assert again.returncode == 0, again.stderr
+    assert final_state(tmp_path / "broken") == final_state(tmp_path / "whole")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

@@ -1,0 +1,137 @@
+"""What a generated picture says of itself, and `whence`, which makes it again and believes nothing else."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, PngImagePlugin
+
+from ganray.errors import GanrayError
+from ganray.generate.batch import generate
+from ganray.generate.provenance import provenance
+from ganray.generate.record import KEY, SOURCE_TYPE, XMP_KEY
+from ganray.registry.manifest import read_manifest
+from ganray.registry.registry import Registry
+from ganray.storage import child, open_store
+from tests.helpers.artifacts import publish
+
+
+@pytest.fixture(params=["local", "s3"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+    registry = Registry(open_store(request.getfixturevalue("bucket") if request.param == "s3" else tmp_path / "store"))
+    publish(registry, 2.0, 1.0)
+    return registry
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Sample 70 of seed 3, of a model's best."""
+    publish(Registry(open_store(tmp_path / "store")), 2.0, 1.0)
+    generate(str(tmp_path / "store/models/m"), num=71, seed=3, out=tmp_path / "made", local=True)
+    return tmp_path / "made/000070.png"
+
+
+def texts(path: Path) -> dict[str, str]:
+    with Image.open(path) as picture:
+        return dict(picture.text)
+
+
+def rewrite(path: Path, pixels: np.ndarray, changed: dict[str, str]) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    for key, text in {**texts(path), **changed}.items():
+        chunks.add_itxt(key, text)
+    Image.fromarray(pixels).save(path, pnginfo=chunks)
+
+
+def test_every_picture_is_traced_to_the_sample_it_is(registry: Registry, tmp_path: Path) -> None:
+    model = registry.model("m")
+    generate(model.uri, num=66, seed=5, out=tmp_path / "made", local=True)
+    manifest = read_manifest(child(model, "0002")).hash
+    for index in (0, 63, 65):
+        facts = provenance(tmp_path / f"made/{index:06d}.png")
+        assert facts["largest_difference"] == 0
+        assert (facts["model"], facts["version"], facts["manifest"]) == ("m", "0002", manifest)
+        assert (facts["seed"], facts["index"]) == (5, index)
+    generate(model.uri, num=10, seed=5, out=tmp_path / "grid.png", local=True)
+    facts = provenance(tmp_path / "grid.png")
+    assert (facts["num"], facts["largest_difference"]) == (10, 0)
+
+
+def test_a_picture_says_that_no_camera_took_it(picture: Path) -> None:
+    found = texts(picture)
+    assert json.loads(found[KEY])["digital_source_type"] == SOURCE_TYPE
+    assert f'DigitalSourceType="{SOURCE_TYPE}"' in found[XMP_KEY]
+    with Image.open(picture) as opened:  # where Pillow, too, looks for XMP
+        assert SOURCE_TYPE.encode() in opened.info["xmp"]
+
+
+def test_parquet_carries_the_record_too(picture: Path, tmp_path: Path) -> None:
+    generate(str(tmp_path / "store/models/m"), num=5, seed=3, out=tmp_path / "made.parquet", local=True)
+    record = json.loads(pq.read_schema(tmp_path / "made.parquet").metadata[KEY.encode()])
+    assert (record["seed"], record["num"], record["version"]) == (3, 5, "0002")
+
+
+def test_one_grey_level_is_rounding_and_two_are_another_picture(picture: Path) -> None:
+    pixels = np.asarray(Image.open(picture)).copy()
+    pixels[0, 0] ^= 1
+    rewrite(picture, pixels, {})
+    assert provenance(picture)["largest_difference"] == 1
+    pixels[5, 5] = int(pixels[5, 5]) + (9 if pixels[5, 5] < 128 else -9)
+    rewrite(picture, pixels, {})
+    with pytest.raises(GanrayError, match="is not what its record says: the sample made again has differences of up to 9"):
+        provenance(picture)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("seed", 4, "is not what its record says"),
+        ("index", 71, "is not what its record says"),
+        ("seed", -1, "does not say what made it"),
+        ("index", "x", "does not say what made it"),
+        ("manifest", "0" * 64, "its manifest has another hash"),
+        ("artifact", "/nowhere", "holds no published generator"),
+        ("artifact", "http://127.0.0.1:1/x", "no kind of store"),
+    ],
+)
+def test_a_record_that_lies_is_found_out(picture: Path, field: str, value: object, says: str) -> None:
+    record = {**json.loads(texts(picture)[KEY]), field: value}
+    rewrite(picture, np.asarray(Image.open(picture)), {KEY: json.dumps(record)})
+    with pytest.raises(GanrayError, match=says):
+        provenance(picture)
+
+
+def test_a_grid_too_large_to_be_made_is_not_believed(picture: Path) -> None:
+    record = {**json.loads(texts(picture)[KEY]), "num": 1 << 60}
+    del record["index"]
+    rewrite(picture, np.asarray(Image.open(picture)), {KEY: json.dumps(record)})
+    with pytest.raises(GanrayError, match="does not say what made it"):
+        provenance(picture)
+
+
+def test_a_storage_that_moved_is_named(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").rename(tmp_path / "moved")
+    with pytest.raises(GanrayError, match="holds no published generator"):
+        provenance(picture)
+    assert provenance(picture, storage=str(tmp_path / "moved"))["found"] == str(tmp_path / "moved/models/m/0002")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(GanrayError, match="cannot be read"):
+        provenance(tmp_path / "x.png")
+    Image.new("L", (4, 4)).save(tmp_path / "plain.png")
+    with pytest.raises(GanrayError, match="does not say what made it"):
+        provenance(tmp_path / "plain.png")
+
+
+def test_settings_of_a_server_stay_out_of_pictures(bucket: str, tmp_path: Path) -> None:
+    registry = Registry(open_store(f"{bucket}?region=us-east-1"))
+    publish(registry, 1.0)
+    generate(registry.model("m").uri, num=1, seed=0, out=tmp_path / "made", local=True)
+    assert "?" not in texts(tmp_path / "made/000000.png")[KEY]
+    assert provenance(tmp_path / "made/000000.png")["largest_difference"] == 0

@@ -1,0 +1,49 @@
+"""What the adversarial step is proved for: each loss, each penalty, and all that can go with them."""
+
+import dataclasses
+
+from ganray.config import (
+    Adam,
+    CosineRate,
+    CosineShare,
+    CosineWeight,
+    DcganNetworks,
+    DiffAugment,
+    HingeLoss,
+    LeastSquaresLoss,
+    NonSaturatingLoss,
+    Optimizer,
+    Penalties,
+    RelativisticLoss,
+    SaturatingLoss,
+    WassersteinLoss,
+)
+from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, with_penalties
+
+PLAIN = with_penalties()
+LOSSES = [NonSaturatingLoss(), SaturatingLoss(), LeastSquaresLoss(), HingeLoss(), WassersteinLoss(), RelativisticLoss()]
+UNNORMALISED = DcganNetworks(width=8, latent_dim=8, ghost_batch=4, discriminator_norm="none")
+CONDITIONAL = NETWORKS.model_copy(update={"conditional": True})
+EVERYTHING = dataclasses.replace(  # schedules, lazy penalties, augmentation, parts, two discriminator steps: all at once
+    RECIPE,
+    loss=RelativisticLoss(),
+    penalties=Penalties(r1_gamma=CosineWeight(start=1.0, end=0.1, images=20 * BATCH), r2_gamma=0.5, wgan_gp=1.0, every=3),
+    augment=DiffAugment(p=CosineShare(start=0.2, end=0.8, images=20 * BATCH)),
+    optimizer=Optimizer(generator=Adam(lr=CosineRate(start=1e-3, end=1e-4, images=20 * BATCH), beta1=0.0)),
+    accumulate=2,
+    discriminator_steps=2,
+)
+CASES = {
+    **{f"{loss.kind}": (NETWORKS, dataclasses.replace(PLAIN, loss=loss)) for loss in LOSSES},
+    "r1": (NETWORKS, with_penalties(r1_gamma=0.5)),
+    "r2": (NETWORKS, with_penalties(r2_gamma=0.5)),
+    "r1 and r2": (RESIDUAL, with_penalties(r1_gamma=0.5, r2_gamma=0.5)),
+    "wgan-gp": (UNNORMALISED, with_penalties(wgan_gp=10.0)),
+    "spectral norm": (UNNORMALISED, with_penalties(spectral_norm=True)),
+    "augmentation": (NETWORKS, dataclasses.replace(RECIPE, augment=DiffAugment())),
+    "conditional": (CONDITIONAL, RECIPE),
+    "deep": (NETWORKS.model_copy(update={"depth": 2, "minibatch_std": True}), RECIPE),
+    "conditional r3gan": (RESIDUAL.model_copy(update={"conditional": True}), RECIPE),
+    "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),
+    "everything": (NETWORKS, EVERYTHING),
+}

@@ -1,0 +1,153 @@
+"""Small adversarial runs on one or several gloo ranks, for tests that compare them."""
+
+import dataclasses
+import math
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor
+
+from ganray.config import Adam, DcganNetworks, Networks, NoAugment, NonSaturatingLoss, Optimizer, Penalties, R3ganNetworks
+from ganray.gan.batch import Batch, draw_inputs, num_uniforms
+from ganray.gan.random_streams import RandomStream
+from ganray.gan.state import GanState, create_state
+from ganray.gan.step import AdversarialStep, Recipe
+
+SHAPE = (1, 16, 16)
+BATCH = 16
+CLASSES = 3
+NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
+RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
+OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))
+RECIPE = Recipe(
+    batch_size=BATCH,
+    precision=torch.float32,
+    optimizer=OPTIMIZER,
+    loss=NonSaturatingLoss(),
+    penalties=Penalties(r1_gamma=0.5),
+    augment=NoAugment(),
+    ema_half_life=1000,
+    accumulate=1,
+    discriminator_steps=1,
+)
+
+
+def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: int = 3, shape: tuple[int, int, int] = SHAPE) -> GanState:
+    """Return a small state that nothing has trained."""
+    return create_state(
+        networks,
+        shape,
+        seed=seed,
+        device=torch.device("cpu"),
+        num_classes=CLASSES if networks.conditional else 0,
+        spectral_norm=recipe.penalties.spectral_norm,
+    )
+
+
+def real_images(images_seen: int, dtype: torch.dtype = torch.float32, shape: tuple[int, int, int] = SHAPE) -> Tensor:
+    """Return a global batch [BATCH, C, H, W] that depends on its position alone."""
+    uniforms = RandomStream(7, "reals").uniforms(images_seen, BATCH, math.prod(shape))
+    return torch.from_numpy(uniforms).to(dtype).view(BATCH, *shape) * 2 - 1
+
+
+def batch_at(
+    images_seen: int,
+    networks: Networks = NETWORKS,
+    recipe: Recipe = RECIPE,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    dtype: torch.dtype = torch.float32,
+) -> Batch:
+    """Return a rank's share of the step that starts at a number of images seen."""
+    size = num_uniforms(recipe.augment, recipe.penalties)
+    latents, uniforms = draw_inputs(3, 0, images_seen, BATCH, latent_dim=networks.latent_dim, uniforms=size)
+    labels = (torch.arange(BATCH) + images_seen) % CLASSES if networks.conditional else None
+    share = slice(rank * BATCH // world_size, (rank + 1) * BATCH // world_size)
+    whole = (real_images(images_seen, dtype), latents.to(dtype), labels, uniforms if uniforms is None else uniforms.to(dtype))
+    return Batch(*(part if part is None else part[share].clone() for part in whole))
+
+
+def run_steps(
+    num_steps: int,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    dtype: torch.dtype = torch.float32,
+    networks: Networks = NETWORKS,
+    recipe: Recipe = RECIPE,
+    state: GanState | None = None,
+) -> GanState:
+    """Return the state after some steps of this rank's share."""
+    torch.set_num_threads(1)
+    state = state or new_state(networks, recipe)
+    for network in (state.generator, state.discriminator, state.generator_ema):
+        network.to(dtype)
+    step = AdversarialStep(state, recipe)
+    for _ in range(num_steps):
+        step(batch_at(state.images_seen, networks, recipe, rank=rank, world_size=world_size, dtype=dtype))
+    return state
+
+
+def on_ranks(world_size: int, folder: Path, function: Callable[..., Any], **arguments: Any) -> list[Any]:
+    """Return what `function(rank=, world_size=, **arguments)` returns on each rank of a gloo group of real processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_rank, (world_size, port, folder, function, arguments), nprocs=world_size)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(world_size)]
+
+
+def _rank(rank: int, world_size: int, port: int, folder: Path, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size)
+    try:
+        torch.save(function(rank=rank, world_size=world_size, **arguments), folder / f"{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def weights_of(state: GanState) -> dict[str, Tensor]:
+    """Return a copy of all weights of a state, by name."""
+    networks = {"generator": state.generator, "discriminator": state.discriminator, "average": state.generator_ema}
+    return {f"{name}/{key}": value.clone() for name, network in networks.items() for key, value in network.state_dict().items()}
+
+
+def weights_after(num_steps: int, cases: dict[str, tuple[Networks, Recipe]], *, rank: int, world_size: int) -> dict[str, dict[str, Tensor]]:
+    """Return, for each case, all weights in float64 after some steps."""
+    found = {}
+    for name, (networks, recipe) in cases.items():
+        state = run_steps(num_steps, rank=rank, world_size=world_size, dtype=torch.float64, networks=networks, recipe=recipe)
+        found[name] = weights_of(state)
+    return found
+
+
+def gradients(cases: dict[str, tuple[Networks, Recipe]], *, rank: int, world_size: int) -> dict[str, dict[str, Tensor]]:
+    """Return, for each case, the gradients of one step in float32 as the optimizers got them, by name."""
+    return {name: _gradients(*case, rank, world_size) for name, case in cases.items()}
+
+
+def _gradients(networks: Networks, recipe: Recipe, rank: int, world_size: int) -> dict[str, Tensor]:
+    taken: dict[str, Tensor] = {}
+    torch.set_num_threads(1)
+    state = new_state(networks, recipe)
+    for name, network, optimizer in (
+        ("generator", state.generator, state.generator_optimizer),
+        ("discriminator", state.discriminator, state.discriminator_optimizer),
+    ):
+        optimizer.register_step_pre_hook(
+            lambda *_, n=name, m=network: taken.update({f"{n}/{k}": p.grad.clone() for k, p in m.named_parameters()})
+        )
+    step = AdversarialStep(state, recipe)
+    for _ in range(recipe.discriminator_steps):
+        step(batch_at(state.images_seen, networks, recipe, rank=rank, world_size=world_size))
+    return taken
+
+
+def with_penalties(**penalties: Any) -> Recipe:
+    """Return the recipe with other penalties."""
+    return dataclasses.replace(RECIPE, penalties=Penalties(**penalties))

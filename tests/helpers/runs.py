@@ -1,0 +1,124 @@
+"""Real runs of the command line in processes of their own, for tests that watch, kill and compare them."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = [
+    "name=tiny",
+    "data.resolution=16",
+    "networks.width=16",
+    "networks.ghost_batch=16",
+    "train.total_images=19200",
+    "train.batch_size=64",
+    "train.max_seconds=null",
+    "train.checkpoint_every=3200",
+    "train.samples_every=9600",
+    "train.log_every=640",
+    "evaluate.every=9600",
+    "evaluate.num_samples=512",
+    "publish.model=tiny",
+]
+TIMEOUT_S = 240
+
+
+def ganray(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Return the finished command; its output is kept, whatever it ended with."""
+    command = [sys.executable, "-m", "ganray", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=REPOSITORY, env=_environment(environment))
+
+
+def train(storage: Path | str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Return a finished training of the tiny job."""
+    return ganray("train", "jobs/quickstart.yaml", *TINY, f"storage={storage}", *overrides)
+
+
+@contextlib.contextmanager
+def training(storage: Path | str, *overrides: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a running training of the tiny job; whatever is left of it afterwards is ended."""
+    with running("train", "jobs/quickstart.yaml", *TINY, f"storage={storage}", *overrides) as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a running command; whatever is left of it afterwards is ended."""
+    command = [sys.executable, "-m", "ganray", *arguments]
+    driver = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=_environment({}), start_new_session=True
+    )
+    try:
+        yield driver
+    finally:
+        started = descendants(driver.pid)
+        for pid in [driver.pid, *started]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        driver.communicate()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the process ids of all that a process has started, and what those have."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found[1:]
+
+
+def train_workers(driver: int) -> list[int]:
+    """Return the process ids of the training workers under a driver, by the name that Ray gives them."""
+    found = []
+    for pid in descendants(driver):
+        with contextlib.suppress(OSError):
+            if "RayTrainWorker" in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
+    return found
+
+
+def kill_driver(driver: subprocess.Popen[str]) -> None:
+    """Kill a driver, and wait until its workers, which notice soon, are gone too."""
+    workers = train_workers(driver.pid)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    until = time.monotonic() + TIMEOUT_S
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until, "workers outlive their driver"
+        time.sleep(0.1)
+
+
+def wait_until(condition: Callable[[], object], driver: subprocess.Popen[str]) -> None:
+    """Wait until something is so; fail if the driver ends before, or after a long time."""
+    until = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert driver.poll() is None, f"the driver ended early: {driver.communicate()[0]}"
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.02)
+
+
+def checkpoints(storage: Path) -> list[Path]:
+    """Return the folders of the tiny run's complete checkpoints, oldest first."""
+    return sorted(manifest.parent for manifest in storage.glob("runs/tiny/checkpoints/*/manifest.json"))
+
+
+def final_state(storage: Path) -> dict[str, str]:
+    """Return hashes of what a run ended with: training state, scored generator and published generator."""
+    newest = checkpoints(storage)[-1]
+    files = [newest / "state.pt", newest / "generator.safetensors", *sorted(storage.glob("models/tiny/*/generator.safetensors"))]
+    return {str(file.relative_to(storage)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _environment(extra: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **extra}

@@ -1,0 +1,122 @@
+"""The README's commands: each is run by a named test or by CI, or needs more than one machine; and no command goes unmentioned."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from ganray.cli import group
+from ganray.config import load_job
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+MORE_MACHINES = "needs a cluster of machines, and an account that pays for them"
+COMMANDS = "tests/ray/test_commands.py::"
+MODELS = "tests/unit/test_models_commands.py::"
+SWEEPS = "tests/ray/test_sweeps.py::"
+RUN_BY = {  # how a command starts: what runs it
+    "make quickstart": ".ci/run",
+    "make test": ".ci/run",
+    "ganray train jobs/folder.yaml": f"{COMMANDS}test_pictures_without_classes_are_scored_by_rotations_and_published_by_hand",
+    "ganray train jobs/fashion-mnist.yaml networks.width=32": f"{COMMANDS}test_train_prints_its_result_as_json",
+    "ganray train jobs/fashion-mnist.yaml --dry-run": "tests/unit/test_plan.py::test_a_dry_run_prints_the_plan_and_writes_nothing",
+    "ganray train jobs/fashion-mnist.yaml --address": f"{COMMANDS}test_train_prints_its_result_as_json",
+    "ganray config jobs/fashion-mnist.yaml --fields": "tests/unit/test_readme.py::test_config_describes_every_field",
+    "ganray sweep jobs/fashion-mnist-sweep.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
+    "ganray sweep jobs/fashion-mnist-pbt.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
+    "ganray sweep-report": f"{SWEEPS}test_a_report_of_a_real_sweep_has_its_finalists",
+    "ray job submit": "tests/ray/test_places.py::test_a_submitted_job_trains_and_publishes",
+    "ray up": MORE_MACHINES,
+    "ganray publish": f"{COMMANDS}test_publishing_again_by_hand_gives_the_same_version",
+    "ganray models list": f"{COMMANDS}test_models_list_shows_versions_and_marks_the_best",
+    "ganray models show": f"{MODELS}test_show_prints_a_version_and_the_history",
+    "ganray models best": f"{MODELS}test_best_prints_a_uri_that_loads",
+    "ganray models promote": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
+    "ganray models rollback": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
+    "ganray models delete": f"{MODELS}test_a_deleted_version_is_listed_no_more",
+    "ganray models verify": f"{MODELS}test_verify_names_the_file_that_is_damaged",
+    "ganray models pull": f"{MODELS}test_what_is_pulled_is_found_again_offline",
+    "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
+    "ganray models gc": f"{MODELS}test_gc_says_what_would_go_and_takes_it_when_told",
+    "ganray provenance": f"{MODELS}test_whence_tells_of_a_grid",
+    "openssl genpkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
+    "openssl pkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
+    "ganray generate": f"{COMMANDS}test_a_grid_shows_the_samples_and_another_seed_shows_others",
+}
+
+
+def shell_commands(text: str) -> list[list[str]]:
+    """Return the commands of a text's ```sh blocks as words, without comments."""
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def prefix_of(words: list[str]) -> str | None:
+    """Return the longest entry of the table that a command starts with."""
+    starts = [prefix for prefix in RUN_BY if words[: len(prefix.split())] == prefix.split()]
+    return max(starts, key=len, default=None)
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command below a group, by the words that call it."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield path, command
+
+
+SHELL = shell_commands(README)
+LEAVES = list(leaves(group))
+
+
+@pytest.mark.parametrize("words", SHELL, ids=" ".join)
+def test_a_command_of_the_readme_is_run_by_something(words: list[str]) -> None:
+    assert prefix_of(words), "say in RUN_BY which test runs it"
+
+
+def test_what_runs_commands_is_named_only_for_commands_that_are_there() -> None:
+    assert {prefix_of(words) for words in SHELL} == set(RUN_BY)
+
+
+@pytest.mark.parametrize("prefix", [prefix for prefix, by in RUN_BY.items() if "::" in by])
+def test_a_test_that_is_named_exists_and_its_file_runs_the_command(prefix: str) -> None:
+    file, _, name = RUN_BY[prefix].partition("::")
+    source = (REPOSITORY / file).read_text()
+    assert name in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    program, verb, *_ = prefix.split()
+    if program == "ray":
+        verb = prefix.split()[-1]
+    assert f'"{verb}"' in source
+
+
+@pytest.mark.parametrize("prefix", [prefix for prefix, by in RUN_BY.items() if by == ".ci/run"])
+def test_what_ci_runs_it_does_run_and_make_can(prefix: str) -> None:
+    assert re.search(rf"^{prefix}\b", (REPOSITORY / ".ci/run").read_text(), re.MULTILINE)
+    assert re.search(rf"^{prefix.split()[1]}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [words for words in SHELL if "jobs/" in " ".join(words)], ids=" ".join)
+def test_a_job_of_the_readme_can_be_read_as_typed(words: list[str]) -> None:
+    (job,) = [word for word in words if word.startswith("jobs/")]
+    load_job(REPOSITORY / job, [word for word in words if re.match(r"[a-z_.]+=", word)])
+
+
+@pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
+def test_every_command_has_help_and_stands_in_the_readme(path: tuple[str, ...], command: click.Command) -> None:
+    assert command.help
+    assert command.help.endswith(".")
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+    assert f"ganray {' '.join(path)}" in README
+
+
+def test_config_describes_every_field() -> None:
+    done = CliRunner().invoke(group, ["config", str(REPOSITORY / "jobs/fashion-mnist.yaml"), "--fields"])
+    assert done.exit_code == 0, done.output
+    for field in ("optimizer.generator.lr", "train.total_images", "data.source[folder].path"):
+        assert f"{field}  (" in done.stdout

@@ -1,0 +1,44 @@
+"""What is a folder's alone: its path, and what killed writers leave."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganray.storage import open_store
+
+
+def test_what_a_killed_writer_left_in_a_folder_is_not_listed(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.write("a/b", b"x")
+    (tmp_path / "a" / ".tmp-0123").write_bytes(b"half")
+    assert store.write_if_unchanged("a/b", b"y", store.read_tagged("a/b")[1])
+    assert [info.key for info in store.list()] == ["a/b"]
+    for name in (".tmp-0123", "a/.lock"):
+        with pytest.raises(ValueError, match="is no key"):
+            store.write(name, b"x")
+
+
+def test_a_writer_killed_midway_leaves_the_old_object(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.write("a", b"before")
+    code = (
+        "import os, sys; from pathlib import Path; from ganray.storage.local import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as file: file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")]).returncode == -9
+    assert [(info.key, store.read(info.key)) for info in store.list()] == [("a", b"before")]
+    assert len(list(tmp_path.glob(".tmp-*"))) == 1
+
+
+def test_a_folder_is_opened_by_path_or_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a b/", Path("a b"), tmp_path / "a b", f"file://{tmp_path}/a%20b", "./x/../a b", "~/a b"):
+        assert open_store(name).uri == str(tmp_path / "a b")
+
+
+def test_opening_a_folder_does_not_import_boto3(tmp_path: Path) -> None:
+    code = "import sys; from ganray.storage import open_store; open_store('x').write('a', b''); sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0

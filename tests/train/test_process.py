@@ -1,0 +1,26 @@
+"""What a worker's process is set to."""
+
+import subprocess
+import sys
+
+import pytest
+
+FAULTS_OF_TEN_FEATURE_MAPS = """
+import resource, torch
+from ganray.train.worker.process import keep_freed_memory
+{setting}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.zeros(48 << 18)  # 48 MB, 12,288 pages
+before = faults()
+for _ in range(10):
+    torch.zeros(48 << 18)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is set")
+@pytest.mark.parametrize(("setting", "low", "high"), [("keep_freed_memory()", 0, 40_000), ("", 100_000, 10**6)])
+def test_a_worker_takes_freed_memory_again_without_the_kernel(setting: str, low: int, high: int) -> None:
+    done = subprocess.run([sys.executable, "-c", FAULTS_OF_TEN_FEATURE_MAPS.format(setting=setting)], capture_output=True, text=True)
+    assert low <= int(done.stdout) < high, done.stderr
