@@ -54,3 +54,8 @@ class TrainingDiverged(GanrayError):
     """A training that ended with no generator worth publishing: it diverged, collapsed, or never had a finite score."""
 
     exit_code = 4
+
+
+def plural(number: float, noun: str) -> str:
+    """Return a count and its noun as a message has them: "1 worker", "2 workers", "60,000 samples"."""
+    return f"{number:,.12g} {noun}{'' if number == 1 else 's'}"

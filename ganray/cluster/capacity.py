@@ -1,51 +1,74 @@
-"""How many trials a cluster can hold at once: so many are started, and more when it grows."""
+"""Capacity: what a worker reserves, how many fit on a cluster at once, and errors for what never would."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import ray
 
 from ganray.config import Job
-from ganray.errors import ClusterError
+from ganray.errors import ClusterError, ConfigError, plural
+
+Resources = Mapping[str, float]  # amounts by Ray's names: "CPU", "GPU"
 
 
-def needs(job: Job) -> dict[str, float]:
-    """Return what one worker of a trial's resolved job reserves of its node."""
+def worker_resources(job: Job) -> dict[str, float]:
+    """Return what one training worker of a job reserves; GPUs only once `use_gpu: auto` is resolved to true."""
     return {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu is True else {})
 
 
-def fits(nodes: Iterable[Mapping[str, float]], worker: Mapping[str, float]) -> int:
-    """Return how many workers nodes hold at once, each wholly on one of them; shares of a GPU do not cross GPUs."""
-    return sum(min(_times(node.get(name, 0.0), amount) for name, amount in worker.items()) for node in nodes)
+def count_workers(nodes: Iterable[Resources], worker: Resources) -> int:
+    """Return how many workers fit on nodes at once, each wholly on one node; fractions of a GPU do not span GPUs."""
+    return sum(min(_multiples(node.get(name, 0.0), amount) for name, amount in worker.items()) for node in nodes)
 
 
-def count_slots(job: Job, *, workers: int) -> int:
-    """Return how many trials of some workers the connected cluster can hold, or could once its autoscaler has grown it."""
-    worker = needs(job)
-    now = fits((node["Resources"] for node in ray.nodes() if node["Alive"]), worker) // workers
-    return max(now, fits([_most()], worker) // workers if _most() else 0)
+def max_worker_groups(job: Job, *, workers: int) -> int:
+    """Return how many groups of `workers` workers the connected cluster can hold, as it is or once its autoscaler has grown it."""
+    worker, grown = worker_resources(job), _autoscaler_limits()
+    now = count_workers(_node_resources(), worker) // workers
+    return max(now, count_workers([grown], worker) // workers) if grown else now
 
 
-def check_slots(job: Job, *, workers: int) -> None:
-    """Raise `GanrayError`, naming the resource that is missing, if not even one trial can be placed."""
-    if count_slots(job, workers=workers):
+def check_worker_group_fits(job: Job, *, workers: int) -> None:
+    """Raise `ClusterError`, naming the resource that is missing, if not even one group of `workers` workers can be placed."""
+    if max_worker_groups(job, workers=workers):
         return
-    worker, nodes = needs(job), [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    missing = [name for name in worker if not fits(nodes, {name: worker[name]}) // workers] or list(worker)
+    worker, nodes = worker_resources(job), _node_resources()
+    missing = [name for name in worker if not count_workers(nodes, {name: worker[name]}) // workers] or list(worker)
     wanted = " and ".join(f"{worker[name]:g} {name}" for name in missing)
-    there = " and ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in missing)
-    problem = f"a trial of {workers} workers with {wanted} each cannot be placed: the cluster has {there} on {len(nodes)} nodes"
+    available = " and ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in missing)
+    group = f"a trial of {plural(workers, 'worker')} with {wanted} each"
     remedy = "use fewer sweep.workers" if workers > 1 else f"lower resources.{missing[0].lower()}s_per_worker"
+    problem = f"{group} cannot be placed: the cluster has {available} on {plural(len(nodes), 'node')}"
     raise ClusterError("sweep.workers", problem, f"{remedy}, or add nodes")
 
 
-def _times(there: float, amount: float) -> int:
-    """Return how often an amount fits into what is there."""
+def check_local_resources(job: Job) -> None:
+    """Raise `ConfigError` if a local Ray, which cannot grow, has too few CPUs or GPUs for the job's workers."""
+    available, worker = ray.cluster_resources(), worker_resources(job)
+    cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
+    needed_cpus, needed_gpus = (job.workers * worker.get(name, 0.0) for name in ("CPU", "GPU"))
+    if needed_cpus > cpus:
+        most = max(int(cpus / worker["CPU"]), 1)
+        problem = f"{plural(job.workers, 'worker')} need {plural(needed_cpus, 'CPU')} and this machine has {cpus:g}"
+        remedy = f"use workers={most}, resources.cpus_per_worker={cpus / job.workers:g}, or a cluster (--address)"
+        raise ConfigError("workers", problem, remedy)
+    if needed_gpus > gpus:
+        problem = f"{plural(job.workers, 'worker')} need {plural(needed_gpus, 'GPU')} and this machine has {gpus:g}"
+        raise ConfigError("use_gpu", problem, "use use_gpu=false (for a new run), fewer workers, or a cluster (--address)")
+
+
+def _node_resources() -> list[dict[str, float]]:
+    """Return what each node that is alive has in all, in use or not."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _multiples(available: float, amount: float) -> int:
+    """Return how often an amount fits; an amount below 1 is placed within whole units, as Ray places fractions of a GPU."""
     if 0 < amount < 1:
-        return int(there) * int(1 / amount + 1e-9) + int((there % 1) / amount + 1e-9)
-    return int(there / amount + 1e-9)
+        return int(available) * int(1 / amount + 1e-9) + int((available % 1) / amount + 1e-9)
+    return int(available / amount + 1e-9)
 
 
-def _most() -> dict[str, Any] | None:
-    """Return what a cluster with an autoscaler can have in all, None where nothing grows it."""
-    return ray._private.state.state.get_max_resources_from_cluster_config()
+def _autoscaler_limits() -> dict[str, float] | None:
+    """Return the most resources that the cluster's autoscaler may add up to, None for a cluster without one."""
+    limits: dict[str, float] | None = ray._private.state.state.get_max_resources_from_cluster_config()
+    return limits or None

@@ -11,9 +11,10 @@ import ray
 import torch
 from torch import Tensor
 
+from ganray.cluster.errors import unwrapped_errors
 from ganray.config import ClassifierExtractor, Extractor, Job
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
-from ganray.data.preparation.prepare import Prepared, user_errors
 from ganray.errors import DataError
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load, save, shipped
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
@@ -40,7 +41,7 @@ class FittedExtractor:
         return facts(self.weights)
 
 
-def ensure_extractor(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+def ensure_extractor(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
     weights = find_extractor(job.evaluate.extractor, prepared)
     if weights is None:
@@ -54,14 +55,14 @@ def ensure_extractor(job: Job, prepared: Prepared, *, progress: Callable[[int, i
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def fit_anew(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+def fit_anew(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
     weights = fit_on_cluster(job, prepared, progress=progress)
     prepared.storage.write(_key(job.evaluate.extractor, prepared), weights)
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def find_extractor(extractor: Extractor, prepared: Prepared) -> bytes | None:
+def find_extractor(extractor: Extractor, prepared: PreparedDataset) -> bytes | None:
     """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
     if extractor.weights.startswith(SHIPPED):
         return shipped(extractor.weights.removeprefix(SHIPPED))
@@ -76,7 +77,7 @@ def find_extractor(extractor: Extractor, prepared: Prepared) -> bytes | None:
         raise DataError("evaluate.extractor.weights", problem, remedy) from None
 
 
-def fit_on_cluster(job: Job, prepared: Prepared, *, progress: Callable[[int, int], None] | None = None) -> bytes:
+def fit_on_cluster(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:
     """Fit an extractor in a Ray task, on a GPU where the job uses them, and return its weights file."""
     meter = Meter.remote()
     task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
@@ -84,17 +85,17 @@ def fit_on_cluster(job: Job, prepared: Prepared, *, progress: Callable[[int, int
     while not ray.wait([pending], timeout=0.5)[0]:
         if progress:
             progress(*ray.get(meter.read.remote()))
-    with user_errors():
+    with unwrapped_errors():
         return ray.get(pending)
 
 
 @ray.remote(max_retries=3)
-def fit(extractor: Extractor, prepared: Prepared, meter: Any) -> bytes:
+def fit(extractor: Extractor, prepared: PreparedDataset, meter: Any) -> bytes:
     """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
     return fit_weights(extractor, prepared, progress=lambda done, total: meter.write.remote(done, total))
 
 
-def fit_weights(extractor: Extractor, prepared: Prepared, *, progress: Callable[[int, int], None]) -> bytes:
+def fit_weights(extractor: Extractor, prepared: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
     """Fit a network to a prepared dataset in this process and return its weights file."""
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
     card, data = prepared.card, _dataset(prepared)
@@ -121,7 +122,7 @@ class Meter:
         return self.far
 
 
-def _dataset(prepared: Prepared) -> Dataset:
+def _dataset(prepared: PreparedDataset) -> Dataset:
     """Return a prepared dataset, or an even choice of its shards, in memory."""
     numbers = np.unique(np.linspace(0, len(prepared.card.shards) - 1, MAX_SHARDS).round().astype(int))
     shards = [read_shard(prepared, int(number)) for number in numbers]
@@ -134,7 +135,7 @@ def _dataset(prepared: Prepared) -> Dataset:
     return Dataset(sample, len(images), prepared.card.channels)
 
 
-def _key(extractor: Extractor, prepared: Prepared) -> str:
+def _key(extractor: Extractor, prepared: PreparedDataset) -> str:
     """Return where a fitted extractor is kept: beside its dataset, by how it was fitted."""
     settings = json.dumps([extractor.kind, extractor.fit_images, SEED])
     return f"{prepared.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"

@@ -14,9 +14,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Job
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
-from ganray.data.preparation.prepare import Prepared, user_errors
 from ganray.evaluation.extractor import FittedExtractor
 from ganray.evaluation.score import Reference
 from ganray.metrics.feature_extractor import load
@@ -28,7 +29,7 @@ CHUNK = 256  # pictures that pass the extractor together
 
 
 def ensure_reference(
-    job: Job, prepared: Prepared, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
+    job: Job, prepared: PreparedDataset, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
 ) -> str:
     """Return the key of the reference statistics in the dataset's store, measuring them, on Ray, if nobody has."""
     key = _key(prepared, extractor, job.evaluate.num_samples)
@@ -39,13 +40,13 @@ def ensure_reference(
     return key
 
 
-def load_reference(prepared: Prepared, key: str) -> Reference:
+def load_reference(prepared: PreparedDataset, key: str) -> Reference:
     """Return reference statistics from the dataset's store."""
     tensors = safetensors.torch.load(prepared.storage.read(key))
     return Reference(Moments(int(tensors["count"]), tensors["mean"], tensors["covariance"]), tensors["features"])
 
 
-def _measure(job: Job, prepared: Prepared, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
+def _measure(job: Job, prepared: PreparedDataset, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
     """Return the statistics as a safetensors file's bytes."""
     rows = spread(prepared.card.count, MAX_REALS)
     kept = spread(len(rows), job.evaluate.num_samples)
@@ -66,12 +67,12 @@ def _measure(job: Job, prepared: Prepared, extractor: FittedExtractor, progress:
 
 
 def _collect(task: ray.ObjectRef) -> Tensor:
-    with user_errors():
+    with unwrapped_errors():
         return torch.from_numpy(ray.get(task).copy())
 
 
 @ray.remote(max_retries=3)
-def shard_features(weights: bytes, prepared: Prepared, number: int, rows: np.ndarray) -> np.ndarray:
+def shard_features(weights: bytes, prepared: PreparedDataset, number: int, rows: np.ndarray) -> np.ndarray:
     """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
     torch.set_num_threads(1)
     network = load(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
@@ -90,6 +91,6 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
-def _key(prepared: Prepared, extractor: FittedExtractor, num_samples: int) -> str:
+def _key(prepared: PreparedDataset, extractor: FittedExtractor, num_samples: int) -> str:
     settings = json.dumps([prepared.card.fingerprint, extractor.hash, MAX_REALS, num_samples])
     return f"{prepared.folder}/statistics/{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from ganray.cluster.capacity import needs
+from ganray.cluster.capacity import worker_resources
 from ganray.config import Job
 from ganray.evaluation.reference import ensure_reference, load_reference
 from ganray.evaluation.score import protocol, score_generator
@@ -37,7 +37,7 @@ def score_finalists(job: Job, shared: SweepContext, trials: list[Trial]) -> list
     setup = replace(setup, protocol=protocol(final.evaluate, fingerprint=setup.prepared.card.fingerprint, extractor=setup.extractor.hash))
     chosen = best_first(trials, maximise=maximise)[: job.sweep.finalists.num]
     known = {(row["trial"], row["checkpoint"]): row for row in (read_json(shared.sweep, FINALISTS) or {"rows": []})["rows"]}
-    worker = needs(job)
+    worker = worker_resources(job)
     task = score_trial.options(num_cpus=worker["CPU"], num_gpus=worker.get("GPU", 0))
     everyone = ray.put(replace(shared, workers=setup, desk=None))
     rows = ray.get([task.remote(everyone, trial, known) for trial in chosen])

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import ray
 
-from ganray.cluster.capacity import check_slots, count_slots
-from ganray.cluster.preflight import check_shared
+from ganray.cluster.capacity import check_worker_group_fits, max_worker_groups
 from ganray.cluster.session import ray_session
+from ganray.cluster.shared_storage import check_shared
+from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
-from ganray.data.preparation.prepare import Prepared
+from ganray.data.dataset import PreparedDataset
 from ganray.data.sources import list_source
 from ganray.errors import ConfigError
 from ganray.runs.layout import read_json, write_json
@@ -30,7 +31,6 @@ from ganray.sweep.space import check_space
 from ganray.sweep.stored import Clock, limits, open_sweep, resume_sweep
 from ganray.train.reporter import LogReporter, Reporter
 from ganray.train.train import open_storage, worker_context
-from ganray.train.trainer import stop_asked
 
 
 class SweepReporter(Reporter, Protocol):
@@ -82,7 +82,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: SweepReporter |
         if finished := look_up(job, sweep):
             return finished
     with ray_session(address, dashboard=True):
-        check_slots(job, workers=job.sweep.workers)
+        check_worker_group_fits(job, workers=job.sweep.workers)
         storage.check_writable()
         check_shared(storage)
         with sole_driver(sweep, job.name, say=reporter.say):
@@ -96,7 +96,7 @@ def look_up(job: Job, sweep: ObjectStore) -> SweepResult | None:
     return SweepResult(**{**result, "was_finished": True}) if result and result.pop("limits") == limits(job) else None
 
 
-def search_and_publish(job: Job, sweep: ObjectStore, prepared: Prepared, reporter: SweepReporter) -> SweepResult:
+def search_and_publish(job: Job, sweep: ObjectStore, prepared: PreparedDataset, reporter: SweepReporter) -> SweepResult:
     """Do what is left of a sweep."""
     with shared_by_trials(job, sweep, prepared, reporter) as shared:
         search = make_search(job, sweep)
@@ -109,7 +109,7 @@ def search_and_publish(job: Job, sweep: ObjectStore, prepared: Prepared, reporte
 
 
 @contextlib.contextmanager
-def shared_by_trials(job: Job, sweep: ObjectStore, prepared: Prepared, reporter: SweepReporter) -> Iterator[SweepContext]:
+def shared_by_trials(job: Job, sweep: ObjectStore, prepared: PreparedDataset, reporter: SweepReporter) -> Iterator[SweepContext]:
     """Give what all trials share while the block runs; Tune would keep its actors alive for as long as this process."""
     shared = SweepContext(sweep, worker_context(job, sweep, prepared, reporter), start_desk())
     try:
@@ -155,7 +155,7 @@ def run_search(search: Search, shared: SweepContext, reporter: SweepReporter) ->
     job = shared.job
     clock = Clock(shared.sweep)
     slots = slot_counter(job)
-    with stop_asked() as asked:
+    with stop_on_signal() as asked:
         tick = partial(_tick, search, shared, clock, reporter, asked, slots)
         execute(search, shared, count_slots=slots, tick=tick, say=reporter.say)
     clock.save()
@@ -165,7 +165,7 @@ def run_search(search: Search, shared: SweepContext, reporter: SweepReporter) ->
 def slot_counter(job: Job) -> Callable[[], int]:
     """Return what counts how many trials may run at once, now."""
     most = job.sweep.max_concurrent
-    return lambda: min(count_slots(job, workers=job.sweep.workers), most or job.sweep.trials)
+    return lambda: min(max_worker_groups(job, workers=job.sweep.workers), most or job.sweep.trials)
 
 
 def check_any_scored(trials: list[Trial], ended: str) -> None:

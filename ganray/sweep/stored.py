@@ -4,7 +4,8 @@ import time
 
 from ganray.config import Job
 from ganray.config.sweep import PbtScheduler
-from ganray.data.preparation.prepare import Prepared, prepare
+from ganray.data.dataset import PreparedDataset
+from ganray.data.preparation.prepare import prepare
 from ganray.runs.layout import DATASET, read_json, run_dataset, write_json
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.storage import ObjectStore
@@ -17,7 +18,7 @@ MAY_CHANGE_TOO = ("sweep.max_concurrent", "sweep.finalists.num", "sweep.finalist
 SAVE_EVERY_S = 10.0
 
 
-def open_sweep(job: Job, sweep: ObjectStore, storage: ObjectStore, reporter: Reporter) -> tuple[Job, Prepared]:
+def open_sweep(job: Job, sweep: ObjectStore, storage: ObjectStore, reporter: Reporter) -> tuple[Job, PreparedDataset]:
     """Return the resolved job and its dataset: those that the sweep was created with, or new ones, which then are the sweep's."""
     reporter.stage("preparing data")
     if (stored := read_json(sweep, JOB)) is not None and read_json(sweep, DATASET) is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganray.config import Job
-from ganray.data.preparation.prepare import Prepared
+from ganray.data.dataset import PreparedDataset
 from ganray.storage import ObjectStore
 from ganray.train.publish import best_so_far, publish_meanwhile
 from ganray.train.reporter import Reporter
@@ -16,7 +16,7 @@ RETRY_POLLS = 12  # that are left out after a publication that failed
 
 
 @contextlib.contextmanager
-def publishing_meanwhile(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> Iterator[Reporter]:
+def publishing_meanwhile(job: Job, run: ObjectStore, prepared: PreparedDataset, reporter: Reporter) -> Iterator[Reporter]:
     """Give a reporter that, while the block runs, has new bests published as the job asks for."""
     if not (job.publish.auto and job.publish.every):
         yield reporter

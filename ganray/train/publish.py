@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.config import Job
-from ganray.data.preparation.prepare import Prepared
+from ganray.data.dataset import PreparedDataset
 from ganray.errors import ConfigError, GanrayError
 from ganray.evaluation.extractor import ensure_extractor
 from ganray.evaluation.reference import ensure_reference, load_reference
@@ -45,7 +45,7 @@ def publish_run(storage_uri: str, name: str) -> str:
         return publish_best(Job.model_validate(stored), run, run_dataset(run, storage, name), say=logger.warning)
 
 
-def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callable[[str], None]) -> str:
+def publish_best(job: Job, run: ObjectStore, prepared: PreparedDataset, *, say: Callable[[str], None]) -> str:
     """Publish a run's best scored generator, once, and return the URI of its version; the best pointer moves if it is better.
 
     An incumbent of another protocol is scored by this one first.
@@ -56,7 +56,7 @@ def publish_best(job: Job, run: ObjectStore, prepared: Prepared, *, say: Callabl
 def publish_checkpoint(
     job: Job,
     run: ObjectStore,
-    prepared: Prepared,
+    prepared: PreparedDataset,
     checkpoint: Checkpoint,
     *,
     say: Callable[[str], None],
@@ -80,7 +80,7 @@ def publish_checkpoint(
     return child(model, number).uri
 
 
-def publish_meanwhile(job: Job, run: ObjectStore, prepared: Prepared) -> str:
+def publish_meanwhile(job: Job, run: ObjectStore, prepared: PreparedDataset) -> str:
     """Do as `publish_best`, but leave the pointer where an incumbent would have to be scored again, which takes a while."""
     checkpoint = best_checkpoint(job, run)
     best, number = checkpoint.progress["best"], publish_version(job, run, prepared, checkpoint)
@@ -89,7 +89,9 @@ def publish_meanwhile(job: Job, run: ObjectStore, prepared: Prepared) -> str:
     return child(model, number).uri
 
 
-def publish_version(job: Job, run: ObjectStore, prepared: Prepared, checkpoint: Checkpoint, origin: Mapping[str, Any] | None = None) -> str:
+def publish_version(
+    job: Job, run: ObjectStore, prepared: PreparedDataset, checkpoint: Checkpoint, origin: Mapping[str, Any] | None = None
+) -> str:
     """Publish a checkpoint's scored generator, once, and return its number."""
     registry, from_run = Registry(prepared.storage), f"{run.uri}@"
     key = f"{from_run}{checkpoint.name}:{checkpoint.manifest['files'][GENERATOR]['sha256']}"
@@ -122,7 +124,7 @@ def best_so_far(run: ObjectStore) -> dict[str, Any] | None:
     return None
 
 
-def artifact_files(job: Job, checkpoint: Checkpoint, prepared: Prepared, lineage: dict[str, Any]) -> dict[str, bytes]:
+def artifact_files(job: Job, checkpoint: Checkpoint, prepared: PreparedDataset, lineage: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the artifact that a checkpoint becomes, but for the manifest."""
     best = checkpoint.progress["best"]
     scores, rules = best["scores"], best["protocol"]
@@ -139,7 +141,7 @@ def artifact_files(job: Job, checkpoint: Checkpoint, prepared: Prepared, lineage
     return {**files, SAMPLES: picture.getvalue(), CARD: card.encode()}
 
 
-def describe_lineage(job: Job, run: ObjectStore, prepared: Prepared, checkpoint: Checkpoint) -> dict[str, Any]:
+def describe_lineage(job: Job, run: ObjectStore, prepared: PreparedDataset, checkpoint: Checkpoint) -> dict[str, Any]:
     """Return where a generator comes from: run, job, data, code."""
     return {
         "run": run.uri,
@@ -153,7 +155,7 @@ def describe_lineage(job: Job, run: ObjectStore, prepared: Prepared, checkpoint:
     }
 
 
-def score_published(uri: str, job: Job, prepared: Prepared, rules: dict[str, Any]) -> float | None:
+def score_published(uri: str, job: Job, prepared: PreparedDataset, rules: dict[str, Any]) -> float | None:
     """Return a published generator's score under a job's protocol, None if its samples or the extractor do not fit that."""
     generator = load_generator(uri)
     extractor = ensure_extractor(job, prepared)

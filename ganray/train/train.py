@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ganray.cluster.preflight import check_room, check_shared
+from ganray.cluster.capacity import check_local_resources
 from ganray.cluster.session import own_local_ray, ray_session
+from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import hold
-from ganray.data.preparation.prepare import Prepared, prepare
+from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.errors import ConfigError
 from ganray.evaluation.extractor import ensure_extractor, fit_anew
@@ -67,7 +69,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     cannot_grow = own_local_ray(address)
     with ray_session(address):
         if cannot_grow:
-            check_room(job)
+            check_local_resources(job)
         storage.check_writable()
         check_shared(storage)
         with sole_driver(run, job.name, say=reporter.say):
@@ -75,7 +77,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
             return train_and_publish(job, run, prepared, reporter)
 
 
-def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporter) -> tuple[Job, Prepared]:
+def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporter) -> tuple[Job, PreparedDataset]:
     """Return the resolved job and its dataset: those that the run was created with, or new ones, which then are the run's."""
     reporter.stage("preparing data")
     if run_exists(run):
@@ -89,7 +91,7 @@ def open_job(job: Job, run: ObjectStore, storage: ObjectStore, reporter: Reporte
     return job, prepared
 
 
-def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> TrainingResult:
+def train_and_publish(job: Job, run: ObjectStore, prepared: PreparedDataset, reporter: Reporter) -> TrainingResult:
     """Do what is left of a resolved job's run."""
     with publishing_meanwhile(job, run, prepared, reporter) as publishing:
         checkpoint = train_to_its_end(job, run, prepared, publishing)
@@ -110,7 +112,7 @@ def train_and_publish(job: Job, run: ObjectStore, prepared: Prepared, reporter: 
     return result
 
 
-def train_to_its_end(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> Checkpoint:
+def train_to_its_end(job: Job, run: ObjectStore, prepared: PreparedDataset, reporter: Reporter) -> Checkpoint:
     """Train until the run has ended or was asked to stop, again after each return to a checkpoint, and return the newest one."""
     checkpoint, _ = newest_checkpoint(run)
     returned = True
@@ -137,7 +139,7 @@ def broken(job: Job, ended: str, checkpoint: Checkpoint) -> ConfigError:
     return ConfigError("optimizer", problem, f"start a run of another name with lower rates or a higher penalties.r1_gamma{by_hand}")
 
 
-def worker_context(job: Job, run: ObjectStore, prepared: Prepared, reporter: Reporter) -> WorkerContext:
+def worker_context(job: Job, run: ObjectStore, prepared: PreparedDataset, reporter: Reporter) -> WorkerContext:
     """Return what the workers are handed, after making what is missing of it: extractor and reference statistics."""
     reporter.stage("feature extractor")
     extractor = ensure_extractor(job, prepared, progress=reporter.advance)
@@ -155,7 +157,7 @@ def worker_context(job: Job, run: ObjectStore, prepared: Prepared, reporter: Rep
     )
 
 
-def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> Prepared:
+def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> PreparedDataset:
     """Prepare a job's data, or find it prepared."""
     with _prepared(job, address, reporter or LogReporter()) as prepared:
         return prepared
@@ -174,7 +176,7 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 
 
 @contextlib.contextmanager
-def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[Prepared]:
+def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[PreparedDataset]:
     """Give a job's prepared data, connected to Ray while the block runs."""
     storage = open_storage(job)
     list_source(job.data.source)  # what is wrong with it is said before anything is started or written

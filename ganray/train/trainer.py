@@ -2,22 +2,21 @@
 
 import contextlib
 import shutil
-import signal
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from ganray.cluster.errors import unwrap
+from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
-from ganray.errors import GanrayError
 from ganray.runs.checkpoint import newest_checkpoint
 from ganray.train.context import WorkerContext
 from ganray.train.reporter import Reporter
@@ -46,7 +45,7 @@ def fit(
     failures: list[BaseException] = []
     thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch, worker).fit, failures), daemon=True)
     try:
-        with contextlib.nullcontext(asked) if asked else stop_asked() as asked:
+        with contextlib.nullcontext(asked) if asked else stop_on_signal() as asked:
             thread.start()
             _watch(thread, asked, setup, reporter)
     finally:
@@ -120,42 +119,12 @@ def _waiting_for(job: Job) -> str:
     return f"waiting for room for {needs}; the cluster now has {there.get('CPU', 0):g} CPU and {there.get('GPU', 0):g} GPU in all"
 
 
-@contextlib.contextmanager
-def stop_asked() -> Iterator[threading.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; a second one interrupts as usual."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def stop(number: int, _: Any) -> None:
-        asked.set()
-        signal.signal(number, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _translate(failure: BaseException, job: Job) -> BaseException:
     """Return the user's own mistake if a worker or the controller met one, else what happened in one line."""
     causes = list(failure.worker_failures.values()) if isinstance(failure, WorkerGroupError) else [failure]
-    for cause in causes:
-        if mistake := _mistake_in(cause):
-            return mistake
+    if found := unwrap(failure):
+        return found
     if isinstance(failure, WorkerGroupError):
         problem = f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times"
         return TrainingFailed(f"{problem}: {causes[0]}")
     return TrainingFailed(f"training of run {job.name!r} failed: {failure}")
-
-
-def _mistake_in(error: BaseException | None) -> GanrayError | None:
-    """Return the `GanrayError` that an error goes back to, without the traceback that Ray wraps it in."""
-    while error is not None:
-        if isinstance(error, GanrayError) and not isinstance(error, RayTaskError):
-            return error
-        error = getattr(error, "cause", None) or getattr(error, "controller_failure", None) or error.__cause__
-    return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganray.cluster.capacity import fits, needs
+from ganray.cluster.capacity import count_workers, worker_resources
 from ganray.config import check_job
 from ganray.sweep.desk import LEAVE, Desk
 
@@ -22,13 +22,13 @@ CORE = {"CPU": 1.0}
     ],
 )
 def test_a_worker_needs_all_it_reserves_on_one_node(nodes: list[dict], worker: dict, places: int) -> None:
-    assert fits(nodes, worker) == places
+    assert count_workers(nodes, worker) == places
 
 
 def test_gpus_are_needed_where_they_are_used() -> None:
     job = {"resources": {"gpus_per_worker": 0.5}}
-    assert needs(check_job({**job, "use_gpu": True})) == {"CPU": 1.0, "GPU": 0.5}
-    assert needs(check_job(job)) == {"CPU": 1.0}
+    assert worker_resources(check_job({**job, "use_gpu": True})) == {"CPU": 1.0, "GPU": 0.5}
+    assert worker_resources(check_job(job)) == {"CPU": 1.0}
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from PIL import Image
 
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource
-from ganray.data.preparation.prepare import Prepared, find_dataset, load_dataset, prepare
+from ganray.data.dataset import PreparedDataset, load_dataset
+from ganray.data.preparation.prepare import find_dataset, prepare
 from ganray.data.preparation.shards import cut_shards, rows_per_shard
 from ganray.data.sources.fashion_mnist import CLASSES, SHA256, read_bundled
 from ganray.errors import GanrayError
@@ -69,7 +70,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def read_back(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+def read_back(prepared: PreparedDataset) -> tuple[np.ndarray, np.ndarray]:
     """All pixels [N, C, H, W] and labels [N] of a prepared dataset."""
     tables = [pq.read_table(BytesIO(prepared.storage.read(key))) for key in prepared.shard_keys()]
     pixels = [np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8) for table in tables]

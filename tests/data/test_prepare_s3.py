@@ -12,7 +12,8 @@ from PIL import Image
 
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, ParquetSource, Source
-from ganray.data.preparation.prepare import Prepared, find_dataset, prepare
+from ganray.data.dataset import PreparedDataset
+from ganray.data.preparation.prepare import find_dataset, prepare
 from ganray.errors import GanrayError
 from ganray.storage import open_store
 from tests.helpers.s3_server import S3Server
@@ -41,7 +42,7 @@ def greys(bucket: str) -> str:
     return bucket
 
 
-def first_pixels(prepared: Prepared) -> list[int]:
+def first_pixels(prepared: PreparedDataset) -> list[int]:
     tables = [pq.read_table(BytesIO(prepared.storage.read(key))) for key in prepared.shard_keys()]
     return [image[0] for table in tables for image in table["image"].to_pylist()]
 

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ganray.cluster.errors import unwrapped_errors
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource, ParquetSource
-from ganray.data.preparation.prepare import DatasetCard, prepare, user_errors
+from ganray.data.card import DatasetCard
+from ganray.data.preparation.prepare import prepare
 from ganray.data.preparation.shards import decode_rows
 from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import FILES, download, read_bundled, read_idx
@@ -173,7 +175,7 @@ def test_a_source_that_breaks_while_it_is_read_is_an_error_of_one_line(tmp_path:
     rows = list_source(FolderSource(path=str(tmp_path))).open()
     shutil.rmtree(tmp_path / "cat")
     (tmp_path / "cat").write_text("no longer a folder")
-    with pytest.raises(GanrayError) as error, user_errors():
+    with pytest.raises(GanrayError) as error, unwrapped_errors():
         list(decode_rows(rows, (1, 8, 8), "box").iter_internal_ref_bundles())
     assert error.value.field == "data.source.path"
     assert "\n" not in str(error.value)

@@ -21,10 +21,10 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from ganray.cluster.session import SETTINGS
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
 from ganray.data.loading.resident import Resident, hold
 from ganray.data.loading.streaming import Stream, Streaming, streaming_config, streaming_dataset, streaming_source
-from ganray.data.preparation.prepare import Prepared
 from ganray.errors import GanrayError
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.shards import numbers, write_numbered
@@ -46,20 +46,20 @@ def _ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     store = tmp_path_factory.mktemp("store")
     return write_numbered(open_store(store), count=COUNT, rows_per_shard=ROWS_PER_SHARD)
 
 
 @pytest.fixture(scope="module")
-def unbroken(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def unbroken(prepared: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """The samples of two epochs in global order, as two workers streamed them."""
     folder = tmp_path_factory.mktemp("unbroken")
     train(stream_all, {"prepared": prepared, "folder": folder}, folder, stream=stream_of(prepared))
     return in_global_order(folder)
 
 
-def stream_of(prepared: Prepared, *, workers: int = WORKERS) -> Stream:
+def stream_of(prepared: PreparedDataset, *, workers: int = WORKERS) -> Stream:
     return Stream(prepared, seed=5, window=2, batch_size=BATCH_SIZE, workers=workers)
 
 
@@ -157,7 +157,7 @@ def test_two_workers_stream_every_row_of_an_epoch_once_without_a_cpu_left_for_it
 
 
 def test_a_stream_whose_worker_died_goes_on_exactly_where_the_checkpoint_was(
-    prepared: Prepared, unbroken: np.ndarray, tmp_path: Path
+    prepared: PreparedDataset, unbroken: np.ndarray, tmp_path: Path
 ) -> None:
     train(stream_and_die, {"prepared": prepared, "folder": tmp_path}, tmp_path, stream=stream_of(prepared), max_failures=1)
     assert len(list(tmp_path.glob("*.npy"))) == 4
@@ -167,14 +167,14 @@ def test_a_stream_whose_worker_died_goes_on_exactly_where_the_checkpoint_was(
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("start", [0, 30 * BATCH_SIZE, 60 * BATCH_SIZE, TOTAL])
 def test_any_number_of_workers_gets_the_same_global_batches_from_any_step_on(
-    prepared: Prepared, unbroken: np.ndarray, workers: int, start: int
+    prepared: PreparedDataset, unbroken: np.ndarray, workers: int, start: int
 ) -> None:
     found = split(stream_of(prepared, workers=workers), start)
     assert len({len(steps) for steps in found}) == 1
     assert (np.stack(found, axis=1).ravel() == unbroken[start:]).all()
 
 
-def test_a_start_after_the_last_image_has_something_to_read_ahead(prepared: Prepared) -> None:
+def test_a_start_after_the_last_image_has_something_to_read_ahead(prepared: PreparedDataset) -> None:
     assert TOTAL <= 2112  # the end of a window, where a finished run may be started once more
     assert [steps.shape for steps in split(stream_of(prepared), 2112)] == [(12, 8), (12, 8)]
 
@@ -221,12 +221,12 @@ def settled_reads(notes: Path) -> int:
     return now
 
 
-def test_resident_workers_get_the_global_order_in_equal_shares(prepared: Prepared, tmp_path: Path) -> None:
+def test_resident_workers_get_the_global_order_in_equal_shares(prepared: PreparedDataset, tmp_path: Path) -> None:
     train(look_up_all, {"resident": hold(prepared), "folder": tmp_path}, tmp_path)
     assert (in_global_order(tmp_path) == rows(0, TOTAL, count=COUNT, seed=5)).all()
 
 
-def test_resident_batches_do_not_depend_on_the_number_of_workers(prepared: Prepared) -> None:
+def test_resident_batches_do_not_depend_on_the_number_of_workers(prepared: PreparedDataset) -> None:
     resident = Resident(hold(prepared), seed=1, attempt=2)
     one, labels = resident.batch(992, 0, 1, BATCH_SIZE)  # across the end of an epoch
     four = [resident.batch(992, rank, 4, BATCH_SIZE) for rank in range(4)]

@@ -7,18 +7,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganray.data.card import DatasetCard, Shard, Skipped
-from ganray.data.preparation.prepare import Prepared
+from ganray.data.dataset import PreparedDataset
 from ganray.storage import ObjectStore
 
 FOLDER = "datasets/numbered"
 
 
-def write_numbered(storage: ObjectStore, *, count: int, rows_per_shard: int, shape: tuple[int, int, int] = (1, 2, 2)) -> Prepared:
+def write_numbered(storage: ObjectStore, *, count: int, rows_per_shard: int, shape: tuple[int, int, int] = (1, 2, 2)) -> PreparedDataset:
     """Write a dataset in which row i's first four bytes, and its label, are the number i."""
     pixels = np.zeros((count, int(np.prod(shape))), np.uint8)
     pixels[:, :4] = np.arange(count, dtype="<u4").view(np.uint8).reshape(count, 4)
     shards = [_write_shard(storage, pixels, start, min(count, start + rows_per_shard)) for start in range(0, count, rows_per_shard)]
-    return Prepared(storage, FOLDER, _card(count, rows_per_shard, shape, shards))
+    return PreparedDataset(storage, FOLDER, _card(count, rows_per_shard, shape, shards))
 
 
 def numbers(images: np.ndarray) -> list[int]:

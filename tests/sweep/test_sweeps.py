@@ -175,8 +175,8 @@ def test_a_streamed_sweep_ends_too_and_a_limit_in_images_ends_it_early(found: Pa
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("sweep.workers=4", "sweep.workers: a trial of 4 workers with 1 CPU each cannot be placed: the cluster has 2 CPU on 1 nodes"),
-        ("use_gpu=true", "sweep.workers: a trial of 1 workers with 1 GPU each cannot be placed: the cluster has 0 GPU"),
+        ("sweep.workers=4", "sweep.workers: a trial of 4 workers with 1 CPU each cannot be placed: the cluster has 2 CPU on 1 node"),
+        ("use_gpu=true", "sweep.workers: a trial of 1 worker with 1 GPU each cannot be placed: the cluster has 0 GPU"),
     ],
 )
 def test_a_sweep_that_can_place_no_trial_says_at_once_what_is_missing(tmp_path: Path, override: str, says: str) -> None:

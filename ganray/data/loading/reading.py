@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ganray.data.preparation.prepare import Prepared
+from ganray.data.dataset import PreparedDataset
 from ganray.errors import DataError
 
 Batch = tuple[np.ndarray, np.ndarray]  # images uint8 [N, C, H, W] and labels int64 [N]
@@ -22,7 +22,7 @@ class ShardArrays:
     labels: np.ndarray
 
 
-def read_shard(prepared: Prepared, number: int) -> ShardArrays:
+def read_shard(prepared: PreparedDataset, number: int) -> ShardArrays:
     """Read a shard from the store. Raises `GanrayError` if it is not the file that the dataset card describes."""
     key, shard = prepared.shard_keys()[number], prepared.card.shards[number]
     data = prepared.storage.read(key)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import ray
-from ray.exceptions import RayTaskError
 
+from ganray.cluster.errors import unwrapped_errors
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
 from ganray.data.loading.reading import Batch, ShardArrays, gather, read_shard
-from ganray.data.preparation.prepare import Prepared
-from ganray.errors import GanrayError
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class ResidentShards:
     shape: tuple[int, int, int]  # (C, H, W)
 
 
-def hold(prepared: Prepared) -> ResidentShards:
+def hold(prepared: PreparedDataset) -> ResidentShards:
     """Read all shards into Ray's object store. Raises `GanrayError` if one is not what the dataset card describes.
 
     They stay for as long as this process, or one that was handed the result, lives. A shard is the output of a task, not put
@@ -36,12 +35,8 @@ def hold(prepared: Prepared) -> ResidentShards:
         refs.append(shard)
         done.append(is_there)
         running.append(is_there)
-    try:
+    with unwrapped_errors():
         ray.get(done)
-    except RayTaskError as error:
-        if isinstance(error.cause, GanrayError):
-            raise error.cause from None
-        raise
     return ResidentShards(refs, prepared.card.count, prepared.card.rows_per_shard, prepared.card.shape)
 
 
@@ -65,6 +60,6 @@ class Resident:
 
 # No CPU: a shard that is read again, after a node died, must not wait for one while the workers hold them all.
 @ray.remote(num_cpus=0, num_returns=2, max_retries=-1, scheduling_strategy="SPREAD")
-def _load(prepared: Prepared, number: int) -> tuple[ShardArrays, None]:
+def _load(prepared: PreparedDataset, number: int) -> tuple[ShardArrays, None]:
     """Return a shard, and nothing: whoever waits for the second need not fetch the first."""
     return read_shard(prepared, number), None

@@ -16,9 +16,9 @@ import ray.data
 from ray.data import DataIterator, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
 from ray.train import DataConfig
 
+from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import window_rows
 from ganray.data.loading.reading import Batch, gather, read_shard
-from ganray.data.preparation.prepare import Prepared
 
 READS_AT_ONCE = 2  # windows
 WINDOWS_IN_STORE = 3  # bound on what Ray Data holds in its object store
@@ -28,7 +28,7 @@ WINDOWS_IN_STORE = 3  # bound on what Ray Data holds in its object store
 class Stream:
     """How a run streams a dataset: `batch_size` is global, `window` in shards."""
 
-    prepared: Prepared
+    prepared: PreparedDataset
     seed: int
     window: int
     batch_size: int
@@ -82,7 +82,7 @@ def streaming_dataset(stream: Stream, *, attempt: int, start_images: int, total_
 class Streaming:
     """One worker's batches of a stream, in order: (images uint8 [share, C, H, W], labels int64 [share])."""
 
-    def __init__(self, iterator: DataIterator, prepared: Prepared, *, share: int) -> None:
+    def __init__(self, iterator: DataIterator, prepared: PreparedDataset, *, share: int) -> None:
         self.iterator, self.shape, self.share = iterator, prepared.card.shape, share
 
     def __iter__(self) -> Iterator[Batch]:

@@ -8,47 +8,28 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 import ray
-from ray.exceptions import RayTaskError
 
+from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Data
 from ganray.data.card import FORMAT, DatasetCard, Shard, Skipped
+from ganray.data.dataset import CARD, PreparedDataset, load_dataset
 from ganray.data.preparation.shards import Tally, Writing, WrittenShard, decode_rows, fingerprint, rows_per_shard, write_shards
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
-from ganray.errors import DataError, GanrayError
-from ganray.storage import MissingObject, ObjectStore, child
+from ganray.errors import DataError
+from ganray.storage import MissingObject, ObjectStore
 
-CARD = "card.json"
 STAGING = "datasets/staging"
 STAGING_MAX_AGE_S = 7 * 86_400  # what a killed attempt has left is swept after a week
 PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what pixels come out
 NUM_NAMED = 5  # unreadable samples that an error names
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A prepared dataset in a store."""
-
-    storage: ObjectStore
-    folder: str  # "datasets/<name>-<first 12 digits of the fingerprint>"
-    card: DatasetCard
-
-    @property
-    def uri(self) -> str:
-        """Where the dataset lies, as `open_store` takes it."""
-        return child(self.storage, self.folder).uri
-
-    def shard_keys(self) -> list[str]:
-        """The shards' keys in the store, in order."""
-        return [f"{self.folder}/{shard.file}" for shard in self.card.shards]
-
-
-def find_dataset(data: Data, storage: ObjectStore) -> Prepared | None:
+def find_dataset(data: Data, storage: ObjectStore) -> PreparedDataset | None:
     """Find what was prepared earlier from the same source with the same settings; no sample is read.
 
     Raises `GanrayError` if the source is missing or empty, or if more of it was unreadable than `data` tolerates.
@@ -56,7 +37,7 @@ def find_dataset(data: Data, storage: ObjectStore) -> Prepared | None:
     return _find(_dataset_key(data, list_source(data.source)), data, storage)
 
 
-def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], None] | None = None) -> Prepared:
+def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], None] | None = None) -> PreparedDataset:
     """Prepare a source's samples, unless that has been done: then they are found.
 
     Needs a connection to Ray. `progress` is called with the samples decoded so far and their total. Raises `GanrayError` if
@@ -66,7 +47,7 @@ def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], 
     key = _dataset_key(data, listing)
     if found := _find(key, data, storage):
         return found
-    with _staging_folder(storage, key) as staging, user_errors():
+    with _staging_folder(storage, key) as staging, unwrapped_errors():
         rows = listing.open()
         writing = Writing(storage, staging, data.shape, len(rows.classes or []))
         tally = Tally()
@@ -75,11 +56,6 @@ def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], 
         check_skipped(tally.skipped, tally.examples, tally.seen, data)
         card = _make_card(data, listing, key, rows, shards, tally)
         return _publish(storage, staging, card)
-
-
-def load_dataset(storage: ObjectStore, folder: str) -> Prepared:
-    """Load the dataset in `folder`. Raises `MissingObject` if there is none."""
-    return Prepared(storage, folder, DatasetCard.model_validate_json(storage.read(f"{folder}/{CARD}")))
 
 
 def check_skipped(skipped: int, examples: list, seen: int, data: Data) -> None:
@@ -113,7 +89,7 @@ def _key_object(key: str) -> str:
     return f"datasets/keys/{key}.json"
 
 
-def _find(key: str, data: Data, storage: ObjectStore) -> Prepared | None:
+def _find(key: str, data: Data, storage: ObjectStore) -> PreparedDataset | None:
     try:
         folder = json.loads(storage.read(_key_object(key)))["folder"]
     except MissingObject:
@@ -124,7 +100,7 @@ def _find(key: str, data: Data, storage: ObjectStore) -> Prepared | None:
     return prepared
 
 
-def _load_whole(storage: ObjectStore, folder: str) -> Prepared | None:
+def _load_whole(storage: ObjectStore, folder: str) -> PreparedDataset | None:
     """Load the dataset in `folder` if its card and all of its shards are there."""
     try:
         prepared = load_dataset(storage, folder)
@@ -134,7 +110,7 @@ def _load_whole(storage: ObjectStore, folder: str) -> Prepared | None:
     return prepared if present.issuperset(prepared.shard_keys()) else None
 
 
-def _publish(storage: ObjectStore, staging: str, card: DatasetCard) -> Prepared:
+def _publish(storage: ObjectStore, staging: str, card: DatasetCard) -> PreparedDataset:
     """Put staged shards in their place, then the card, then the key: a reader finds all of it or nothing."""
     folder = f"datasets/{card.name}-{card.fingerprint[:12]}"
     prepared = _load_whole(storage, folder)
@@ -142,7 +118,7 @@ def _publish(storage: ObjectStore, staging: str, card: DatasetCard) -> Prepared:
         files = [shard.file for shard in card.shards]
         ray.get([_copy.remote(storage, f"{staging}/{file}", f"{folder}/{file}") for file in files])
         storage.write(f"{folder}/{CARD}", card.model_dump_json(indent=2).encode())
-        prepared = Prepared(storage, folder, card)
+        prepared = PreparedDataset(storage, folder, card)
     storage.write(_key_object(card.key), json.dumps({"folder": folder}).encode())
     return prepared
 
@@ -197,14 +173,3 @@ def _staging_folder(storage: ObjectStore, key: str) -> Iterator[str]:
 
 def _is_stale(modified: float) -> bool:
     return time.time() - modified > STAGING_MAX_AGE_S
-
-
-@contextlib.contextmanager
-def user_errors() -> Iterator[None]:
-    """Raise a user's mistake that a Ray task found as itself, without the task's traceback around it."""
-    try:
-        yield
-    except RayTaskError as error:
-        if isinstance(error.cause, GanrayError):
-            raise error.cause from None
-        raise
