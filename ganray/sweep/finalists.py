@@ -3,7 +3,6 @@
 The least of many noisy scores flatters itself; the second score was not chosen for being low.
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from ganray.config import Job
 from ganray.evaluation.reference import ensure_reference, load_reference
 from ganray.evaluation.score import protocol, score_generator
 from ganray.gan.sampling import sample_chunk
-from ganray.modalities.image import grid
+from ganray.modalities.image import grid_png
 from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
 from ganray.registry.manifest import to_json
 from ganray.runs.checkpoint import Checkpoint
@@ -60,9 +59,8 @@ def score_trial(shared: SweepContext, trial: Trial, known: dict[tuple[int, str],
     scores = score_generator(
         generator, generator.prior, setup.extractor.network(), load_reference(setup.prepared, setup.reference), job.evaluate
     )
-    picture = io.BytesIO()
-    grid(sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0).numpy()).save(picture, "PNG")
-    shared.sweep.write(f"finalists/{trial.name}.png", picture.getvalue())
+    samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
+    shared.sweep.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
     first = checkpoint.progress["best"]
     metric = shared.job.sweep.metric
     return {

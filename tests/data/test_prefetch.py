@@ -31,11 +31,8 @@ def test_no_more_than_the_depth_is_made_ahead() -> None:
         assert made == [0, 1, 2, 3]  # one taken, two in the queue, and one waiting for room there
 
 
-def test_items_are_made_and_moved_in_another_thread() -> None:
-    def here(_: object) -> int:
-        return threading.get_ident()
-
-    with closing(Prefetcher(lambda _: None, start=0, step=1, to_device=here)) as prefetcher:
+def test_items_are_made_in_another_thread() -> None:
+    with closing(Prefetcher(lambda _: threading.get_ident(), start=0, step=1)) as prefetcher:
         assert prefetcher.next() != threading.get_ident()
 
 

@@ -23,7 +23,7 @@ from ray.train.torch import TorchTrainer
 from ganray.cluster.session import SETTINGS
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
-from ganray.data.loading.resident import Resident, hold
+from ganray.data.loading.resident import Resident, load_resident
 from ganray.data.loading.streaming import Stream, Streaming, streaming_config, streaming_dataset, streaming_source
 from ganray.errors import GanrayError
 from ganray.storage import ObjectStore, open_store
@@ -81,7 +81,7 @@ def train(
 def stream_all(config: dict[str, Any]) -> None:
     """Write this rank's samples to a file that is named after the rank and the position it began at."""
     start = read_position(config["folder"])
-    batches = Streaming(ray.train.get_dataset_shard("train"), config["prepared"], share=BATCH_SIZE // WORKERS)
+    batches = Streaming(ray.train.get_dataset_shard("train"), config["prepared"], local_batch_size=BATCH_SIZE // WORKERS)
     write_samples(config["folder"], start, list(batches))
 
 
@@ -90,7 +90,7 @@ def stream_and_die(config: dict[str, Any]) -> None:
     if read_position(config["folder"]):
         stream_all(config)
         return
-    batches = Streaming(ray.train.get_dataset_shard("train"), config["prepared"], share=BATCH_SIZE // WORKERS)
+    batches = Streaming(ray.train.get_dataset_shard("train"), config["prepared"], local_batch_size=BATCH_SIZE // WORKERS)
     taken = list(islice(batches, 37))
     write_samples(config["folder"], 0, taken[:30])
     ray.train.report({})
@@ -109,7 +109,7 @@ def look_up_all(config: dict[str, Any]) -> None:
 
 
 def write_samples(folder: Path, start: int, batches: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Write which rows the batches are, int64 [steps, share], after checking that images and labels agree."""
+    """Write which rows the batches are, int64 [steps, local batch], after checking that images and labels agree."""
     for images, labels in batches:
         assert images.shape == (BATCH_SIZE // WORKERS, 1, 2, 2)
         assert images.dtype == np.uint8
@@ -131,13 +131,13 @@ def in_global_order(folder: Path) -> np.ndarray:
 
 
 def split(stream: Stream, start: int) -> list[np.ndarray]:
-    """Return the labels that each worker gets, int64 [steps, share], split as Ray Train splits datasets."""
+    """Return the labels that each worker gets, int64 [steps, local batch], split as Ray Train splits datasets."""
     dataset = streaming_dataset(stream, attempt=0, start_images=start, total_images=TOTAL)
     shards = streaming_config(stream).configure({"train": dataset}, stream.workers, None, None)
     found: dict[int, np.ndarray] = {}
 
     def read(rank: int) -> None:
-        batches = Streaming(shards[rank]["train"], stream.prepared, share=BATCH_SIZE // stream.workers)
+        batches = Streaming(shards[rank]["train"], stream.dataset, local_batch_size=BATCH_SIZE // stream.workers)
         found[rank] = np.stack([labels for _, labels in batches])
 
     threads = [threading.Thread(target=read, args=(rank,)) for rank in range(stream.workers)]
@@ -203,7 +203,7 @@ def test_a_slow_worker_has_few_windows_read_ahead(tmp_path: Path) -> None:
     assert stream.window_size == 128
     dataset = streaming_dataset(stream, attempt=0, start_images=0, total_images=8192)
     shard = streaming_config(stream).configure({"train": dataset}, 1, None, None)[0]["train"]
-    batches = iter(Streaming(shard, prepared, share=32))
+    batches = iter(Streaming(shard, prepared, local_batch_size=32))
     for taken in (1, 40):  # batches; four a window
         for _ in range(taken):
             next(batches)
@@ -221,13 +221,13 @@ def settled_reads(notes: Path) -> int:
     return now
 
 
-def test_resident_workers_get_the_global_order_in_equal_shares(prepared: PreparedDataset, tmp_path: Path) -> None:
-    train(look_up_all, {"resident": hold(prepared), "folder": tmp_path}, tmp_path)
+def test_resident_workers_get_the_global_order_in_equal_local_batches(prepared: PreparedDataset, tmp_path: Path) -> None:
+    train(look_up_all, {"resident": load_resident(prepared), "folder": tmp_path}, tmp_path)
     assert (in_global_order(tmp_path) == rows(0, TOTAL, count=COUNT, seed=5)).all()
 
 
 def test_resident_batches_do_not_depend_on_the_number_of_workers(prepared: PreparedDataset) -> None:
-    resident = Resident(hold(prepared), seed=1, attempt=2)
+    resident = Resident(load_resident(prepared), seed=1, attempt=2)
     one, labels = resident.batch(992, 0, 1, BATCH_SIZE)  # across the end of an epoch
     four = [resident.batch(992, rank, 4, BATCH_SIZE) for rank in range(4)]
     assert (np.concatenate([images for images, _ in four]) == one).all()
@@ -239,4 +239,4 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     key = damaged.shard_keys()[1]
     damaged.storage.write(key, damaged.storage.read(key)[:-1])
     with pytest.raises(GanrayError, match=f"{key}.*SHA-256.*prepare it again"):
-        hold(damaged)
+        load_resident(damaged)

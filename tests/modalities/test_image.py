@@ -1,12 +1,13 @@
 """Decoding, encoding and laying out pictures."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganray.modalities.image import UnreadableImage, decode, encode_png, grid, resize
+from ganray.modalities.image import UnreadableImage, decode, encode_png, grid, grid_png, read_png, resize
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -161,3 +162,11 @@ def test_a_grid_holds_its_images_in_reading_order_on_white() -> None:
 def test_a_grid_is_near_square_and_enlarges_small_pictures_only() -> None:
     assert grid(np.zeros((64, 1, 32, 32), np.uint8)).size == (8 * 66 + 2, 8 * 66 + 2)
     assert grid(np.zeros((3, 3, 128, 128), np.uint8)).size == (2 * 130 + 2, 2 * 130 + 2)
+
+
+def test_a_grid_is_encoded_with_its_texts(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 64, 64), np.uint8)
+    (tmp_path / "grid.png").write_bytes(grid_png(images, {"key": "text"}))
+    pixels, texts = read_png(tmp_path / "grid.png")
+    np.testing.assert_array_equal(pixels, np.asarray(grid(images)).transpose(2, 0, 1))
+    assert texts == {"key": "text"}

@@ -1,8 +1,8 @@
-"""The order in which a run sees a dataset's rows: a function of seed, attempt and global sample index, and of nothing else.
+"""Epoch shuffles: the order in which a run sees a dataset's rows, a function of seed, attempt and global sample index only.
 
-Sample i is the i-th real image that the run sees, over all workers: it belongs to epoch i // count and is number i % count in it.
-So the only position there is to save is `images_seen`. Orders sort the raw words of a Philox generator (Salmon et al. 2011)
-rather than call numpy's shuffle, whose stream numpy may change from one version to the next.
+Sample i is the i-th real sample that the run sees, over all workers: it belongs to epoch i // count and is number i % count in it.
+So `images_seen` is the whole position that a checkpoint saves. Permutations sort the raw words of a counter-based Philox
+generator (Salmon et al. 2011) rather than call numpy's shuffle, whose stream numpy may change from one version to the next.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def rows(start: int, number: int, *, count: int, seed: int, attempt: int = 0) -> np.ndarray:
+def rows(start: int, number: int, *, count: int, seed: int, attempt: int = 0) -> NDArray[np.int64]:
     """Return the dataset rows, int64 [number], of samples `start` to `start + number - 1`, each epoch shuffled as a whole."""
     parts = [
         permutation(count, seed, epoch, attempt)[first - epoch * count : last - epoch * count]
@@ -21,7 +22,7 @@ def rows(start: int, number: int, *, count: int, seed: int, attempt: int = 0) ->
     return np.concatenate(parts)
 
 
-def window_rows(start: int, stop: int, *, count: int, rows_per_shard: int, seed: int, attempt: int = 0) -> np.ndarray:
+def window_rows(start: int, stop: int, *, count: int, rows_per_shard: int, seed: int, attempt: int = 0) -> NDArray[np.int64]:
     """Return the dataset rows, int64 [stop - start], of one shuffle window: samples `start` to `stop - 1`.
 
     An epoch's shards are put in random order, and the rows that fall into the window are shuffled in it, so only the shards
@@ -37,15 +38,15 @@ def window_rows(start: int, stop: int, *, count: int, rows_per_shard: int, seed:
 
 
 @lru_cache(maxsize=2)  # a step may span two epochs
-def permutation(count: int, seed: int, epoch: int, attempt: int = 0) -> np.ndarray:
-    """Return the order of an epoch's rows, int64 [count], read-only."""
+def permutation(count: int, seed: int, epoch: int, attempt: int = 0) -> NDArray[np.int64]:
+    """Return an epoch's permutation of the rows, int64 [count], read-only."""
     order = _shuffled(count, f"{seed}/order/{attempt}/{epoch}")
     order.flags.writeable = False
     return order
 
 
-def _shuffled(number: int, key: str) -> np.ndarray:
-    """Return 0 to number - 1, int64, in the order that a key gives."""
+def _shuffled(number: int, key: str) -> NDArray[np.int64]:
+    """Return the permutation of 0 to number - 1, int64, that a key seeds."""
     philox = np.random.Philox(key=np.frombuffer(hashlib.sha256(key.encode()).digest()[:16], dtype=np.uint64))
     return np.argsort(philox.random_raw(number), kind="stable")
 
@@ -59,10 +60,11 @@ def _epochs(start: int, stop: int, count: int) -> Iterator[tuple[int, int, int]]
         start = last
 
 
-def _rows_by_shard(positions: np.ndarray, shard_order: np.ndarray, count: int, rows_per_shard: int) -> np.ndarray:
-    """Return the rows at some positions, int64 [N], of the shards laid end to end in an order. Only the last shard may be short."""
+def _rows_by_shard(positions: NDArray[np.int64], shard_order: NDArray[np.int64], count: int, rows_per_shard: int) -> NDArray[np.int64]:
+    """Return the rows at some positions, int64 [N], of the shards concatenated in an order. Only the last shard may be shorter."""
     first_rows = shard_order * rows_per_shard
     sizes = np.minimum(rows_per_shard, count - first_rows)
     ends = np.cumsum(sizes)
     place = np.searchsorted(ends, positions, side="right")
-    return first_rows[place] + positions - (ends - sizes)[place]
+    chosen: NDArray[np.int64] = first_rows[place] + positions - (ends - sizes)[place]
+    return chosen

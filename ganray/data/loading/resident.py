@@ -1,43 +1,46 @@
 """Resident data: all shards in Ray's object store, where a batch is a lookup by global sample index."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import ray
 
 from ganray.cluster.errors import unwrapped_errors
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
-from ganray.data.loading.reading import Batch, ShardArrays, gather, read_shard
+from ganray.data.loading.reading import SampleArrays, ShardArrays, gather, read_shard
 
 
 @dataclass(frozen=True)
 class ResidentShards:
-    """Where a dataset's shards are in Ray's object store. Can be pickled: it goes to the workers with their configuration."""
+    """A dataset's shards by their references in Ray's object store. Picklable: handed to the workers with their configuration."""
 
-    refs: list[ray.ObjectRef]
+    refs: list[ray.ObjectRef[ShardArrays]]
     count: int
     rows_per_shard: int
     shape: tuple[int, int, int]  # (C, H, W)
 
 
-def hold(prepared: PreparedDataset) -> ResidentShards:
-    """Read all shards into Ray's object store. Raises `GanrayError` if one is not what the dataset card describes.
+def load_resident(dataset: PreparedDataset) -> ResidentShards:
+    """Load all shards into Ray's object store. Raises `DataError` if one is not the file that the dataset card describes.
 
-    They stay for as long as this process, or one that was handed the result, lives. A shard is the output of a task, not put
-    there by hand, so Ray reads it again if the node that holds it dies.
+    They stay there while this process, or one that was handed the result, lives. A shard is the output of a task rather than
+    of `ray.put`, so that Ray reads it again if the node that holds it dies.
     """
-    at_once = max(2, int(ray.cluster_resources().get("CPU", 0)))
-    refs, done, running = [], [], []
-    for number in range(len(prepared.card.shards)):
-        if len(running) == at_once:
+    max_running = max(2, int(ray.cluster_resources().get("CPU", 0)))
+    refs: list[ray.ObjectRef[ShardArrays]] = []
+    loaded: list[ray.ObjectRef[None]] = []
+    running: list[ray.ObjectRef[None]] = []
+    for number in range(len(dataset.card.shards)):
+        if len(running) == max_running:
             running = ray.wait(running, num_returns=1)[1]
-        shard, is_there = _load.remote(prepared, number)
+        shard, is_loaded = cast("tuple[ray.ObjectRef[ShardArrays], ray.ObjectRef[None]]", _load.remote(dataset, number))
         refs.append(shard)
-        done.append(is_there)
-        running.append(is_there)
+        loaded.append(is_loaded)
+        running.append(is_loaded)
     with unwrapped_errors():
-        ray.get(done)
-    return ResidentShards(refs, prepared.card.count, prepared.card.rows_per_shard, prepared.card.shape)
+        ray.get(loaded)
+    return ResidentShards(refs, dataset.card.count, dataset.card.rows_per_shard, dataset.card.shape)
 
 
 class Resident:
@@ -47,19 +50,20 @@ class Resident:
         self.resident, self.seed, self.attempt = resident, seed, attempt
         self.shards: list[ShardArrays] = ray.get(resident.refs)
 
-    def batch(self, images_seen: int, rank: int, world_size: int, batch_size: int) -> Batch:
-        """Return a rank's share of the global batch that starts at sample `images_seen`.
+    def batch(self, images_seen: int, rank: int, world_size: int, batch_size: int) -> SampleArrays:
+        """Return a rank's local batch of the global batch that starts at sample `images_seen`.
 
-        That is images uint8 [share, C, H, W] and labels int64 [share] of samples `images_seen + rank * share` on, where
-        share is batch_size / world_size.
+        That is images uint8 [n, C, H, W] and labels int64 [n] of the samples from `images_seen + rank * n` on, where the local
+        batch size n is batch_size / world_size.
         """
-        data, share = self.resident, batch_size // world_size
-        chosen = rows(images_seen + rank * share, share, count=data.count, seed=self.seed, attempt=self.attempt)
+        data, local_batch_size = self.resident, batch_size // world_size
+        start = images_seen + rank * local_batch_size
+        chosen = rows(start, local_batch_size, count=data.count, seed=self.seed, attempt=self.attempt)
         return gather(chosen, self.shards.__getitem__, rows_per_shard=data.rows_per_shard, shape=data.shape)
 
 
 # No CPU: a shard that is read again, after a node died, must not wait for one while the workers hold them all.
 @ray.remote(num_cpus=0, num_returns=2, max_retries=-1, scheduling_strategy="SPREAD")
-def _load(prepared: PreparedDataset, number: int) -> tuple[ShardArrays, None]:
-    """Return a shard, and nothing: whoever waits for the second need not fetch the first."""
-    return read_shard(prepared, number), None
+def _load(dataset: PreparedDataset, number: int) -> tuple[ShardArrays, None]:
+    """Return a shard, and None: awaiting the second does not fetch the first."""
+    return read_shard(dataset, number), None

@@ -1,7 +1,7 @@
 """Streaming data: shuffle windows read by Ray Data as training needs them, for what does not fit into memory.
 
 A window is a range of samples that covers about `shuffle_window` shards and a whole number of steps. One task reads it and
-puts out one row for each worker: that worker's shares of all of the window's steps. Rows are handed out in turn, so each
+puts out one row for each worker: that worker's local batches of all of the window's steps. Rows are dealt out in turn, so each
 worker gets exactly its samples, and a start in the middle of a window leaves out exactly those that were seen.
 """
 
@@ -9,26 +9,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray.data
+from numpy.typing import NDArray
 from ray.data import DataIterator, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
 from ray.train import DataConfig
 
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import window_rows
-from ganray.data.loading.reading import Batch, gather, read_shard
+from ganray.data.loading.reading import SampleArrays, gather, read_shard
 
-READS_AT_ONCE = 2  # windows
-WINDOWS_IN_STORE = 3  # bound on what Ray Data holds in its object store
+MAX_CONCURRENT_READS = 2  # windows
+MAX_WINDOWS_IN_STORE = 3  # bound on what Ray Data keeps in its object store
 
 
 @dataclass(frozen=True)
 class Stream:
     """How a run streams a dataset: `batch_size` is global, `window` in shards."""
 
-    prepared: PreparedDataset
+    dataset: PreparedDataset
     seed: int
     window: int
     batch_size: int
@@ -37,7 +39,7 @@ class Stream:
     @property
     def window_size(self) -> int:
         """Samples in a window: a whole number of steps."""
-        card = self.prepared.card
+        card = self.dataset.card
         return max(1, min(self.window * card.rows_per_shard, card.count) // self.batch_size) * self.batch_size
 
 
@@ -56,40 +58,41 @@ def streaming_source(stream: Stream, position: Callable[[], tuple[int, int]], *,
 
 def streaming_config(stream: Stream) -> DataConfig:
     """Return the `dataset_config` that keeps a stream in order and its windows from being read far ahead."""
-    window_bytes = stream.window_size * int(np.prod(stream.prepared.card.shape))
-    limits = ExecutionResources.for_limits(object_store_memory=WINDOWS_IN_STORE * window_bytes)
+    window_bytes = stream.window_size * int(np.prod(stream.dataset.card.shape))
+    limits = ExecutionResources.for_limits(object_store_memory=MAX_WINDOWS_IN_STORE * window_bytes)
     return DataConfig(execution_options=ExecutionOptions(preserve_order=True, resource_limits=limits))
 
 
 def streaming_dataset(stream: Stream, *, attempt: int, start_images: int, total_images: int) -> Dataset:
     """Return the samples from `start_images`, a whole number of steps, to the end of the window that `total_images` ends in.
 
-    What is over at the end is for those who read ahead; where nothing is left, there is still a window of it.
+    Pads to a whole window, and is never empty, because workers prefetch past the end.
     """
     windows = [{"start": start, "stop": stop} for start, stop in _windows(start_images, total_images, stream.window_size)]
-    dataset = ray.data.from_items(windows, override_num_blocks=len(windows)).map_batches(
+    data = ray.data.from_items(windows, override_num_blocks=len(windows)).map_batches(
         partial(_read_window, stream=stream, attempt=attempt),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=0,  # what Train leaves for data can be no CPU at all
-        compute=TaskPoolStrategy(size=READS_AT_ONCE),
+        compute=TaskPoolStrategy(size=MAX_CONCURRENT_READS),
     )
-    dataset.context.enable_progress_bars = False
-    dataset.context.target_max_block_size = 1  # byte: so every row is a block of its own, which goes to the next worker
-    return dataset
+    data.context.enable_progress_bars = False
+    data.context.target_max_block_size = 1  # byte: so every row is a block of its own, which goes to the next worker
+    return data
 
 
 class Streaming:
-    """One worker's batches of a stream, in order: (images uint8 [share, C, H, W], labels int64 [share])."""
+    """One worker's local batches of a stream, in order: (images uint8 [n, C, H, W], labels int64 [n]), n the local batch size."""
 
-    def __init__(self, iterator: DataIterator, prepared: PreparedDataset, *, share: int) -> None:
-        self.iterator, self.shape, self.share = iterator, prepared.card.shape, share
+    def __init__(self, iterator: DataIterator, dataset: PreparedDataset, *, local_batch_size: int) -> None:
+        self.iterator, self.shape, self.local_batch_size = iterator, dataset.card.shape, local_batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
-        for table in self.iterator.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+    def __iter__(self) -> Iterator[SampleArrays]:
+        whole_blocks: Any = None  # a batch a block, which Ray's annotation leaves out
+        for table in self.iterator.iter_batches(batch_size=whole_blocks, batch_format="pyarrow", prefetch_batches=1):
             for images, labels in zip(_buffers(table["images"]), _buffers(table["labels"]), strict=True):
-                steps = np.frombuffer(images, np.uint8).reshape(-1, self.share, *self.shape)
-                for pixels, classes in zip(steps, np.frombuffer(labels, np.int64).reshape(-1, self.share), strict=True):
+                steps = np.frombuffer(images, np.uint8).reshape(-1, self.local_batch_size, *self.shape)
+                for pixels, classes in zip(steps, np.frombuffer(labels, np.int64).reshape(-1, self.local_batch_size), strict=True):
                     yield pixels.copy(), classes.copy()
 
 
@@ -101,14 +104,12 @@ def _windows(start: int, total: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _read_window(batch: pa.Table, stream: Stream, attempt: int) -> Iterator[pa.Table]:
-    """Read what is left of a window, and yield a row for each worker: its shares of all steps."""
-    card, size = stream.prepared.card, stream.window_size
+    """Read what is left of a window, and yield a row for each worker: its local batches of all steps."""
+    card, size = stream.dataset.card, stream.window_size
     start, stop = batch["start"][0].as_py(), batch["stop"][0].as_py()
     rows = window_rows(stop - size, stop, count=card.count, rows_per_shard=card.rows_per_shard, seed=stream.seed, attempt=attempt)
-    images, labels = gather(
-        rows[start - stop :], partial(read_shard, stream.prepared), rows_per_shard=card.rows_per_shard, shape=card.shape
-    )
-    split = (-1, stream.workers, stream.batch_size // stream.workers)  # [steps, workers, share]
+    images, labels = gather(rows[start - stop :], partial(read_shard, stream.dataset), rows_per_shard=card.rows_per_shard, shape=card.shape)
+    split = (-1, stream.workers, stream.batch_size // stream.workers)  # [steps, workers, local batch]
     for rank in range(stream.workers):
         yield pa.table(
             {
@@ -118,7 +119,7 @@ def _read_window(batch: pa.Table, stream: Stream, attempt: int) -> Iterator[pa.T
         )
 
 
-def _binary(array: np.ndarray) -> pa.Array:
+def _binary(array: NDArray[Any]) -> pa.Array:
     """An array's bytes as a column of one row."""
     data = array.tobytes()
     return pa.LargeBinaryArray.from_buffers(
