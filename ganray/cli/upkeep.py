@@ -7,7 +7,7 @@ import click
 
 from ganray.cli.display import progress_bar
 from ganray.cli.options import check_name, json_option, print_json, public_key_option, storage_option
-from ganray.errors import ConfigError
+from ganray.errors import ArtifactError
 
 DAY_S = 86_400
 
@@ -31,7 +31,7 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     else:
         click.echo("\n".join(f"{name} {what}  {'; '.join(problems) or 'whole'}" for what, problems in found.items()))
     if damaged := [what for what, problems in found.items() if problems]:
-        raise ConfigError(name, f"{', '.join(damaged)} of {len(found)} checked is not whole", "restore it from a copy, or delete it")
+        raise ArtifactError(name, f"{', '.join(damaged)} of {len(found)} checked is not whole", "restore it from a copy, or delete it")
 
 
 @click.command("pull")
@@ -96,7 +96,9 @@ def gc_command(name: str | None, storage: str, keep: int, days: float, yes: bool
     registry = Registry(open_store(storage))
     known = registry.claimed_models()
     if name and name not in known:
-        raise ConfigError("NAME", f"there is no model {name!r} in {registry.storage.uri}", f"its models: {', '.join(known) or 'none yet'}")
+        raise ArtifactError(
+            "NAME", f"there is no model {name!r} in {registry.storage.uri}", f"its models: {', '.join(known) or 'none yet'}"
+        )
     found = [removal for model in (models or known) for removal in plan_collection(registry, model, keep=keep, older_than_s=days * DAY_S)]
     found += [removal for removal in plan_leftovers(registry, older_than_s=days * DAY_S) if not models or removal.model in models]
     if yes:

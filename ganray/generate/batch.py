@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from ganray.cluster.session import ray_session
-from ganray.errors import ArtifactError
+from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.generate.record import KEY, Record, make_record
-from ganray.modalities.image import encode_png, grid, save_png
+from ganray.modalities.image import encode_png, grid_png
 from ganray.registry.artifact import build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.storage.local import local_errors
@@ -63,28 +63,28 @@ def class_number(generator: nn.Module, label: str | None) -> int | None:
     if label is None:
         return None
     if not generator.num_classes:
-        raise ArtifactError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
+        raise ConfigError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
     names = generator.classes or []
     if label in names:
         return names.index(label)
     if label.isdecimal() and int(label) < generator.num_classes:
         return int(label)
-    raise ArtifactError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
+    raise ConfigError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
 
 
 def check_out(out: Path, num: int) -> None:
     """Raise `GanrayError` if samples cannot be written to `out`."""
     if out.suffix == ".png" and num > MAX_GRID_SAMPLES:
-        raise ArtifactError(
+        raise ConfigError(
             "--out",
             f"a grid of {num} pictures is too large to look at",
             f"name a folder or a .parquet file, or ask for {MAX_GRID_SAMPLES} at most",
         )
     if out.suffix not in (".png", ".parquet", ""):
-        raise ArtifactError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
+        raise ConfigError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
     nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     if nearest != out and not nearest.is_dir():
-        raise ArtifactError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
+        raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
 
 
 def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[np.ndarray]:
@@ -125,8 +125,8 @@ def _write(out: Path, num: int, chunks: Iterable[np.ndarray], record: Record, pr
     with local_errors("write", out, field="--out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".png":
-            picture = grid(np.concatenate(list(counted)))
-            _replace(out, lambda aside: aside.write_bytes(save_png(picture, record.of(num=num).texts())))
+            png = grid_png(np.concatenate(list(counted)), record.of(num=num).texts())
+            _replace(out, lambda aside: aside.write_bytes(png))
         elif out.suffix == ".parquet":
             _replace(out, lambda aside: _write_parquet(aside, counted, record.of(num=num)))
         else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ganray.errors import ArtifactError
+from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generate.batch import MAX_GRID_SAMPLES, in_process
 from ganray.generate.record import Record, parse_record
@@ -27,10 +27,10 @@ def provenance(file: Path, *, storage: str | None = None, public_key: Path | Non
     try:
         pixels, texts = read_png(file)
     except UnreadableImage as error:
-        raise ArtifactError(str(file), f"cannot be read ({error})", "name a PNG file that `ganray generate` has written") from None
+        raise DataError(str(file), f"cannot be read ({error})", "name a PNG file that `ganray generate` has written") from None
     record = parse_record(texts)
     if record is None or (record.num or 1) > MAX_GRID_SAMPLES:
-        raise ArtifactError(str(file), "does not say what made it", "name a PNG file that `ganray generate` has written, unchanged")
+        raise DataError(str(file), "does not say what made it", "name a PNG file that `ganray generate` has written, unchanged")
     store = find_version(record, storage)
     manifest = read_manifest(store)
     if manifest.hash != record.manifest:
@@ -39,7 +39,7 @@ def provenance(file: Path, *, storage: str | None = None, public_key: Path | Non
     difference = _difference(pixels, made)
     if difference is None or difference > SAME_WITHIN:
         found = "another size" if difference is None else f"differences of up to {difference} grey levels"
-        raise ArtifactError(str(file), f"is not what its record says: the sample made again has {found}", "do not trust the record")
+        raise DataError(str(file), f"is not what its record says: the sample made again has {found}", "do not trust the record")
     return {**record.model_dump(exclude_none=True), "found": store.uri, "largest_difference": difference}
 
 
@@ -48,7 +48,7 @@ def find_version(record: Record, storage: str | None) -> ObjectStore:
     if storage is None:
         return open_artifact(record.artifact)
     if record.model is None:
-        raise ArtifactError("--storage", "the picture does not say of which model it is", "leave --storage out")
+        raise ConfigError("--storage", "the picture does not say of which model it is", "leave --storage out")
     return Registry(open_store(storage)).version(record.model, record.version)[0]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from ganray.errors import ArtifactError
+from ganray.errors import ArtifactError, ConfigError
 from ganray.registry.manifest import MAX_JSON_BYTES, find_manifest, to_json
 from ganray.storage import MissingObject, ObjectStore, RefusedObject, child
 
@@ -105,7 +105,7 @@ def move_by_hand(store: ObjectStore, kind: Literal["promote", "rollback"], choos
         held = _read_tagged(store)
         target = choose(held[0] if held else None)
         if held and held[0].version == target.version:
-            raise ArtifactError("VERSION", f"{target.version} is the best already", "name another version")
+            raise ConfigError("VERSION", f"{target.version} is the best already", "name another version")
         if _is_deleted(store, held[0] if held else None, target.version):
             raise ArtifactError("VERSION", f"{target.version} is not there, or was deleted", "name one that `ganray models list` shows")
         if _move(store, held, kind, target, why):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from ganray.errors import ArtifactError
+from ganray.errors import ConfigError
 from ganray.registry.alias import VERSION, Best, announce_deletion, deletion_done, now, pinned, read_best, who
 from ganray.registry.manifest import MANIFEST, find_manifest, make_tombstone
 from ganray.registry.registry import Registry
@@ -41,7 +41,7 @@ def delete_version(registry: Registry, name: str, number: str, *, why: str, pinn
     model = registry.model(name)
     if not pinned_too and number in pinned(model) and number != _best_version(model):
         remedy = "a rollback may want it; say --pinned-too to delete it all the same"
-        raise ArtifactError("VERSION", f"the history of model {name!r} names {number}", remedy)
+        raise ConfigError("VERSION", f"the history of model {name!r} names {number}", remedy)
     retire(model, [number], why=why)
 
 
@@ -51,7 +51,7 @@ def retire(model: ObjectStore, numbers: Iterable[str], *, why: str) -> None:
 
     def refuse_best(best: Best) -> None:
         if best.version in numbers:
-            raise ArtifactError("VERSION", f"{best.version} is the best", "promote another one first, or roll back")
+            raise ConfigError("VERSION", f"{best.version} is the best", "promote another one first, or roll back")
 
     announce_deletion(model, numbers, why=why, check=refuse_best)
     for number in numbers:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from ganray.errors import ArtifactError
+from ganray.errors import ArtifactError, ConfigError, StorageError
 from ganray.registry.alias import VERSION, read_best
 from ganray.registry.artifact import GENERATOR, METRICS
 from ganray.registry.manifest import AGAIN, MANIFEST, Manifest, find_manifest, make_manifest, parse_manifest, read_file, read_manifest
@@ -125,7 +125,7 @@ class Registry:
 def check_version(number: str) -> str:
     """Return a version's number; raise `GanrayError` for what is none."""
     if not VERSION.fullmatch(number):
-        raise ArtifactError("VERSION", f"{number!r} is no version", "write it like 0001")
+        raise ConfigError("VERSION", f"{number!r} is no version", "write it like 0001")
     return number
 
 
@@ -177,7 +177,9 @@ def _keep(version: ObjectStore, name: str, data: bytes) -> bytes:
     written = version.write_if_absent(name, data)
     held = version.read(name)
     if written and hashlib.sha256(held).digest() != hashlib.sha256(data).digest():
-        raise OSError(f"{version.uri}/{name} does not read back as it was written")
+        raise StorageError(
+            f"{version.uri}/{name}", "does not read back as it was written", "check the disk or the server, and publish again"
+        )
     return held
 
 

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from ganray.errors import ArtifactError
+from ganray.errors import ArtifactError, ConfigError
 from ganray.registry.manifest import Manifest
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
@@ -30,13 +30,13 @@ def load_private_key(path: str | Path, *, field: str) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(_read(path, field), passphrase.encode() if passphrase else None)
     except TypeError:
-        raise ArtifactError(
+        raise ConfigError(
             field, f"the key in {path} is encrypted, or is not and {PASSPHRASE} is set", f"set or unset {PASSPHRASE}"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ArtifactError(field, f"{path} is no private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
+        raise ConfigError(field, f"{path} is no private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ArtifactError(field, f"the key in {path} is not Ed25519", MAKE_ONE)
+        raise ConfigError(field, f"the key in {path} is not Ed25519", MAKE_ONE)
     return key
 
 
@@ -45,9 +45,9 @@ def load_public_key(path: str | Path, *, field: str) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(_read(path, field))
     except (ValueError, UnsupportedAlgorithm):
-        raise ArtifactError(field, f"{path} is no public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
+        raise ConfigError(field, f"{path} is no public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise ArtifactError(field, f"the key in {path} is not Ed25519", "name the public half of the key that signed")
+        raise ConfigError(field, f"the key in {path} is not Ed25519", "name the public half of the key that signed")
     return key
 
 
@@ -65,4 +65,4 @@ def _read(path: str | Path, field: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise ArtifactError(field, f"cannot read {path} ({os.strerror(error.errno).lower()})", MAKE_ONE) from None
+        raise ConfigError(field, f"cannot read {path} ({os.strerror(error.errno).lower()})", MAKE_ONE) from None

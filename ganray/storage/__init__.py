@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from ganray.errors import StorageError
+from ganray.errors import ConfigError
 from ganray.storage.base import FIELD, MissingObject, ObjectInfo, ObjectStore, RefusedObject, check_key
 from ganray.storage.local import LocalStore
 
@@ -24,7 +24,7 @@ def open_store(uri: str | Path) -> ObjectStore:
 
         return open_s3(text)
     if scheme not in ("", "file"):
-        raise StorageError(FIELD, f"there is no kind of store named {scheme}://", "name a folder or s3://bucket/prefix")
+        raise ConfigError(FIELD, f"there is no kind of store named {scheme}://", "name a folder or s3://bucket/prefix")
     folder = unquote(urlsplit(text).path) if scheme else text
     return LocalStore(os.path.abspath(os.path.expanduser(folder)))
 

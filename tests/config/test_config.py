@@ -10,7 +10,7 @@ import yaml
 from ganray.config import CosineRate, FolderSource, Job, apply_overrides, check_job, load_job
 from ganray.config.describe import describe_fields
 from ganray.config.schedules import decide_schedules
-from ganray.errors import GanrayError
+from ganray.errors import ConfigError
 
 JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
 
@@ -53,7 +53,7 @@ def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
         ("data.resolution=21", "data.resolution: networks make sides of 16 to 256 pixels, each a multiple of 4 here, not 21; use 20"),
         ("workers=4", "use 128, or networks.ghost_batch=16"),
         ("workers=3", "train.batch_size: 64 does not split over 3 workers into whole groups of networks.ghost_batch=32; use 96"),
-        ("networks.norm_groop=4", "networks.norm_groop: there is no such field; did you mean ghost_batch?"),
+        ("networks.ghost_bach=4", "networks.ghost_bach: there is no such field; did you mean ghost_batch?"),
         ("optimizer.generator.lr={start: 1e-3, stop: 1e-4}", "optimizer.generator.lr.end: is missing"),
         ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: 7 will not do"),
         (
@@ -70,7 +70,7 @@ def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
 def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, override: str, says: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("name: x\n")
-    with pytest.raises(GanrayError) as raised:
+    with pytest.raises(ConfigError) as raised:
         load_job(path, [override])
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, says
     path = tmp_path / "job.yaml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(GanrayError, match=says):
+    with pytest.raises(ConfigError, match=says):
         load_job(path)
 
 
@@ -111,7 +111,7 @@ print([module for module in ("torch", "ray", "boto3") if module in sys.modules])
 def test_a_discriminator_is_compiled_only_without_gradient_penalties() -> None:
     check_job({"train": {"compile": ["generator", "discriminator"]}})
     check_job({"train": {"compile": ["generator"]}, "penalties": {"r1_gamma": 1.0}})
-    with pytest.raises(GanrayError, match=r"train.compile: gradient penalties .* torch.compile cannot; use \[generator\]"):
+    with pytest.raises(ConfigError, match=r"train.compile: gradient penalties .* torch.compile cannot; use \[generator\]"):
         check_job({"train": {"compile": ["discriminator"]}, "penalties": {"r1_gamma": {"start": 1.0, "end": 0.0}}})
 
 

@@ -1,4 +1,4 @@
-"""What a user may get wrong: one line that names field, problem and remedy, exit code 2, and nothing written."""
+"""What a user may get wrong: one line that names field, problem and remedy, exit code 2 or 3, and nothing written."""
 
 import os
 import re
@@ -131,7 +131,7 @@ def test_a_listing_names_the_file_that_is_broken(model: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("nobody", ["127.0.0.1:1", "ray://nowhere.invalid:10001"])
 def test_an_address_where_no_cluster_is_is_refused_within_seconds(nobody: str, tmp_path: Path) -> None:
     start = time.monotonic()
-    field, line = mistake(ganray("train", QUICKSTART, f"storage={tmp_path / 'store'}", "--address", nobody))
+    field, line = mistake(ganray("train", QUICKSTART, f"storage={tmp_path / 'store'}", "--address", nobody), exit_code=3)
     assert time.monotonic() - start < SECONDS_TO_SAY_SO
     assert field == "--address"
     assert f"no Ray cluster answers at '{nobody}'" in line
@@ -140,7 +140,7 @@ def test_an_address_where_no_cluster_is_is_refused_within_seconds(nobody: str, t
 
 def test_more_workers_than_this_machine_can_hold_are_refused(tmp_path: Path) -> None:
     workers = 4 * os.cpu_count()
-    field, line = mistake(train(tmp_path / "store", f"workers={workers}", f"train.batch_size={16 * workers}"))
+    field, line = mistake(train(tmp_path / "store", f"workers={workers}", f"train.batch_size={16 * workers}"), exit_code=3)
     assert field == "workers"
     assert f"{workers} workers need {workers} CPUs" in line
     assert objects(tmp_path) == []
@@ -151,7 +151,7 @@ def test_more_workers_than_this_machine_can_hold_are_refused(tmp_path: Path) -> 
 def test_samples_that_a_full_disk_cannot_hold_are_an_error(model: Path, out: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "-o", "size=8k") as disk:
         (disk / "other").write_bytes(bytes(4096))
-        field, line = mistake(ganray("generate", str(model), "--num", "256", "--out", str(disk / out), "--local"))
+        field, line = mistake(ganray("generate", str(model), "--num", "256", "--out", str(disk / out), "--local"), exit_code=3)
         assert field == "--out"
         assert "no space left on device; free some space" in line
         assert not (disk / out).is_file()

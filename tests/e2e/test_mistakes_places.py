@@ -1,4 +1,4 @@
-"""Sources and storages that will not do: one line that names field, problem and remedy, exit code 2, and nothing written."""
+"""Sources and storages that will not do: one line that names field, problem and remedy, exit code 2 or 3, and nothing written."""
 
 import re
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_a_bucket_that_cannot_be_written_is_refused(
     address: str, s3_server: S3Server, bucket: str, who: dict[str, str], bucket_name: str | None, says: str
 ) -> None:
     storage = f"s3://{bucket_name}/prefix" if bucket_name else bucket
-    field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address, **who))
+    field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address, **who), exit_code=3)
     assert field == "storage"
     assert says in line
     assert "secret-0123456789" not in line
@@ -76,7 +76,7 @@ def test_a_bucket_that_cannot_be_written_is_refused(
 @as_root
 def test_a_store_on_a_read_only_file_system_is_refused(address: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "ro,size=1m") as storage:
-        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address))
+        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address), exit_code=3)
         assert field == "storage"
         assert "read-only file system; mount it for writing" in line
         assert list(storage.iterdir()) == []
@@ -85,7 +85,7 @@ def test_a_store_on_a_read_only_file_system_is_refused(address: str, tmp_path: P
 @as_root
 def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothing(address: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "size=1m") as storage:
-        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address))
+        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address), exit_code=3)
         assert field == "storage"
         assert "no space left on device; free some space" in line
         assert objects(storage) == []

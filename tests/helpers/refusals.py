@@ -15,15 +15,15 @@ LINE = re.compile(r"error: (?P<field>[^ ]+( [^ ]+)?): (?P<problem>[^;]+); (?P<re
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 
 
-def mistake(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
-    """Return the field and the whole line of a refusal, having checked that it is one; stages before it are no complaints."""
-    assert done.returncode == 2, done.stdout + done.stderr
+def mistake(done: subprocess.CompletedProcess[str], *, exit_code: int = 2) -> tuple[str, str]:
+    """Return the field and the whole line of an error, having checked its form and exit code: 2 the user's input, 3 the environment."""
+    assert done.returncode == exit_code, done.stdout + done.stderr
     assert done.stdout == ""
     *stages, line = done.stderr.splitlines()
     assert set(stages) <= {"preparing data"}, done.stderr
-    said = LINE.fullmatch(line)
-    assert said, line
-    return said["field"], line
+    parts = LINE.fullmatch(line)
+    assert parts, line
+    return parts["field"], line
 
 
 def objects(folder: Path) -> list[str]:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from ganray.errors import GanrayError
+from ganray.errors import ConfigError, GanrayError, StorageError
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.s3_server import ALLOWED, PREFIX_WRITER, READER, WRITER, S3Server
 
 SECRETS = (WRITER.secret_key, READER.secret_key, "hunter2", "Signature=", "Credential=")
 
 
-def complaint(call: Callable[[], object], *, field: str = "storage") -> str:
-    """Return the one line of the `GanrayError` that a call raises, after a look at its field and for secrets in it."""
-    with pytest.raises(GanrayError) as caught:
+def complaint(call: Callable[[], object], *, field: str = "storage", kind: type[GanrayError] = StorageError) -> str:
+    """Return the one line of the error of a `kind` that a call raises, after a look at its field and for secrets in it."""
+    with pytest.raises(kind) as caught:
         call()
     line = str(caught.value)
     assert caught.value.field == field
@@ -122,13 +122,13 @@ def test_a_dead_server_is_named(s3_server: S3Server, tmp_path: Path, monkeypatch
         assert "check AWS_ENDPOINT_URL" in line
 
 
-@pytest.mark.parametrize("url", ["localhost", "http://user:hunter2@127.0.0.1:1"])
+@pytest.mark.parametrize(("url", "kind"), [("localhost", ConfigError), ("http://user:hunter2@127.0.0.1:1", StorageError)])
 def test_an_endpoint_of_the_environment_that_is_no_url_or_has_a_password(
-    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, url: str
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, url: str, kind: type[GanrayError]
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    assert "AWS_ENDPOINT_URL" in complaint(open_store("s3://name").check_writable)
+    assert "AWS_ENDPOINT_URL" in complaint(open_store("s3://name").check_writable, kind=kind)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_endpoint_of_the_environment_that_is_no_url_or_has_a_password(
     ],
 )
 def test_a_wrong_uri_is_refused_without_repeating_secrets(uri: str, problem: str, remedy: str) -> None:
-    line = complaint(lambda: open_store(uri))
+    line = complaint(lambda: open_store(uri), kind=ConfigError)
     assert problem in line
     assert remedy in line
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from ganray.errors import GanrayError
+from ganray.errors import StorageError
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 from tests.chaos.__main__ import run
@@ -82,7 +82,7 @@ def test_a_fault_that_does_not_end_ends_in_one_clear_error(
         for name, call in calls(open_store(f"{bucket}?endpoint_url={way}"), file, tmp_path / "copy").items():
             if kind in ("truncated", "flipped down") and name not in ("read", "download"):
                 continue
-            with pytest.raises(GanrayError, match=says) as caught:
+            with pytest.raises(StorageError, match=says) as caught:
                 call()
             assert "\n" not in str(caught.value)
             assert not [secret for secret in SECRETS if secret in str(caught.value)]
@@ -117,7 +117,7 @@ def test_a_flipped_byte_of_an_upload_never_becomes_an_object(bucket: str, s3_ser
     with faulty_way_to(s3_server.endpoint_url, Faults(one_in=1, seed=0, kinds=("flipped up",))) as way:
         faulty = open_store(f"{bucket}?endpoint_url={way}")
         for call in (lambda: faulty.write("a", b"x" * 1000), lambda: faulty.upload(file, "b")):
-            with pytest.raises(GanrayError):
+            with pytest.raises(StorageError):
                 call()
     assert store.list() == []
     assert store.leftovers() == []
@@ -187,7 +187,7 @@ def test_a_server_that_ignores_conditions_is_found_out_once_and_not_published_to
     server = ThreadingHTTPServer(("127.0.0.1", 0), WithoutConditions)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     store = open_store(f"s3://bucket/prefix?endpoint_url=http://127.0.0.1:{server.server_address[1]}&path_style=true")
-    with pytest.raises(GanrayError, match=r"ignores the conditions of conditional writes.+; publish to AWS"):
+    with pytest.raises(StorageError, match=r"ignores the conditions of conditional writes.+; publish to AWS"):
         Registry(store).publish("m", artifact(), {}, key="a")
     assert WithoutConditions.objects == {}
     server.shutdown()

@@ -9,19 +9,18 @@ import pytest
 
 from tests.helpers.s3_server import S3Server
 
-MOST_MB = 200
+MAX_MB = 200
 MOVE = """
-import hashlib, json, resource, sys, threading, time
+import json, sys, threading
 from pathlib import Path
 from ganray.storage import open_store
-from ganray.runs.checkpoint import newest_checkpoint, save_checkpoint
 
 def megabytes():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
 
 uri, path = sys.argv[1], Path(sys.argv[2])
-run, peak, over = open_store(uri), [0.0], threading.Event()
-run.write("warm", b"x"), run.read("warm")
+store, peak, over = open_store(uri), [0.0], threading.Event()
+store.write("warm", b"x"), store.read("warm")
 base = megabytes()
 
 def watch():
@@ -30,19 +29,17 @@ def watch():
 
 watcher = threading.Thread(target=watch)
 watcher.start()
-save_checkpoint(run, {"state.pt": path}, images_seen=1, attempt=0, progress={"best": None})
-checkpoint, passed_over = newest_checkpoint(run)
-with checkpoint.local_copy("state.pt") as copy:
-    same = copy.stat().st_size == path.stat().st_size
+sent = store.upload(path, "state.pt")
+received = store.download("state.pt", path.with_name("copy"))
 over.set()
 watcher.join()
-print(json.dumps({"base": base, "over": peak[0] - base, "same": same, "passed_over": passed_over}))
+print(json.dumps({"base": base, "over": peak[0] - base, "same": sent == received}))
 """
 
 
 @pytest.mark.parametrize("megabytes", [300, pytest.param(1000, marks=pytest.mark.chaos)])
 @pytest.mark.parametrize("kind", ["local", "s3"])
-def test_moving_a_checkpoint_takes_little_memory(
+def test_moving_a_large_file_takes_little_memory(
     kind: str, megabytes: int, tmp_path: Path, s3_server: S3Server, request: pytest.FixtureRequest
 ) -> None:
     uri = request.getfixturevalue("bucket") if kind == "s3" else str(tmp_path / "store")
@@ -53,5 +50,5 @@ def test_moving_a_checkpoint_takes_little_memory(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     print(kind, megabytes, found)
-    assert (found["same"], found["passed_over"]) == (True, [])
-    assert found["over"] < MOST_MB
+    assert found["same"]
+    assert found["over"] < MAX_MB

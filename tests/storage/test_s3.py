@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.stub import Stubber
 
-from ganray.errors import GanrayError
+from ganray.errors import StorageError
 from ganray.storage import child, open_store
 from tests.helpers.s3_server import S3Server
 
@@ -84,7 +84,7 @@ def test_what_the_test_server_does_not_answer_is_explained_too(bucket: str, code
     store = open_store(bucket)
     with Stubber(store.connection.client) as stub:
         stub.add_client_error("put_object", code, http_status_code=status)
-        with pytest.raises(GanrayError, match=problem):
+        with pytest.raises(StorageError, match=problem):
             store.write_if_absent("pointer", b"x")
 
 

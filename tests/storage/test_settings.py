@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ganray.errors import GanrayError
+from ganray.errors import ConfigError, StorageError
 from ganray.storage import child, open_store
 from tests.helpers.s3_server import S3Server, running_server
 
@@ -61,7 +61,7 @@ def test_a_key_of_kms_is_named_in_requests(bucket: str) -> None:
     ],
 )
 def test_settings_that_cannot_be_are_refused(query: str, says: str) -> None:
-    with pytest.raises(GanrayError, match=says):
+    with pytest.raises(ConfigError, match=says):
         open_store(f"s3://bucket/prefix?{query}")
 
 
@@ -117,7 +117,7 @@ def test_a_ca_of_ones_own_is_trusted_by_the_uri_alone_for_pyarrow_too(
     with filesystem.open_input_file(f"{path}/a") as file:
         assert file.read() == b"over TLS"
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(GanrayError, match=r"no trusted TLS connection to https://127\.0\.0\.1:.+; set AWS_CA_BUNDLE"):
+    with pytest.raises(StorageError, match=r"no trusted TLS connection to https://127\.0\.0\.1:.+; set AWS_CA_BUNDLE"):
         open_store(uri).read("a")
 
 
@@ -128,5 +128,5 @@ def test_a_clock_that_is_wrong_is_told(bucket: str, monkeypatch: pytest.MonkeyPa
         return datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(hours=1)
 
     monkeypatch.setattr("botocore.auth.get_current_datetime", an_hour_ago)
-    with pytest.raises(GanrayError, match="this machine's clock is wrong; set it"):
+    with pytest.raises(StorageError, match="this machine's clock is wrong; set it"):
         store.write("a", b"x")

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import boto3.session
 from botocore.config import Config
 
-from ganray.errors import StorageError
+from ganray.errors import ConfigError
 from ganray.storage.base import FIELD
 from ganray.storage.s3.errors import NAME_ENDPOINT
 
@@ -57,7 +57,7 @@ class Connection:
         try:
             return self.session.client("s3", endpoint_url=self.endpoint_url, config=config, verify=self.ca_bundle)
         except ValueError:
-            raise StorageError(FIELD, "the endpoint is not a URL", "set AWS_ENDPOINT_URL like https://host:port") from None
+            raise ConfigError(FIELD, "the endpoint is not a URL", "set AWS_ENDPOINT_URL like https://host:port") from None
 
     @cached_property
     def proven(self) -> set[str]:
@@ -87,10 +87,10 @@ SETTINGS = tuple(field.name for field in fields(Connection))
 def read_settings(settings: dict[str, str]) -> Connection:
     """Return the connection that a URI's settings describe, or raise `GanrayError`."""
     if unknown := [name for name in settings if name not in SETTINGS]:
-        raise StorageError(FIELD, f"there is no setting {unknown[0]} in an s3:// URI", f"there are {', '.join(SETTINGS)}")
+        raise ConfigError(FIELD, f"there is no setting {unknown[0]} in an s3:// URI", f"there are {', '.join(SETTINGS)}")
     path_style = settings.get("path_style")
     if path_style not in (None, "true", "false"):
-        raise StorageError(FIELD, "path_style is neither true nor false", "write path_style=true")
+        raise ConfigError(FIELD, "path_style is neither true nor false", "write path_style=true")
     if "endpoint_url" in settings:
         _check_endpoint(settings["endpoint_url"])
     _check_storing(settings)
@@ -99,13 +99,13 @@ def read_settings(settings: dict[str, str]) -> Connection:
 
 def _check_storing(settings: dict[str, str]) -> None:
     if settings.get("sse", "AES256") not in ENCRYPTIONS:
-        raise StorageError(FIELD, f"there is no encryption sse={settings['sse']}", f"there are {', '.join(ENCRYPTIONS)}")
+        raise ConfigError(FIELD, f"there is no encryption sse={settings['sse']}", f"there are {', '.join(ENCRYPTIONS)}")
     if "kms_key" in settings and not settings.get("sse", "").startswith("aws:kms"):
-        raise StorageError(FIELD, "kms_key is for sse=aws:kms alone", "say sse=aws:kms too, or leave kms_key out")
+        raise ConfigError(FIELD, "kms_key is for sse=aws:kms alone", "say sse=aws:kms too, or leave kms_key out")
     if not re.fullmatch(r"[A-Z_]{1,40}", settings.get("storage_class", "STANDARD")):
-        raise StorageError(FIELD, "storage_class is none", "write it like STANDARD_IA")
+        raise ConfigError(FIELD, "storage_class is none", "write it like STANDARD_IA")
     if "ca_bundle" in settings and not os.path.isfile(settings["ca_bundle"]):
-        raise StorageError(FIELD, f"there is no file ca_bundle={settings['ca_bundle']}", "name the PEM file of the server's CA")
+        raise ConfigError(FIELD, f"there is no file ca_bundle={settings['ca_bundle']}", "name the PEM file of the server's CA")
 
 
 def _check_endpoint(url: str) -> None:
@@ -117,7 +117,7 @@ def _check_endpoint(url: str) -> None:
         right = False
     if not right or "@" in parts.netloc or parts.query:
         remedy = f"write it like http://host:port, without credentials; {NAME_ENDPOINT}"
-        raise StorageError(FIELD, "endpoint_url is not a server's URL", remedy)
+        raise ConfigError(FIELD, "endpoint_url is not a server's URL", remedy)
 
 
 def _as_text(value: str | bool) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from ganray.errors import StorageError
+from ganray.errors import ConfigError, StorageError
 from ganray.storage.base import (
     CHECKS,
     FIELD,
@@ -219,14 +219,14 @@ def open_s3(uri: str) -> S3Store:
     """Return the store of `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true...]`. Raises `GanrayError`."""
     parts = urlsplit(uri, allow_fragments=False)
     if "@" in parts.netloc:
-        raise StorageError(FIELD, "the URI holds credentials", "take them out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        raise ConfigError(FIELD, "the URI holds credentials", "take them out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}", parts.netloc):
-        raise StorageError(FIELD, f"s3://{parts.netloc} names no bucket", EXAMPLE)
+        raise ConfigError(FIELD, f"s3://{parts.netloc} names no bucket", EXAMPLE)
     root = f"{parts.netloc}{parts.path}".rstrip("/")
     try:
         check_key(root)
     except ValueError:
-        raise StorageError(FIELD, f"s3://{root} has an empty part, '.' or '..'", EXAMPLE) from None
+        raise ConfigError(FIELD, f"s3://{root} has an empty part, '.' or '..'", EXAMPLE) from None
     return S3Store(read_settings(dict(parse_qsl(parts.query))), root)
 
 
