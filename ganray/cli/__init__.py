@@ -6,9 +6,10 @@ import sys
 import click
 
 from ganray.cli.data import fit_extractor_command, prepare_command
+from ganray.cli.display import StderrHandler
 from ganray.cli.generators import generate_command, provenance_command, publish_command
 from ganray.cli.models import models_group
-from ganray.cli.runs import config_command, train_command
+from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
 from ganray.cli.upkeep import gc_command, pull_command, push_command, verify_command
 from ganray.errors import GanrayError
@@ -30,6 +31,7 @@ for command in (
     prepare_command,
     fit_extractor_command,
     train_command,
+    runs_group,
     publish_command,
     models_group,
     generate_command,
@@ -44,7 +46,7 @@ for command in (verify_command, pull_command, push_command, gc_command):
 
 def main() -> None:
     """Run the command line. An error that the user has to mend costs one line; see `ganray.errors` for the exit codes."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StderrHandler()])
     try:
         sys.exit(group.main(prog_name="ganray", standalone_mode=False) or 0)
     except GanrayError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ganray.cli.display import console_reporter
+from ganray.cli.display import TrainingView, console_reporter
 from ganray.cli.options import address_option, json_option, print_json, read_job, with_job
 
 
@@ -17,7 +17,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
     checked = read_job(job, overrides)
     from ganray.train.train import prepare_data
 
-    with console_reporter(checked, quiet=as_json) as reporter:
+    with console_reporter(TrainingView(checked), quiet=as_json) as reporter:
         prepared = prepare_data(checked, address=address, reporter=reporter)
     card = prepared.card.model_dump(mode="json")
     if as_json:
@@ -40,7 +40,7 @@ def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None
     checked = read_job(job, overrides)
     from ganray.train.train import fit_extractor
 
-    with console_reporter(checked, quiet=as_json) as reporter:
+    with console_reporter(TrainingView(checked), quiet=as_json) as reporter:
         fitted = fit_extractor(checked, address=address, reporter=reporter, out=out)
     if as_json:
         print_json(fitted)

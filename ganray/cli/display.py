@@ -1,131 +1,164 @@
-"""Progress on the terminal: a live line where there is a terminal, a plain line now and then where there is none."""
+"""Progress on the terminal: a live view where there is a terminal, a plain line now and then where there is none.
+
+All of it goes to standard error, so that output can be piped; lines that ganray logs go there too, above the live view.
+"""
 
 import contextlib
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from ganray.config import Job
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.progress import Progress
+
 PLAIN_EVERY_S = 5.0
+DRAW_EVERY_S = 0.25
+
+
+class StderrHandler(logging.Handler):
+    """Prints what is logged to whatever standard error is at the time: a live view takes it over while it is drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+class View(Protocol):
+    """How a snapshot of the work is drawn: for a live terminal, and as lines that were not shown before."""
+
+    def draw(self, snapshot: Any) -> "RenderableType":
+        """Return what a terminal shows of a snapshot."""
+
+    def lines(self, snapshot: Any) -> list[str]:
+        """Return the lines that a log shows of a snapshot."""
+
+
+class ConsoleReporter:
+    """Shows stages and snapshots by a view, on a live terminal or, without one, as plain lines."""
+
+    def __init__(self, view: View, live: "Live | None", *, quiet: bool) -> None:
+        self.view, self.live, self.quiet = view, live, quiet
+        self.bar: Progress | None = None
+        self.drawn_at = 0.0
+
+    def stage(self, title: str) -> None:
+        """Show a spinner with the stage's title, or print the title."""
+        if self.live is None:
+            self._print([title])
+            return
+        self.bar = progress_columns()
+        self.bar.add_task(title, total=None)
+        self.live.update(self.bar)
+
+    def advance(self, done: int, total: int) -> None:
+        """Move the stage's bar."""
+        if self.live and self.bar:
+            self.bar.update(self.bar.task_ids[0], completed=done, total=total)
+
+    def update(self, snapshot: Any) -> None:
+        """Draw a snapshot, a few times a second at most, or print its lines."""
+        if self.live is None:
+            self._print(self.view.lines(snapshot))
+        elif time.monotonic() - self.drawn_at > DRAW_EVERY_S:
+            self.drawn_at = time.monotonic()
+            self.live.update(self.view.draw(snapshot))
+
+    def _print(self, lines: list[str]) -> None:
+        for line in [] if self.quiet else lines:
+            click.echo(line, err=True)
 
 
 @contextlib.contextmanager
-def console_reporter(job: Job, *, quiet: bool) -> Iterator[Any]:
-    """Show a run's stages and training while the block runs; on standard error, so that output can be piped."""
-    if sys.stderr.isatty() and not quiet:
-        with _bars() as bars:
-            yield LiveReporter(job, bars)
-    else:
-        yield PlainReporter(job, quiet=quiet)
+def console_reporter(view: View, *, quiet: bool) -> Iterator[ConsoleReporter]:
+    """Give a reporter that shows progress while the block runs, and nothing but warnings if `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield ConsoleReporter(view, None, quiet=quiet)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        yield ConsoleReporter(view, live, quiet=False)
 
 
 @contextlib.contextmanager
 def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Give a function (done, total) that shows how far something is."""
+    """Give a function (done, total) that shows how far something is, None if nobody looks."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    with _bars() as bars:
-        task = bars.add_task(title, total=None, facts="")
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    with progress_columns() as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-class LiveReporter:
-    """A spinning line a stage, and a bar with the facts of training."""
+class TrainingView:
+    """Draws the newest metrics of a run: a bar, and images seen, rate, losses, score and time left as far as they are known."""
 
-    def __init__(self, job: Job, bars: Any) -> None:
-        self.job, self.bars = job, bars
-        self.facts: dict[str, Any] = {}
-        self.task: Any = None
-
-    def stage(self, title: str) -> None:
-        if self.task is not None:
-            self.bars.remove_task(self.task)
-        self.task = self.bars.add_task(title, total=None, facts="")
-
-    def advance(self, done: int, total: int) -> None:
-        self.bars.update(self.task, completed=done, total=total)
-
-    def training(self, progress: dict[str, Any]) -> None:
-        self.facts.update(progress)
-        done, total = share_done(self.job, self.facts)
-        self.bars.update(self.task, description="training", completed=done, total=total, facts=training_facts(self.job, self.facts))
-
-    def say(self, line: str) -> None:
-        self.bars.console.print(line, style="yellow", markup=False, highlight=False)
-
-
-class PlainReporter:
-    """Lines for logs: every stage, and training every few seconds."""
-
-    def __init__(self, job: Job, *, quiet: bool) -> None:
-        self.job, self.quiet = job, quiet
-        self.facts: dict[str, Any] = {}
+    def __init__(self, job: Job) -> None:
+        self.job = job
         self.shown_at, self.shown = 0.0, ""
 
-    def stage(self, title: str) -> None:
-        self._print(title)
+    def draw(self, snapshot: Mapping[str, Any]) -> "RenderableType":
+        """Return a bar with the metrics behind it."""
+        from rich.console import Group
+        from rich.text import Text
 
-    def advance(self, done: int, total: int) -> None:
-        pass
+        bar = progress_columns()
+        bar.add_task("training", completed=fraction_done(self.job, snapshot), total=1.0)
+        return Group(bar, Text(training_line(self.job, snapshot)))
 
-    def training(self, progress: dict[str, Any]) -> None:
-        self.facts.update(progress)
-        line = training_facts(self.job, self.facts)
-        if line != self.shown and time.monotonic() - self.shown_at > PLAIN_EVERY_S:
-            self.shown_at, self.shown = time.monotonic(), line
-            self._print(line)
-
-    def say(self, line: str) -> None:
-        click.echo(line, err=True)
-
-    def _print(self, line: str) -> None:
-        if not self.quiet:
-            click.echo(line, err=True)
+    def lines(self, snapshot: Mapping[str, Any]) -> list[str]:
+        """Return a line if something changed, every few seconds."""
+        line = training_line(self.job, snapshot)
+        if line == self.shown or time.monotonic() - self.shown_at <= PLAIN_EVERY_S:
+            return []
+        self.shown_at, self.shown = time.monotonic(), line
+        return [line]
 
 
-def training_facts(job: Job, facts: dict[str, Any]) -> str:
+def training_line(job: Job, metrics: Mapping[str, Any]) -> str:
     """Return images seen, images/s, losses, last score and time left, as far as they are known."""
-    parts = [f"{facts.get('images_seen', 0):,}/{job.train.total_images:,} images"]
-    if rate := facts.get("time/images_per_s"):
-        parts += [f"{rate:,.0f}/s", f"loss D {facts['loss/discriminator']:.3f} G {facts['loss/generator']:.3f}"]
-    if "metric/frechet" in facts:
-        parts.append(f"frechet {facts['metric/frechet']:.2f}")
-    if (left := seconds_left(job, facts)) is not None:
+    parts = [f"{metrics.get('images_seen', 0):,}/{job.train.total_images:,} images"]
+    if rate := metrics.get("time/images_per_s"):
+        parts += [f"{rate:,.0f}/s"]
+    if "loss/discriminator" in metrics:
+        parts += [f"loss D {metrics['loss/discriminator']:.3f} G {metrics['loss/generator']:.3f}"]
+    if "metric/frechet" in metrics:
+        parts.append(f"frechet {metrics['metric/frechet']:.2f}")
+    if (left := seconds_left(job, metrics)) is not None:
         parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
     return "  ".join(parts)
 
 
-def seconds_left(job: Job, facts: dict[str, Any]) -> float | None:
+def seconds_left(job: Job, metrics: Mapping[str, Any]) -> float | None:
     """Return the seconds of training that are left, by the images or by the time limit, whichever ends first."""
-    rate = facts.get("time/images_per_s")
+    rate = metrics.get("time/images_per_s")
     if not rate:
         return None
-    by_images = (job.train.total_images - facts["images_seen"]) / rate
-    by_time = job.train.max_seconds - facts["time/trained_s"] if job.train.max_seconds else by_images
+    by_images = (job.train.total_images - metrics["images_seen"]) / rate
+    by_time = job.train.max_seconds - metrics["time/trained_s"] if job.train.max_seconds else by_images
     return max(min(by_images, by_time), 0.0)
 
 
-def share_done(job: Job, facts: dict[str, Any]) -> tuple[float, float]:
-    """Return (done, total) of the training, by whichever limit is nearer."""
-    by_images = facts.get("images_seen", 0) / job.train.total_images
-    by_time = facts.get("time/trained_s", 0.0) / job.train.max_seconds if job.train.max_seconds else 0.0
-    return max(by_images, by_time), 1.0
+def fraction_done(job: Job, metrics: Mapping[str, Any]) -> float:
+    """Return how much of the training is done, 0 to 1, by whichever limit is nearer."""
+    by_images = metrics.get("images_seen", 0) / job.train.total_images
+    by_time = metrics.get("time/trained_s", 0.0) / job.train.max_seconds if job.train.max_seconds else 0.0
+    return float(max(by_images, by_time))
 
 
-def _bars() -> Any:
+def progress_columns() -> "Progress":
+    """Return a bar of the style that all of ganray's have."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[facts]}"),
-    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -1,13 +1,20 @@
-"""`ganray config` and `ganray train`."""
+"""`ganray config`, `ganray train` and `ganray runs`."""
 
 import sys
-from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 import yaml
 
-from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, json_option, print_json, print_rows, read_job, with_job
+from ganray.cli.display import TrainingView, console_reporter
+from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, read_job, storage_option, with_job
+
+if TYPE_CHECKING:
+    from ganray.runs.overview import RunOverview
+    from ganray.runs.status import TrainingResult
+
+EXIT_INTERRUPTED = 130
 
 
 @click.command("config")
@@ -32,7 +39,7 @@ def config_command(job: str, overrides: tuple[str, ...], as_json: bool, fields: 
 
 @click.command("train")
 @with_job
-@click.option("--dry-run", is_flag=True, help="Say what would run, and start nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would run, and start nothing.")
 @address_option
 @json_option
 def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
@@ -43,27 +50,69 @@ def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
 
         print_rows(plan(checked, address=address), as_json=as_json)
         return
+    from ganray.runs.status import EndReason
     from ganray.train.train import run_training
 
-    with console_reporter(checked, quiet=as_json) as reporter:
+    with console_reporter(TrainingView(checked), quiet=as_json) as reporter:
         result = run_training(checked, address=address, reporter=reporter)
+    print_json(result.to_json()) if as_json else click.echo(_summary(result))
+    if result.ended == EndReason.INTERRUPTED:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@click.group("runs")
+def runs_group() -> None:
+    """The runs of a storage, and how they stand."""
+
+
+@runs_group.command("list")
+@storage_option
+@json_option
+def list_command(storage: str, as_json: bool) -> None:
+    """List the runs of a storage: status, images seen, best score, age of the latest checkpoint, and who drives it."""
+    from ganray.runs.overview import list_runs
+    from ganray.storage import open_store
+
+    runs = list_runs(open_store(storage))
     if as_json:
-        print_json(asdict(result))
-    else:
-        click.echo(_summary(result, job))
-    if result.ended == "asked":
-        sys.exit(130)
+        print_json([run.to_json() for run in runs])
+        return
+    for run in runs:
+        click.echo(_line(run))
+    if not runs:
+        click.echo(f"no runs in {storage}")
 
 
-def _summary(result: "object", job: str) -> str:
+@runs_group.command("show")
+@click.argument("name")
+@storage_option
+@json_option
+def show_command(name: str, storage: str, as_json: bool) -> None:
+    """Show run NAME: status, progress, scores, checkpoints, driver, and what it was created with."""
+    check_name("NAME", name)
+    from ganray.runs.overview import describe_run
+    from ganray.storage import open_store
+
+    facts = describe_run(open_store(storage), name)
+    print_rows(facts, as_json=as_json)
+
+
+def _line(run: "RunOverview") -> str:
+    score = f"{run.metric.removeprefix('metric/')} {run.score:.4g}" if run.metric and run.score is not None else "not scored"
+    when = datetime.fromtimestamp(run.updated).strftime("%Y-%m-%d %H:%M") if run.updated else "-"
+    driver = f"  driven by {run.driver}" if run.driver else ""
+    return f"{run.name}  {run.status}  {run.images_seen:,}/{run.total_images:,} images  {score}  {when}{driver}"
+
+
+def _summary(result: "TrainingResult") -> str:
     """Return what a person wants to know when a run has ended."""
     scores = ", ".join(f"{name.removeprefix('metric/')} {value:.4g}" for name, value in (result.scores or {}).items())
-    if result.ended == "asked":
+    if result.ended == "interrupted":
         return f"stopped after {result.images_seen:,} images; the same command goes on from there"
     lines = [f"run {result.name} {'was finished already' if result.was_finished else 'is finished'}: {result.images_seen:,} images"]
     if scores:
         lines.append(f"best at {result.best_images_seen:,} images: {scores}")
-    lines += [f"metrics    {result.run}/metrics.jsonl", f"pictures   {result.run}/samples/"]
+    lines += [f"metrics    {result.run}/metrics.jsonl", f"samples    {result.run}/samples/"]
     if result.version:
         lines.append(f"published  {result.version}")
     return "\n".join(lines)

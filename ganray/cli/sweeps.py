@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from ganray.cli.display import console_reporter
 from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, read_job, storage_option, with_job
-from ganray.cli.table import short, sweep_reporter
+from ganray.cli.table import SweepView, short
 
 
 @click.command("sweep")
@@ -29,7 +30,10 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
         return
     from ganray.sweep.run import run_sweep
 
-    with sweep_reporter(checked, quiet=as_json) as reporter, contextlib.redirect_stdout(sys.stderr):  # Ray's remarks go to stdout
+    with (
+        console_reporter(SweepView(checked), quiet=as_json) as reporter,
+        contextlib.redirect_stdout(sys.stderr),
+    ):  # Ray prints to stdout
         result = run_sweep(checked, address=address, reporter=reporter)
     print_json(asdict(result)) if as_json else click.echo(_summary(result))
     if result.ended == "asked":

@@ -1,74 +1,34 @@
 """A sweep on the terminal: a live table of its trials where there is a terminal, a line at every change where there is none."""
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from ganray.cli.display import PlainReporter
 from ganray.config import Job
 
 ROWS = 24  # trials that a terminal shows at most: those under way, then the best
 COLOURS = {"running": "cyan", "finished": "green", "diverged": "red", "collapsed": "red", "failed": "red"}
 
 
-@contextlib.contextmanager
-def sweep_reporter(job: Job, *, quiet: bool) -> Iterator[Any]:
-    """Show a sweep's stages and trials while the block runs; on standard error, so that output can be piped."""
-    if quiet or not sys.stderr.isatty():
-        yield PlainSweepReporter(job, quiet=quiet)
-        return
-    from rich.console import Console
-    from rich.live import Live
+class SweepView:
+    """Draws the trials of a sweep: a table, or a line for each trial whose status has changed."""
 
-    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-        yield LiveSweepReporter(job, live)
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.shown: dict[int, tuple[str, int]] = {}
 
+    def draw(self, snapshot: Any) -> Any:
+        """Return the table of (trials, how many can run at once)."""
+        return table(self.job, *snapshot)
 
-class PlainSweepReporter(PlainReporter):
-    """Lines for logs: every stage, and every trial whose status has changed."""
-
-    def __init__(self, job: Job, *, quiet: bool) -> None:
-        super().__init__(job, quiet=quiet)
-        self.told: dict[int, tuple[str, int]] = {}
-
-    def trials(self, trials: list[Any], *, slots: int) -> None:
-        """Print a line for each change."""
-        for trial in trials:
-            state = (trial.status, trial.target)
-            if self.told.get(trial.number) != state and trial.status != "waiting":
-                self._print("  ".join(cells(trial)))
-            self.told[trial.number] = state
-
-
-class LiveSweepReporter:
-    """A table that is drawn anew a few times a second."""
-
-    def __init__(self, job: Job, live: Any) -> None:
-        self.job, self.live = job, live
-        self.title, self.drawn_at = "", 0.0
-
-    def stage(self, title: str) -> None:
-        """Show the stage above the table."""
-        self.title = title
-        self.live.console.print(title, style="dim", highlight=False)
-
-    def advance(self, done: int, total: int) -> None:
-        """The stage is all that is shown of this."""
-
-    def training(self, progress: dict[str, Any]) -> None:
-        """Trials are shown instead."""
-
-    def say(self, line: str) -> None:
-        """Print a line above the table."""
-        self.live.console.print(line, style="yellow", markup=False, highlight=False)
-
-    def trials(self, trials: list[Any], *, slots: int) -> None:
-        """Draw the table."""
-        if time.monotonic() - self.drawn_at > 0.25:
-            self.drawn_at = time.monotonic()
-            self.live.update(table(self.job, trials, slots))
+    def lines(self, snapshot: Any) -> list[str]:
+        """Return a line for each change."""
+        changed = []
+        for trial in snapshot[0]:
+            state = (trial.status, trial.budget)
+            if self.shown.get(trial.number) != state and trial.status != "waiting":
+                changed.append("  ".join(cells(trial)))
+            self.shown[trial.number] = state
+        return changed
 
 
 def table(job: Job, trials: list[Any], slots: int) -> Any:

@@ -41,35 +41,35 @@ class FittedExtractor:
         return facts(self.weights)
 
 
-def ensure_extractor(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+def ensure_extractor(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
-    weights = find_extractor(job.evaluate.extractor, prepared)
+    weights = find_extractor(job.evaluate.extractor, dataset)
     if weights is None:
-        fitted = fit_on_cluster(job, prepared, progress=progress)
-        prepared.storage.write_if_absent(_key(job.evaluate.extractor, prepared), fitted)
-        weights = prepared.storage.read(_key(job.evaluate.extractor, prepared))  # of two that fit at once, both use the first
+        fitted = fit_on_cluster(job, dataset, progress=progress)
+        dataset.storage.write_if_absent(_key(job.evaluate.extractor, dataset), fitted)
+        weights = dataset.storage.read(_key(job.evaluate.extractor, dataset))  # of two that fit at once, both use the first
     network = load(weights)
-    if network.channels != prepared.card.channels:
-        problem = f"its network takes {network.channels} channels and the data has {prepared.card.channels}"
+    if network.channels != dataset.card.channels:
+        problem = f"its network takes {network.channels} channels and the data has {dataset.card.channels}"
         raise DataError("evaluate.extractor.weights", problem, "leave it at auto to have one fitted")
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def fit_anew(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
+def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
-    weights = fit_on_cluster(job, prepared, progress=progress)
-    prepared.storage.write(_key(job.evaluate.extractor, prepared), weights)
+    weights = fit_on_cluster(job, dataset, progress=progress)
+    dataset.storage.write(_key(job.evaluate.extractor, dataset), weights)
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def find_extractor(extractor: Extractor, prepared: PreparedDataset) -> bytes | None:
+def find_extractor(extractor: Extractor, dataset: PreparedDataset) -> bytes | None:
     """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
     if extractor.weights.startswith(SHIPPED):
         return shipped(extractor.weights.removeprefix(SHIPPED))
     try:
         if extractor.weights != "auto":
             return _read_uri(extractor.weights)
-        return prepared.storage.read(_key(extractor, prepared))
+        return dataset.storage.read(_key(extractor, dataset))
     except MissingObject:
         if extractor.weights == "auto":
             return None
@@ -77,11 +77,11 @@ def find_extractor(extractor: Extractor, prepared: PreparedDataset) -> bytes | N
         raise DataError("evaluate.extractor.weights", problem, remedy) from None
 
 
-def fit_on_cluster(job: Job, prepared: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:
+def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:
     """Fit an extractor in a Ray task, on a GPU where the job uses them, and return its weights file."""
-    meter = Meter.remote()
+    meter = ProgressMeter.remote()
     task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
-    pending = task.remote(job.evaluate.extractor, prepared, meter)
+    pending = task.remote(job.evaluate.extractor, dataset, meter)
     while not ray.wait([pending], timeout=0.5)[0]:
         if progress:
             progress(*ray.get(meter.read.remote()))
@@ -90,15 +90,15 @@ def fit_on_cluster(job: Job, prepared: PreparedDataset, *, progress: Callable[[i
 
 
 @ray.remote(max_retries=3)
-def fit(extractor: Extractor, prepared: PreparedDataset, meter: Any) -> bytes:
+def fit(extractor: Extractor, dataset: PreparedDataset, meter: Any) -> bytes:
     """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
-    return fit_weights(extractor, prepared, progress=lambda done, total: meter.write.remote(done, total))
+    return fit_weights(extractor, dataset, progress=lambda done, total: meter.write.remote(done, total))
 
 
-def fit_weights(extractor: Extractor, prepared: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
+def fit_weights(extractor: Extractor, dataset: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
     """Fit a network to a prepared dataset in this process and return its weights file."""
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
-    card, data = prepared.card, _dataset(prepared)
+    card, data = dataset.card, _samples_of(dataset)
     settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": progress}
     if isinstance(extractor, ClassifierExtractor):
         network, accuracy = fit_classifier(data, len(card.classes), **settings)
@@ -109,7 +109,7 @@ def fit_weights(extractor: Extractor, prepared: PreparedDataset, *, progress: Ca
 
 
 @ray.remote(num_cpus=0)
-class Meter:
+class ProgressMeter:
     """How far a task is."""
 
     def __init__(self) -> None:
@@ -122,23 +122,23 @@ class Meter:
         return self.far
 
 
-def _dataset(prepared: PreparedDataset) -> Dataset:
+def _samples_of(dataset: PreparedDataset) -> Dataset:
     """Return a prepared dataset, or an even choice of its shards, in memory."""
-    numbers = np.unique(np.linspace(0, len(prepared.card.shards) - 1, MAX_SHARDS).round().astype(int))
-    shards = [read_shard(prepared, int(number)) for number in numbers]
+    numbers = np.unique(np.linspace(0, len(dataset.card.shards) - 1, MAX_SHARDS).round().astype(int))
+    shards = [read_shard(dataset, int(number)) for number in numbers]
     images = np.concatenate([shard.pixels for shard in shards])
     labels = np.concatenate([shard.labels for shard in shards]).astype(np.int64)
 
     def sample(rows: np.ndarray) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
-    return Dataset(sample, len(images), prepared.card.channels)
+    return Dataset(sample, len(images), dataset.card.channels)
 
 
-def _key(extractor: Extractor, prepared: PreparedDataset) -> str:
+def _key(extractor: Extractor, dataset: PreparedDataset) -> str:
     """Return where a fitted extractor is kept: beside its dataset, by how it was fitted."""
     settings = json.dumps([extractor.kind, extractor.fit_images, SEED])
-    return f"{prepared.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"
+    return f"{dataset.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"
 
 
 def _read_uri(uri: str) -> bytes:

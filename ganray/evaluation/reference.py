@@ -29,36 +29,36 @@ CHUNK = 256  # pictures that pass the extractor together
 
 
 def ensure_reference(
-    job: Job, prepared: PreparedDataset, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
+    job: Job, dataset: PreparedDataset, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
 ) -> str:
     """Return the key of the reference statistics in the dataset's store, measuring them, on Ray, if nobody has."""
-    key = _key(prepared, extractor, job.evaluate.num_samples)
+    key = _key(dataset, extractor, job.evaluate.num_samples)
     try:
-        prepared.storage.read(key)
+        dataset.storage.read(key)
     except MissingObject:
-        prepared.storage.write(key, _measure(job, prepared, extractor, progress))
+        dataset.storage.write(key, _measure(job, dataset, extractor, progress))
     return key
 
 
-def load_reference(prepared: PreparedDataset, key: str) -> Reference:
+def load_reference(dataset: PreparedDataset, key: str) -> Reference:
     """Return reference statistics from the dataset's store."""
-    tensors = safetensors.torch.load(prepared.storage.read(key))
+    tensors = safetensors.torch.load(dataset.storage.read(key))
     return Reference(Moments(int(tensors["count"]), tensors["mean"], tensors["covariance"]), tensors["features"])
 
 
-def _measure(job: Job, prepared: PreparedDataset, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
+def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
     """Return the statistics as a safetensors file's bytes."""
-    rows = spread(prepared.card.count, MAX_REALS)
+    rows = spread(dataset.card.count, MAX_REALS)
     kept = spread(len(rows), job.evaluate.num_samples)
     options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
-    weights, numbers = ray.put(extractor.weights), rows // prepared.card.rows_per_shard
+    weights, numbers = ray.put(extractor.weights), rows // dataset.card.rows_per_shard
     running, parts = deque(), []
     for number in np.unique(numbers):
-        running.append(shard_features.options(**options).remote(weights, prepared, number, rows[numbers == number]))
+        running.append(shard_features.options(**options).remote(weights, dataset, number, rows[numbers == number]))
         if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
             parts.append(_collect(running.popleft()))
         if progress:
-            progress(len(parts), len(prepared.card.shards))
+            progress(len(parts), len(dataset.card.shards))
     parts += [_collect(task) for task in running]
     features = torch.cat(parts)
     moments = Moments.of(features)
@@ -72,11 +72,11 @@ def _collect(task: ray.ObjectRef) -> Tensor:
 
 
 @ray.remote(max_retries=3)
-def shard_features(weights: bytes, prepared: PreparedDataset, number: int, rows: np.ndarray) -> np.ndarray:
+def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> np.ndarray:
     """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
     torch.set_num_threads(1)
     network = load(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
-    pixels = torch.from_numpy(read_shard(prepared, int(number)).pixels[rows % prepared.card.rows_per_shard])
+    pixels = torch.from_numpy(read_shard(dataset, int(number)).pixels[rows % dataset.card.rows_per_shard])
     return features_of(network, pixels).numpy()
 
 
@@ -91,6 +91,6 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
-def _key(prepared: PreparedDataset, extractor: FittedExtractor, num_samples: int) -> str:
-    settings = json.dumps([prepared.card.fingerprint, extractor.hash, MAX_REALS, num_samples])
-    return f"{prepared.folder}/statistics/{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"
+def _key(dataset: PreparedDataset, extractor: FittedExtractor, num_samples: int) -> str:
+    settings = json.dumps([dataset.card.fingerprint, extractor.hash, MAX_REALS, num_samples])
+    return f"{dataset.folder}/statistics/{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from ganray.metrics.classes import class_coverage, conditional_accuracy
 from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.kernel import kernel_distance
 from ganray.metrics.precision_recall import precision_recall
+from ganray.metrics.score import Protocol
 
 MIN_DIVERSITY = 1e-4  # of a generator that is not broken: its features' variance over that of the reals
 
@@ -27,17 +27,17 @@ class Reference:
     features: Tensor
 
 
-def protocol(evaluate: Evaluate, *, fingerprint: str, extractor: str) -> dict[str, Any]:
-    """Return what a score was measured by; only scores of equal protocols are comparable."""
-    return {
-        "metric": "metric/frechet",
-        "mode": "min",
-        "dataset": fingerprint,
-        "extractor": extractor,
-        "num_samples": evaluate.num_samples,
-        "neighbours": evaluate.neighbours,
-        "seed": evaluate.seed,
-    }
+def protocol_of(evaluate: Evaluate, *, fingerprint: str, extractor: str) -> Protocol:
+    """Return what scores under a job's `evaluate` section are measured by, on a dataset and in an extractor's features."""
+    return Protocol(
+        metric="metric/frechet",
+        mode="min",
+        dataset=fingerprint,
+        extractor=extractor,
+        num_samples=evaluate.num_samples,
+        neighbours=evaluate.neighbours,
+        seed=evaluate.seed,
+    )
 
 
 def score_generator(
@@ -90,7 +90,7 @@ def compare_classes(features: Tensor, prior: Prior, extractor: nn.Module, refere
 
 
 def is_broken(generator: nn.Module, scores: dict[str, float]) -> bool:
-    """Return whether a generator is none: weights that are no numbers, which pixels hide, or samples that are all alike."""
+    """Return whether the generator is unusable: non-finite weights (which uint8 samples hide) or scores, or collapsed samples."""
     finite = all(bool(tensor.isfinite().all()) for tensor in generator.state_dict().values())
     scored = all(math.isfinite(value) for value in scores.values())
     return not (finite and scored and scores["metric/diversity"] >= MIN_DIVERSITY)

@@ -1,6 +1,7 @@
-"""Checkpoints of a run in its store: files first, then a manifest with their hashes, which is what makes a checkpoint one.
+"""A training checkpoint: a folder of files and a manifest with their sizes and SHA-256, which is written last and commits them.
 
-A checkpoint is a folder `checkpoints/<attempt>-<images seen>/`. Ray's own run state is not needed to resume, so it cannot tear one.
+A checkpoint is `checkpoints/<attempt>-<images seen>/`, so names sort by age. A listing tells whether it is whole by size; its hashes
+are compared when a file is read. Ray's own run state is not needed to resume.
 """
 
 import contextlib
@@ -15,54 +16,78 @@ from typing import Any
 
 import torch
 
+from ganray.config import Job
+from ganray.runs.status import Progress, RunStatus
 from ganray.storage import MissingObject, ObjectStore
 
+FOLDER = "checkpoints"
 STATE = "state.pt"
 GENERATOR = "generator.safetensors"
 MANIFEST = "manifest.json"
 
 
-class TornCheckpoint(Exception):
+class DamagedCheckpoint(Exception):
     """A checkpoint whose files are not what its manifest says."""
 
 
 @dataclass(frozen=True)
+class FileEntry:
+    """A file of a checkpoint: its size in bytes and its SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """One complete checkpoint. `progress` is what the run knew then: best score, seconds trained, whether it was done."""
+    """One committed checkpoint of the run in `store`."""
 
     store: ObjectStore
-    name: str
-    manifest: dict[str, Any]
+    attempt: int
+    images_seen: int
+    progress: Progress
+    files: Mapping[str, FileEntry]
 
     @property
-    def images_seen(self) -> int:
-        return self.manifest["images_seen"]
-
-    @property
-    def progress(self) -> dict[str, Any]:
-        return self.manifest["progress"]
+    def name(self) -> str:
+        """The name of its folder."""
+        return checkpoint_name(self.attempt, self.images_seen)
 
     def read(self, file: str) -> bytes:
-        """Return a file's bytes; raise `TornCheckpoint` unless they are those that were saved."""
-        return _read_checked(self.store, f"checkpoints/{self.name}/{file}", self.manifest["files"][file]["sha256"])
+        """Return a file's bytes. Raises `DamagedCheckpoint` unless they are those that were saved."""
+        try:
+            data = self.store.read(self._key(file))
+        except MissingObject:
+            raise DamagedCheckpoint(f"{self._key(file)} is missing") from None
+        self._check(file, hashlib.sha256(data).hexdigest())
+        return data
 
-    @contextlib.contextmanager
-    def local_copy(self, file: str) -> Iterator[Path]:
-        """Give a file on this machine's disk, however large; raise `TornCheckpoint` unless it is what was saved."""
-        key = f"checkpoints/{self.name}/{file}"
-        with tempfile.TemporaryDirectory(prefix="ganray-") as folder:
-            try:
-                digest = self.store.download(key, Path(folder, file))
-            except MissingObject as error:
-                raise TornCheckpoint(f"{key} is missing") from error
-            if digest != self.manifest["files"][file]["sha256"]:
-                raise TornCheckpoint(f"{key} is not what was saved")
-            yield Path(folder, file)
+    def read_state(self) -> bytes:
+        """Return the file with the training state, verified; from S3 in parallel parts. Raises `DamagedCheckpoint`."""
+        with self._local_copy(STATE) as path:
+            return path.read_bytes()
 
     def state(self) -> dict[str, Any]:
-        """Return the training state, on the CPU."""
-        with self.local_copy(STATE) as path:
-            return torch.load(path, map_location="cpu", weights_only=True)
+        """Return the training state, on the CPU. Raises `DamagedCheckpoint`."""
+        with self._local_copy(STATE) as path:
+            return load_state(path)
+
+    @contextlib.contextmanager
+    def _local_copy(self, file: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="ganray-") as folder:
+            try:
+                digest = self.store.download(self._key(file), Path(folder, file))
+            except MissingObject:
+                raise DamagedCheckpoint(f"{self._key(file)} is missing") from None
+            self._check(file, digest)
+            yield Path(folder, file)
+
+    def _check(self, file: str, digest: str) -> None:
+        if file not in self.files or digest != self.files[file].sha256:
+            raise DamagedCheckpoint(f"{self._key(file)} is not what was saved")
+
+    def _key(self, file: str) -> str:
+        return f"{FOLDER}/{self.name}/{file}"
 
 
 def checkpoint_name(attempt: int, images_seen: int) -> str:
@@ -71,7 +96,7 @@ def checkpoint_name(attempt: int, images_seen: int) -> str:
 
 
 def serialise(state: Mapping[str, Any]) -> bytes:
-    """Return a state as the bytes of a file that `torch.load(weights_only=True)` reads."""
+    """Return a state as the bytes of a file that `load_state` reads."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -83,85 +108,70 @@ def serialise_to(path: Path, state: Mapping[str, Any]) -> None:
         torch.save(state, file)
 
 
-def save_checkpoint(
-    run: ObjectStore, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Mapping[str, Any]
-) -> str:
-    """Write a checkpoint, from memory or local files, into a run's store and return its name. The same one again replaces it."""
-    name = checkpoint_name(attempt, images_seen)
-    hashes = {file: _store_file(run, f"checkpoints/{name}/{file}", content) for file, content in files.items()}
-    manifest = {"images_seen": images_seen, "attempt": attempt, "progress": progress, "files": hashes}
-    run.write(f"checkpoints/{name}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
-    return name
+def load_state(file: Path | bytes) -> dict[str, Any]:
+    """Return the training state in a file or its bytes, on the CPU, without unpickling anything but tensors and plain values."""
+    state: dict[str, Any] = torch.load(io.BytesIO(file) if isinstance(file, bytes) else file, map_location="cpu", weights_only=True)
+    return state
 
 
-def _store_file(run: ObjectStore, key: str, content: bytes | Path) -> dict[str, Any]:
-    """Write a file of a checkpoint and return its entry in the manifest."""
+def write_checkpoint(
+    run: ObjectStore, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress
+) -> Checkpoint:
+    """Write a checkpoint from memory or local files, its manifest last. The same one again replaces it."""
+    folder = f"{FOLDER}/{checkpoint_name(attempt, images_seen)}"
+    entries = {file: _write_file(run, f"{folder}/{file}", content) for file, content in files.items()}
+    checkpoint = Checkpoint(run, attempt, images_seen, progress, entries)
+    write_manifest(checkpoint)
+    return checkpoint
+
+
+def write_manifest(checkpoint: Checkpoint) -> None:
+    """Commit a checkpoint whose files are written."""
+    manifest = {
+        "images_seen": checkpoint.images_seen,
+        "attempt": checkpoint.attempt,
+        "progress": checkpoint.progress.to_json(),
+        "files": {file: vars(entry) for file, entry in checkpoint.files.items()},
+    }
+    checkpoint.store.write(f"{FOLDER}/{checkpoint.name}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
+
+
+def read_manifest(run: ObjectStore, name: str) -> Checkpoint:
+    """Return a checkpoint by name. Raises `DamagedCheckpoint` if its manifest is missing or unreadable."""
+    try:
+        manifest = json.loads(run.read(f"{FOLDER}/{name}/{MANIFEST}"))
+        files = {file: FileEntry(entry["size"], entry["sha256"]) for file, entry in manifest["files"].items()}
+        return Checkpoint(run, manifest["attempt"], manifest["images_seen"], Progress.from_json(manifest["progress"]), files)
+    except (MissingObject, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCheckpoint(f"checkpoint {name} has no readable manifest ({type(error).__name__})") from error
+
+
+def check_sizes(checkpoint: Checkpoint, sizes: Mapping[str, int]) -> None:
+    """Raise `DamagedCheckpoint` unless every file of a checkpoint has its size in a listing, by key."""
+    for file, entry in checkpoint.files.items():
+        key = f"{FOLDER}/{checkpoint.name}/{file}"
+        if key not in sizes:
+            raise DamagedCheckpoint(f"{key} is missing")
+        if sizes[key] != entry.size:
+            raise DamagedCheckpoint(f"{key} is not what was saved")
+
+
+def status_of(checkpoint: Checkpoint | None, job: Job, *, until: int | None = None) -> RunStatus:
+    """Return how a run stands whose latest checkpoint this is."""
+    if checkpoint is None:
+        return RunStatus.NEW
+    progress, max_seconds = checkpoint.progress, job.train.max_seconds
+    if progress.ended and progress.ended.is_failure:
+        return RunStatus(progress.ended.value)
+    if checkpoint.images_seen >= (until or job.train.total_images):
+        return RunStatus.DONE
+    if max_seconds is not None and progress.trained_s >= max_seconds:
+        return RunStatus.TIME_LIMIT
+    return RunStatus.ROLLED_BACK if progress.rolled_back else RunStatus.UNFINISHED
+
+
+def _write_file(run: ObjectStore, key: str, content: bytes | Path) -> FileEntry:
     if isinstance(content, Path):
-        return {"size": content.stat().st_size, "sha256": run.upload(content, key)}
+        return FileEntry(content.stat().st_size, run.upload(content, key))
     run.write(key, content)
-    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def checkpoint_names(run: ObjectStore) -> list[str]:
-    """Return the names of all checkpoints that were finished, oldest first."""
-    return [info.key.split("/")[1] for info in run.list("checkpoints/") if info.key.endswith(f"/{MANIFEST}")]
-
-
-def load_checkpoint(run: ObjectStore, name: str) -> Checkpoint:
-    """Return a checkpoint by name; raise `TornCheckpoint` if its manifest is missing or broken."""
-    try:
-        manifest = json.loads(run.read(f"checkpoints/{name}/{MANIFEST}"))
-        return Checkpoint(run, name, {key: manifest[key] for key in ("images_seen", "attempt", "progress", "files")})
-    except (MissingObject, ValueError, KeyError) as error:
-        raise TornCheckpoint(f"checkpoint {name} has no readable manifest ({type(error).__name__})") from error
-
-
-def newest_checkpoint(run: ObjectStore, *, fewer_than: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint whose state is whole, and a line for each newer one that was torn.
-
-    With `fewer_than`, the newest that has seen fewer images than that.
-    """
-    passed_over = []
-    for name in reversed(checkpoint_names(run)):
-        try:
-            checkpoint = load_checkpoint(run, name)
-            if fewer_than is not None and checkpoint.images_seen >= fewer_than:
-                continue
-            with checkpoint.local_copy(STATE):
-                pass
-        except TornCheckpoint as error:
-            passed_over.append(f"{error}; the checkpoint before it is used")
-        else:
-            return checkpoint, passed_over
-    return None, passed_over
-
-
-def prune_checkpoints(run: ObjectStore, *, newest: str, keep: int) -> None:
-    """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
-
-    Manifests go first. What is newer than `newest` was found torn, and will be written again.
-    """
-    names = [name for name in checkpoint_names(run) if name <= newest]
-    pinned = {best["checkpoint"] for best in (_best_at(run, name) for name in names[-keep:]) if best}
-    for name in names[:-keep]:
-        if name not in pinned:
-            run.delete(f"checkpoints/{name}/{MANIFEST}")
-            for info in run.list(f"checkpoints/{name}/"):
-                run.delete(info.key)
-
-
-def _best_at(run: ObjectStore, name: str) -> dict[str, Any] | None:
-    try:
-        return load_checkpoint(run, name).progress["best"]
-    except TornCheckpoint:
-        return None
-
-
-def _read_checked(store: ObjectStore, key: str, sha256: str) -> bytes:
-    try:
-        data = store.read(key)
-    except MissingObject as error:
-        raise TornCheckpoint(f"{key} is missing") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise TornCheckpoint(f"{key} is not what was saved")
-    return data
+    return FileEntry(len(content), hashlib.sha256(content).hexdigest())

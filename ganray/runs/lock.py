@@ -1,7 +1,8 @@
-"""One driver a run: a lock in the run's store, with a lease that a dead driver loses.
+"""One driver a run: a fenced lease in the run's store.
 
-On one machine a dead process shows at once. From elsewhere a driver counts as dead when its lock has not been renewed for
-a whole lease, as measured by the one that waits, so no two clocks are compared.
+A driver that has not renewed its lock for a whole lease loses it, as measured by the one that waits, so no two clocks are compared;
+one that died on this machine loses it at once. Whoever writes for a driver checks the lock's token first (the fence), so that a
+driver that was frozen and thawed, and its workers, write nothing over those of its successor.
 """
 
 import contextlib
@@ -13,10 +14,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganray.errors import ConfigError, GanrayError
+from ganray.errors import GanrayError, RunLocked
 from ganray.storage import MissingObject, ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -25,20 +27,39 @@ LOCK = "lock.json"
 LEASE_S = 30.0
 
 
+@dataclass(frozen=True)
+class Fence:
+    """A driver's hold on a lock, by its token. Goes to whoever writes for the driver; a write without the lock is refused."""
+
+    store: ObjectStore
+    name: str
+    token: str
+
+    def check(self) -> None:
+        """Raise `RunLocked` if the lock is not this driver's any more."""
+        held = _read(self.store)
+        if held is None or held[0].get("id") != self.token:
+            holder = f"process {held[0].get('pid')} on {held[0].get('host')}" if held else "another driver, which has ended"
+            problem = f"run {self.name!r} was taken over by {holder}, since this driver was not heard of for a whole lease"
+            raise RunLocked("name", problem, "leave the run to it; this driver has stopped its workers and writes nothing more")
+
+
 @contextlib.contextmanager
-def sole_driver(run: ObjectStore, name: str, *, say: Callable[[str], None], lease_s: float = LEASE_S) -> Iterator[None]:
-    """Hold the run's lock while the block runs; raise `GanrayError` if another living driver holds it."""
-    lock = _RunLock(run, name, lease_s)
-    lock.acquire(say)
+def driver_lock(store: ObjectStore, name: str, *, lease_s: float = LEASE_S) -> Iterator["DriverLock"]:
+    """Hold the lock of the run in `store` while the block runs. Raises `RunLocked` if another living driver holds it."""
+    lock = DriverLock(store, name, lease_s)
+    lock.acquire()
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
 
-class _RunLock:
-    def __init__(self, run: ObjectStore, name: str, lease_s: float) -> None:
-        self.run, self.name, self.lease_s = run, name, lease_s
+class DriverLock:
+    """A lease on a run, renewed in a thread. `lost` is set once another driver has taken it, as from one that was frozen."""
+
+    def __init__(self, store: ObjectStore, name: str, lease_s: float) -> None:
+        self.store, self.name, self.lease_s = store, name, lease_s
         self.identity = {
             "id": uuid.uuid4().hex,
             "host": socket.gethostname(),
@@ -46,68 +67,105 @@ class _RunLock:
             "pid": os.getpid(),
             "started": _started(os.getpid()),
         }
-        self.over = threading.Event()
-        self.renewer = threading.Thread(target=self._renew_until_over, name="run lock", daemon=True)
+        self.lost = threading.Event()
+        self.callbacks: list[Callable[[], None]] = []
+        self.released = threading.Event()
+        self.renewer = threading.Thread(target=self._renew_until_released, name="run lock", daemon=True)
 
-    def acquire(self, say: Callable[[str], None]) -> None:
-        while not self.run.write_if_absent(LOCK, self._content()):
-            held = self._read()
+    @property
+    def fence(self) -> Fence:
+        """What writers check before they write."""
+        return Fence(self.store, self.name, str(self.identity["id"]))
+
+    def acquire(self) -> None:
+        """Take the lock. Raises `RunLocked`."""
+        while not self.store.write_if_absent(LOCK, self._content()):
+            held = _read(self.store)
             if held is None:
                 continue
             holder, tag = held
-            if not _is_dead(holder) and (_is_here(holder) or not self._lease_runs_out(tag, holder, say)):
+            if not _is_dead(holder) and (_is_running_here(holder) or not self._lease_runs_out(tag, holder)):
                 raise self._held_by(holder)
-            if self.run.write_if_unchanged(LOCK, self._content(), tag):
+            if self.store.write_if_unchanged(LOCK, self._content(), tag):
                 break
         self.renewer.start()
 
-    def release(self) -> None:
-        self.over.set()
-        self.renewer.join()
-        held = self._read()
-        if held and held[0].get("id") == self.identity["id"]:
-            self.run.delete(LOCK)
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have something called once another driver has taken the lock; at once if it has already."""
+        self.callbacks.append(callback)
+        if self.lost.is_set():
+            callback()
 
-    def _lease_runs_out(self, tag: str, holder: dict[str, Any], say: Callable[[str], None]) -> bool:
-        """DivergenceMonitor a lock held from elsewhere for a lease, and return whether nobody renewed it."""
-        say(f"run {self.name} is locked by {holder.get('host')}; waiting {self.lease_s:.0f} s to see whether that driver still lives")
+    def release(self) -> None:
+        """Give the lock back, unless another driver has taken it."""
+        self.released.set()
+        self.renewer.join()
+        held = _read(self.store)
+        if held and held[0].get("id") == self.identity["id"]:
+            self.store.delete(LOCK)
+
+    def _lease_runs_out(self, tag: str, holder: dict[str, Any]) -> bool:
+        """Watch a lock for a lease, and return whether nobody renewed it."""
+        logger.warning(
+            "run %s is locked by %s; waiting %.0f s to see whether that driver still lives", self.name, holder.get("host"), self.lease_s
+        )
         until = time.monotonic() + self.lease_s
         while time.monotonic() < until:
             time.sleep(min(1.0, self.lease_s / 10))
-            held = self._read()
+            held = _read(self.store)
             if held is None or held[1] != tag:
                 return held is None
         return True
 
-    def _renew_until_over(self) -> None:
-        while not self.over.wait(self.lease_s / 3):
+    def _renew_until_released(self) -> None:
+        while not self.released.wait(self.lease_s / 3) and not self.lost.is_set():
             try:
-                held = self._read()
+                held = _read(self.store)
                 if held and held[0].get("id") == self.identity["id"]:
-                    self.run.write_if_unchanged(LOCK, self._content(), held[1])
+                    self.store.write_if_unchanged(LOCK, self._content(), held[1])
+                else:
+                    self._lose()
             except (GanrayError, OSError) as error:  # an outage passes: the next round renews
                 logger.warning("the lock of run %s could not be renewed (%s)", self.name, error)
 
-    def _read(self) -> tuple[dict[str, Any], str] | None:
-        try:
-            data, tag = self.run.read_tagged(LOCK)
-        except MissingObject:
-            return None
-        try:
-            return json.loads(data), tag
-        except ValueError:
-            return {}, tag
+    def _lose(self) -> None:
+        self.lost.set()
+        for callback in self.callbacks:
+            callback()
 
     def _content(self) -> bytes:
         return json.dumps({**self.identity, "renewed": time.time()}).encode()
 
-    def _held_by(self, holder: dict[str, Any]) -> ConfigError:
+    def _held_by(self, holder: dict[str, Any]) -> RunLocked:
         where = f"process {holder.get('pid')} on {holder.get('host')}"
-        return ConfigError("name", f"run {self.name!r} is being driven by {where}", "wait for it, stop it, or give this job another name")
+        return RunLocked("name", f"run {self.name!r} is being driven by {where}", "wait for it, stop it, or give this job another name")
+
+
+def read_holder(store: ObjectStore) -> dict[str, Any] | None:
+    """Return who holds the lock of the run in `store` (host, pid, renewed in Unix seconds), None if nobody living on this machine does."""
+    held = _read(store)
+    return None if held is None or _is_dead(held[0]) else held[0]
+
+
+def _read(store: ObjectStore) -> tuple[dict[str, Any], str] | None:
+    """Return a lock's content and its tag, None if it is free."""
+    try:
+        data, tag = store.read_tagged(LOCK)
+    except MissingObject:
+        return None
+    try:
+        return json.loads(data), tag
+    except ValueError:
+        return {}, tag
 
 
 def _is_here(holder: dict[str, Any]) -> bool:
     return holder.get("started") is not None and holder.get("boot") == _boot_id()
+
+
+def _is_running_here(holder: dict[str, Any]) -> bool:
+    """Whether the holder is a process of this machine that runs; one that was stopped (SIGSTOP) has to renew its lease."""
+    return _is_here(holder) and _process_state(holder.get("pid", -1)) not in ("T", "t")
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
@@ -125,8 +183,18 @@ def _boot_id() -> str:
 
 def _started(pid: int) -> str | None:
     """Return when a process of this machine was started, None if there is none (a zombie counts as none)."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] not in "ZX" else None
+
+
+def _process_state(pid: int) -> str | None:
+    """Return a process's state as /proc has it: T for one that was stopped."""
+    fields = _stat(pid)
+    return fields[0] if fields else None
+
+
+def _stat(pid: int) -> list[str] | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else fields[19]

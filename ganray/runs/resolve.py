@@ -41,9 +41,9 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
     return check_job(decide_schedules(resolved, job.train.total_images))
 
 
-def resume_job(job: Job, stored: dict[str, Any], *, may_grow: tuple[str, ...] = MAY_GROW, may_change: tuple[str, ...] = MAY_CHANGE) -> Job:
+def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, may_change: tuple[str, ...] = MAY_CHANGE) -> Job:
     """Return the stored job with what a resume may change; raise `GanrayError` for any other difference, naming the field."""
-    asked, decided = job.model_dump(mode="json"), check_job(stored).model_dump(mode="json")
+    asked, decided = job.model_dump(mode="json"), stored.model_dump(mode="json")
     changes = {}
     for field, new, old in _differences(asked, decided):
         if field in may_change or (field in may_grow and _grows(new, old)):

@@ -1,29 +1,48 @@
-"""Going back to an earlier checkpoint after a divergence, under a new attempt, or it would only happen again."""
+"""Checkpoints that start a new attempt: a rollback after a divergence, and a population's member that clones another.
+
+The attempt is part of the state and of every random stream's key: from here on data and latents differ, or it would only happen again.
+"""
 
 from typing import Any
 
-from ganray.runs.checkpoint import STATE, Checkpoint, newest_checkpoint, save_checkpoint, serialise
-from ganray.storage import ObjectStore
+from ganray.runs.checkpoint import STATE, Checkpoint, serialise
+from ganray.runs.run import Run
+from ganray.runs.status import EndReason, Progress
 
 
-def go_back(run: ObjectStore, *, attempt: int, fresh: dict[str, Any], max_rollbacks: int) -> dict[str, Any]:
-    """Write the checkpoint that the next attempt starts from, and return its progress.
+def roll_back(run: Run, *, attempt: int, fresh: dict[str, Any], max_rollbacks: int) -> Checkpoint:
+    """Commit the checkpoint that the next attempt starts from, and return it.
 
-    It is a copy of the newest whole one, or of one before that if nothing came of the last return to it; of the `fresh` state if
-    there is none. After `max_rollbacks` returns its progress says that the run has ended "diverged".
+    It is a copy of the latest one, or of one before that if nothing came of the last rollback to it; of the `fresh` state if there
+    is none. After `max_rollbacks` rollbacks its progress says that the run has ended DIVERGED.
     """
-    newest, _ = newest_checkpoint(run)
-    checkpoint = _before(run, newest) if newest and newest.progress.get("returned") else newest
-    before = checkpoint.progress if checkpoint else {"trained_s": 0.0, "best": None}
-    state = checkpoint.state() if checkpoint else fresh
-    returns = 1 + (newest.progress.get("returns", 0) if newest else 0)
-    progress = {**before, "returns": returns, "returned": True, "ended": "diverged" if returns > max_rollbacks else None}
+    latest = run.latest_checkpoint()
+    source = run.latest_checkpoint(fewer_than=latest.images_seen) if latest and latest.progress.rolled_back else latest
+    before = source.progress if source else Progress()
+    state = source.state() if source else fresh
+    num_rollbacks = 1 + (latest.progress.num_rollbacks if latest else 0)
+    progress = Progress(
+        trained_s=before.trained_s,
+        best=before.best,
+        ended=EndReason.DIVERGED if num_rollbacks > max_rollbacks else None,
+        num_rollbacks=num_rollbacks,
+        rolled_back=True,
+    )
     files = {STATE: serialise({**state, "attempt": attempt + 1})}
-    save_checkpoint(run, files, images_seen=state["images_seen"], attempt=attempt + 1, progress=progress)
-    return {**progress, "images_seen": state["images_seen"]}
+    return run.save_checkpoint(files, images_seen=state["images_seen"], attempt=attempt + 1, progress=progress)
 
 
-def _before(run: ObjectStore, checkpoint: Checkpoint) -> Checkpoint | None:
-    """Return the newest whole checkpoint of fewer images than another has seen."""
-    earlier, _ = newest_checkpoint(run, fewer_than=checkpoint.images_seen)
-    return earlier
+def clone_state(run: Run, donor: Run) -> str:
+    """Make the donor's latest state the latest of `run`, under an attempt above all of its own, and return the donor's checkpoint.
+
+    Done once however often it is asked for. The best generator of `run` so far stays its own.
+    """
+    source, own = donor.latest_checkpoint(), run.latest_checkpoint()
+    assert source is not None, f"{donor.uri} has no checkpoint to clone"
+    key = f"{donor.name}@{source.name}"
+    if own is None or own.progress.cloned_from != key:
+        attempt = max([int(name.split("-")[0]) for name in run.checkpoints()] + [source.attempt]) + 1
+        progress = Progress(trained_s=source.progress.trained_s, best=own.progress.best if own else None, cloned_from=key)
+        files = {STATE: serialise({**source.state(), "attempt": attempt})}
+        run.save_checkpoint(files, images_seen=source.images_seen, attempt=attempt, progress=progress)
+    return source.name

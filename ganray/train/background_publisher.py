@@ -1,95 +1,66 @@
-"""Publishing while training goes on: each new best, in a thread of the driver, so that no worker waits for it."""
+"""The background publisher: publishes each new best while training goes on, in a thread of the driver, so that no worker waits for it."""
 
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from ganray.config import Job
-from ganray.data.dataset import PreparedDataset
-from ganray.storage import ObjectStore
-from ganray.train.publish import best_so_far, publish_meanwhile
-from ganray.train.reporter import Reporter
+from ganray.runs.run import Run
+from ganray.train.publish import publish_while_training
 
-POLL_S = 5.0  # between looks at the store, once enough images have been seen
+logger = logging.getLogger(__name__)
+
+POLL_S = 5.0  # between listings of the run's checkpoints
 RETRY_POLLS = 12  # that are left out after a publication that failed
 
 
 @contextlib.contextmanager
-def publishing_meanwhile(job: Job, run: ObjectStore, prepared: PreparedDataset, reporter: Reporter) -> Iterator[Reporter]:
-    """Give a reporter that, while the block runs, has new bests published as the job asks for."""
+def publishing_in_background(run: Run, job: Job) -> Iterator[None]:
+    """While the block runs, have new bests published as the job asks for."""
     if not (job.publish.auto and job.publish.every):
-        yield reporter
+        yield
         return
-    best = best_so_far(run)
-    publisher = BestPublisher(
-        lambda: best_so_far(run),
-        lambda: publish_meanwhile(job, run, prepared),
-        every=job.publish.every,
-        since=best["images_seen"] if best else 0,
-        say=reporter.say,
-    )
+    publisher = BackgroundPublisher(run, job)
+    publisher.start()
     try:
-        yield PublishingReporter(reporter, publisher)
+        yield
     finally:
         publisher.close()
 
 
-class BestPublisher:
-    """A thread that publishes what `find_best` finds once it is new, at most every so many images since `since`."""
+class BackgroundPublisher(threading.Thread):
+    """Publishes the run's best once it is new, at most every `publish.every` images of training."""
 
-    def __init__(
-        self,
-        find_best: Callable[[], dict[str, Any] | None],
-        publish: Callable[[], str],
-        *,
-        every: int,
-        since: int,
-        say: Callable[[str], None],
-        poll_s: float = POLL_S,
-    ) -> None:
-        self.find_best, self.publish, self.every, self.say, self.poll_s = find_best, publish, every, say, poll_s
-        self.images_seen = self.published_at = since
+    def __init__(self, run: Run, job: Job, *, poll_s: float = POLL_S) -> None:
+        super().__init__(name="background publisher", daemon=True)
+        self.run_record, self.job, self.poll_s = run, job, poll_s
+        best = run.best()
+        self.published_at = best.images_seen if best else 0
         self.published: str | None = None
         self.closed = threading.Event()
-        self.thread = threading.Thread(target=self._publish_until_closed, name="publish meanwhile", daemon=True)
-        self.thread.start()
-
-    def notice(self, progress: dict[str, Any]) -> None:
-        """Hear how training stands, without waiting for anything."""
-        self.images_seen = progress.get("images_seen", self.images_seen)
 
     def close(self) -> None:
         """Begin no other publication, and wait for the one that is under way."""
         self.closed.set()
-        self.thread.join()
+        self.join()
 
-    def _publish_until_closed(self) -> None:
+    def run(self) -> None:
+        """Look at the run's checkpoints again and again."""
         while not self.closed.wait(self.poll_s):
-            if self.images_seen - self.published_at >= self.every:
-                self._publish_what_is_new()
+            try:
+                self._publish_if_due()
+            except Exception as error:  # training goes on, and the end publishes again, where errors count
+                logger.warning("the best so far could not be published (%s); it will be tried again", error)
+                self.closed.wait(RETRY_POLLS * self.poll_s)
 
-    def _publish_what_is_new(self) -> None:
-        images_seen = self.images_seen
-        try:
-            best = self.find_best()
-            if best is None or best["checkpoint"] == self.published:
-                return
-            self.say(f"published  {self.publish()}")
-        except Exception as error:  # training goes on, and the end publishes again, where errors count
-            self.say(f"the best so far could not be published ({error}); it will be tried again")
-            self.closed.wait(RETRY_POLLS * self.poll_s)
-        else:
-            self.published_at, self.published = images_seen, best["checkpoint"]
-
-
-class PublishingReporter:
-    """Tells a publisher what a reporter is told."""
-
-    def __init__(self, reporter: Reporter, publisher: BestPublisher) -> None:
-        self.reporter, self.publisher = reporter, publisher
-        self.stage, self.advance, self.say = reporter.stage, reporter.advance, reporter.say
-
-    def training(self, progress: dict[str, Any]) -> None:
-        self.publisher.notice(progress)
-        self.reporter.training(progress)
+    def _publish_if_due(self) -> None:
+        names = self.run_record.checkpoints()
+        images_seen = int(names[-1].split("-")[1]) if names else 0
+        if images_seen - self.published_at < self.job.publish.every:
+            return
+        best = self.run_record.best()
+        if best is None or best.checkpoint == self.published:
+            return
+        logger.warning("published  %s", publish_while_training(self.run_record, self.job))
+        self.published_at, self.published = images_seen, best.checkpoint

@@ -1,4 +1,4 @@
-"""What a long command tells while it works. The command line shows it; from Python it goes to the log."""
+"""Where a long command shows its progress. Lines for the user go through `logging` instead."""
 
 import logging
 from typing import Any, Protocol
@@ -7,23 +7,20 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter(Protocol):
-    """Takes what a run has to say."""
+    """Shows how far a run or a sweep is."""
 
     def stage(self, title: str) -> None:
         """A new stage of the work begins."""
 
     def advance(self, done: int, total: int) -> None:
-        """The stage has done so much of it."""
+        """The stage has done `done` of `total`."""
 
-    def training(self, progress: dict[str, Any]) -> None:
-        """The newest metrics of training, by name."""
-
-    def say(self, line: str) -> None:
-        """Something the user should know."""
+    def update(self, snapshot: Any) -> None:
+        """What the work itself shows: the newest metrics of a run by name, or the trials of a sweep."""
 
 
 class LogReporter:
-    """Writes stages and lines to the package's log."""
+    """Writes stages to the log, for programs that call ganray."""
 
     def stage(self, title: str) -> None:
         logger.info("%s", title)
@@ -31,8 +28,5 @@ class LogReporter:
     def advance(self, done: int, total: int) -> None:
         logger.debug("%d of %d", done, total)
 
-    def training(self, progress: dict[str, Any]) -> None:
-        logger.debug("%s", progress)
-
-    def say(self, line: str) -> None:
-        logger.warning("%s", line)
+    def update(self, snapshot: Any) -> None:
+        logger.debug("%s", snapshot)

@@ -1,7 +1,7 @@
-"""Running a setup's workers under Ray Train, from the driver: progress up, a request to stop down, errors translated."""
+"""Ray Train around a worker function, from the driver: metrics up, a request to stop down, errors unwrapped."""
 
 import contextlib
-import shutil
+import logging
 import tempfile
 import threading
 import time
@@ -13,118 +13,108 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from ganray.cluster.background import BackgroundCall
 from ganray.cluster.errors import unwrap
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
-from ganray.runs.checkpoint import newest_checkpoint
 from ganray.train.context import WorkerContext
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
+logger = logging.getLogger(__name__)
+
 POLL_S = 0.25
-PATIENCE_S = 45.0  # without a word from workers, before the user is told what they wait for
+PATIENCE_S = 45.0  # without metrics from workers, before the user is told what they wait for
 
 
 class TrainingFailed(RuntimeError):
-    """Workers died more often than `train.max_failures` allows."""
+    """Workers failed more often than `train.max_failures` allows."""
 
 
 def fit(
-    setup: WorkerContext,
+    context: WorkerContext,
     reporter: Reporter,
-    asked: threading.Event | None = None,
+    stop: threading.Event | None = None,
     worker: Callable[[WorkerContext], None] = train_worker,
 ) -> None:
-    """Train until the run ends or is asked to stop, after which it has been checkpointed.
+    """Train until the workers end, as they do at the run's end, after a rollback, or when they were asked to stop.
 
-    It is asked by `asked`, if given, else by SIGINT or SIGTERM. `worker` is what each worker does.
+    `stop` asks them, if given, else SIGINT or SIGTERM. `worker` is what each worker calls.
     """
     reporter.stage("starting workers")
-    scratch = tempfile.mkdtemp(prefix="ganray-")
-    failures: list[BaseException] = []
-    thread = threading.Thread(target=_collect_failure, args=(_trainer(setup, scratch, worker).fit, failures), daemon=True)
-    try:
-        with contextlib.nullcontext(asked) if asked else stop_on_signal() as asked:
-            thread.start()
-            _watch(thread, asked, setup, reporter)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    if failures:
-        raise _translate(failures[0], setup.job) from failures[0]
+    with tempfile.TemporaryDirectory(prefix="ganray-", ignore_cleanup_errors=True) as scratch:
+        call = BackgroundCall(build_trainer(context, scratch, worker).fit, name="train")
+        with contextlib.nullcontext(stop) if stop else stop_on_signal() as stop_requested:
+            call.start()
+            _watch(call, stop_requested, context, reporter)
+    if call.error:
+        raise _translate(call.error, context.job) from call.error
 
 
-def _trainer(setup: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> TorchTrainer:
+def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> TorchTrainer:
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
-    job = setup.job
+    job = context.job
     resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
     return TorchTrainer(
         worker,
-        train_loop_config=setup,
+        train_loop_config=context,
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu, resources_per_worker=resources),
+        scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=bool(job.use_gpu), resources_per_worker=resources),
         run_config=RunConfig(
             name=uuid.uuid4().hex, storage_path=scratch, failure_config=FailureConfig(max_failures=job.train.max_failures)
         ),
-        **_streaming(setup),
+        **_data_arguments(context),
     )
 
 
-def _streaming(setup: WorkerContext) -> dict[str, Any]:
-    """Return the trainer's data arguments: the stream goes on from the newest checkpoint at each start of the workers."""
-    if setup.resident is not None:
+def _data_arguments(context: WorkerContext) -> dict[str, Any]:
+    """Return the trainer's data arguments: a stream goes on from the latest checkpoint at each start of the workers."""
+    if context.resident is not None:
         return {}
-    job = setup.job
-    stream = Stream(setup.prepared, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, workers=job.workers)
+    job = context.job
+    stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, workers=job.workers)
 
     def position() -> tuple[int, int]:
-        checkpoint, _ = newest_checkpoint(setup.run)
-        return (checkpoint.images_seen, checkpoint.manifest["attempt"]) if checkpoint else (0, 0)
+        checkpoint = context.run.latest_checkpoint()
+        return (checkpoint.images_seen, checkpoint.attempt) if checkpoint else (0, 0)
 
-    source = streaming_source(stream, position, total_images=setup.total_images)
+    source = streaming_source(stream, position, total_images=context.total_images)
     return {"datasets": {"train": source}, "dataset_config": streaming_config(stream)}
 
 
-def _collect_failure(function: Callable[[], Any], failures: list[BaseException]) -> None:
-    try:
-        function()
-    except BaseException as failure:
-        failures.append(failure)
+def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter) -> None:
+    """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
+    started, has_warned, is_stopping = time.monotonic(), False, False
+    while call.is_alive():
+        call.join(POLL_S)
+        metrics, messages = ray.get(context.progress_actor.take.remote())
+        for message in messages:
+            logger.warning("%s", message)
+        if metrics:
+            reporter.update(metrics)
+        elif not has_warned and time.monotonic() - started > PATIENCE_S:
+            has_warned = True
+            logger.warning("%s", _missing_resources(context.job))
+        if stop.is_set() and not is_stopping:
+            is_stopping = True
+            context.progress_actor.request_stop.remote()
+            logger.warning("stopping after a checkpoint; once more to stop at once")
 
 
-def _watch(thread: threading.Thread, asked: threading.Event, setup: WorkerContext, reporter: Reporter) -> None:
-    """Carry progress up and a request to stop down until training ends; say what it waits for if nothing comes."""
-    started, told, stopping = time.monotonic(), False, False
-    while thread.is_alive():
-        thread.join(POLL_S)
-        progress, events = ray.get(setup.monitor.take.remote())
-        for event in events:
-            reporter.say(event)
-        if progress:
-            reporter.training(progress)
-        elif not told and time.monotonic() - started > PATIENCE_S:
-            told = True
-            reporter.say(_waiting_for(setup.job))
-        if asked.is_set() and not stopping:
-            stopping = True
-            setup.monitor.request_stop.remote()
-            reporter.say("stopping after a checkpoint; once more to stop at once")
-
-
-def _waiting_for(job: Job) -> str:
-    """Say which resources workers wait for, and which there are."""
-    there = ray.cluster_resources()
+def _missing_resources(job: Job) -> str:
+    """Return which resources workers wait for, and which there are."""
+    resources = ray.cluster_resources()
     gpus = f" and {job.resources.gpus_per_worker:g} GPU" if job.use_gpu else ""
     needs = f"{job.workers} workers of {job.resources.cpus_per_worker:g} CPU{gpus}"
-    return f"waiting for room for {needs}; the cluster now has {there.get('CPU', 0):g} CPU and {there.get('GPU', 0):g} GPU in all"
+    return f"waiting for room for {needs}; the cluster now has {resources.get('CPU', 0):g} CPU and {resources.get('GPU', 0):g} GPU in all"
 
 
 def _translate(failure: BaseException, job: Job) -> BaseException:
-    """Return the user's own mistake if a worker or the controller met one, else what happened in one line."""
-    causes = list(failure.worker_failures.values()) if isinstance(failure, WorkerGroupError) else [failure]
-    if found := unwrap(failure):
-        return found
+    """Return the `GanrayError` that a worker or the controller met, else what happened in one line."""
+    if error := unwrap(failure):
+        return error
     if isinstance(failure, WorkerGroupError):
         problem = f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times"
-        return TrainingFailed(f"{problem}: {causes[0]}")
+        return TrainingFailed(f"{problem}: {next(iter(failure.worker_failures.values()))}")
     return TrainingFailed(f"training of run {job.name!r} failed: {failure}")

@@ -1,4 +1,4 @@
-"""What a worker trains on: its share of reals and latents for every step, made ahead in the background."""
+"""The batch loader of a worker: its rank's part of the reals, latents, labels and random numbers of every step, made ahead."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,18 +20,18 @@ from ganray.train.context import WorkerContext
 
 
 class BatchLoader:
-    """Yields this rank's share of every step, on the device, from `start` images on."""
+    """Yields this rank's local batch of every step, on the device, from `start` images on."""
 
-    def __init__(self, setup: WorkerContext, device: torch.device, *, start: int, attempt: int) -> None:
-        job = setup.job
+    def __init__(self, context: WorkerContext, device: torch.device, *, start: int, attempt: int) -> None:
+        job = context.job
         self.device = device
-        self.share = job.train.batch_size // world_size()
+        self.local_batch_size = job.train.batch_size // world_size()
         self.conditional = job.networks.conditional
         self.draw = partial(
             draw_inputs, job.seed, attempt, latent_dim=job.networks.latent_dim, uniforms=num_uniforms(job.augment, job.penalties)
         )
-        self.read = _reader(setup, attempt)
-        self.prefetcher = Prefetcher(self._make, start=start, step=job.train.batch_size)
+        self.read = _reader(context, attempt)
+        self.prefetcher: Prefetcher[tuple[Tensor | None, ...]] = Prefetcher(self._make, start=start, step=job.train.batch_size)
 
     def __enter__(self) -> Self:
         return self
@@ -40,9 +40,9 @@ class BatchLoader:
         self.prefetcher.close()
 
     def next(self) -> Batch:
-        """Return the next step's share, waiting for it if need be."""
-        pixels, *others = (tensor if tensor is None else tensor.to(self.device, non_blocking=True) for tensor in self.prefetcher.next())
-        return Batch(from_pixels(pixels), *others)
+        """Return the next step's local batch, waiting for it if need be."""
+        images, *others = (tensor if tensor is None else tensor.to(self.device, non_blocking=True) for tensor in self.prefetcher.next())
+        return Batch(from_pixels(images), *others)
 
     @property
     def waited_s(self) -> float:
@@ -51,19 +51,19 @@ class BatchLoader:
 
     def _make(self, images_seen: int) -> tuple[Tensor | None, ...]:
         images, labels = self.read(images_seen)
-        latents, uniforms = self.draw(start=images_seen + rank() * self.share, number=self.share)
-        labels = torch.from_numpy(labels) if self.conditional else None
-        return tuple(self._pin(tensor) for tensor in (torch.from_numpy(images), latents, labels, uniforms))
+        latents, uniforms = self.draw(start=images_seen + rank() * self.local_batch_size, number=self.local_batch_size)
+        tensors = (torch.from_numpy(images), latents, torch.from_numpy(labels) if self.conditional else None, uniforms)
+        return tuple(self._pin(tensor) for tensor in tensors)
 
     def _pin(self, tensor: Tensor | None) -> Tensor | None:
         return tensor.pin_memory() if tensor is not None and self.device.type == "cuda" else tensor
 
 
-def _reader(setup: WorkerContext, attempt: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """Return what reads this rank's share of the step that starts at a number of images seen."""
-    batch_size = setup.job.train.batch_size
-    if setup.resident is None:
-        batches = iter(Streaming(ray.train.get_dataset_shard("train"), setup.prepared, share=batch_size // world_size()))
+def _reader(context: WorkerContext, attempt: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """Return what reads this rank's images and labels of the step that starts at a number of images seen."""
+    batch_size = context.job.train.batch_size
+    if context.resident is None:
+        batches = iter(Streaming(ray.train.get_dataset_shard("train"), context.dataset, local_batch_size=batch_size // world_size()))
         return lambda _: next(batches)
-    resident = Resident(setup.resident, seed=setup.job.seed, attempt=attempt)
+    resident = Resident(context.resident, seed=context.job.seed, attempt=attempt)
     return lambda images_seen: resident.batch(images_seen, rank(), world_size(), batch_size)

@@ -1,69 +1,74 @@
-"""What rank 0 writes while training goes on: checkpoints, sample grids and metrics, serialised at once and uploaded behind.
+"""The asynchronous checkpoint writer of rank 0: serialises at once, and uploads to the run's record in a background thread.
 
 Checkpoints wait for their upload on this machine's disk, so that they take no memory beside the networks' own.
 """
 
-import io
 import tempfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from torch import Tensor
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
 
 from ganray.gan.state import GanState
-from ganray.modalities.image import grid
-from ganray.runs.checkpoint import GENERATOR, STATE, prune_checkpoints, save_checkpoint, serialise_to
-from ganray.runs.layout import write_metrics_part
-from ganray.train.context import WorkerContext
+from ganray.modalities.image import grid_png
+from ganray.runs.checkpoint import GENERATOR, STATE, serialise_to
+from ganray.runs.metrics_log import Record
+from ganray.runs.run import Run
+from ganray.runs.status import Progress
 
-MAX_PENDING_UPLOADS = 3  # uploads that may wait
+MAX_PENDING_UPLOADS = 3
 
 
 class CheckpointWriter:
-    """Writes to the run's store in one background thread, in order. An upload that failed raises at the next call."""
+    """Writes checkpoints, sample grids and metrics in order. An upload that failed raises at the next call, or when the block ends."""
 
-    def __init__(self, setup: WorkerContext) -> None:
-        self.run, self.keep = setup.run, setup.job.train.keep_checkpoints
+    def __init__(self, run: Run, *, keep: int) -> None:
+        self.run, self.keep = run, keep
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
         self.pending: deque[Future[None]] = deque()
         self.scratch = tempfile.TemporaryDirectory(prefix="ganray-upload-")
 
-    def checkpoint(self, state: GanState, generator: bytes | None, progress: Mapping[str, Any], records: list[dict[str, Any]]) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.thread.shutdown()
+        try:
+            if error is None:
+                self._settle(0)
+        finally:
+            self.scratch.cleanup()
+
+    def write_checkpoint(self, state: GanState, generator: nn.Module | None, progress: Progress, records: list[Record]) -> None:
         """Save the state, the generator that was scored at it, if any, and the metrics since the last checkpoint."""
         path = Path(self.scratch.name, f"{state.attempt}-{state.images_seen}")
         serialise_to(path, state.state_dict())
-        files = {STATE: path} | ({GENERATOR: generator} if generator else {})
-        self._submit(self._write_checkpoint, files, state.images_seen, state.attempt, dict(progress), list(records))
+        files: dict[str, bytes | Path] = {STATE: path}
+        if generator is not None:
+            files[GENERATOR] = save_tensors({name: tensor.cpu().contiguous() for name, tensor in generator.state_dict().items()})
+        self._submit(self._upload, files, state.images_seen, state.attempt, progress, list(records))
 
-    def samples(self, pixels: Tensor, images_seen: int) -> None:
+    def write_samples(self, samples: Tensor, images_seen: int) -> None:
         """Write a grid of samples, uint8 [N, C, H, W]."""
-        buffer = io.BytesIO()
-        grid(pixels.cpu().numpy()).save(buffer, "PNG")
-        self._submit(self.run.write, f"samples/{images_seen:012d}.png", buffer.getvalue())
+        self._submit(self.run.write_samples, images_seen, grid_png(samples.cpu().numpy()))
 
-    def drain(self, records: list[dict[str, Any]]) -> None:
+    def flush(self, records: list[Record]) -> None:
         """Write the metrics since the last checkpoint, after all that is still to be written, and wait."""
-        self._submit(write_metrics_part, self.run, list(records))
+        self._submit(self.run.append_metrics, list(records))
         self._settle(0)
 
-    def close(self) -> None:
-        """Wait for what is still to be written."""
-        self.thread.shutdown()
-        self._settle(0)
-        self.scratch.cleanup()
+    def _upload(self, files: dict[str, bytes | Path], images_seen: int, attempt: int, progress: Progress, records: list[Record]) -> None:
+        self.run.append_metrics(records)
+        checkpoint = self.run.save_checkpoint(files, images_seen=images_seen, attempt=attempt, progress=progress)
+        Path(str(files[STATE])).unlink()
+        self.run.prune_checkpoints(newest=checkpoint.name, keep=self.keep)
 
-    def _write_checkpoint(
-        self, files: dict[str, bytes | Path], images_seen: int, attempt: int, progress: dict[str, Any], records: list[dict[str, Any]]
-    ) -> None:
-        write_metrics_part(self.run, records)
-        name = save_checkpoint(self.run, files, images_seen=images_seen, attempt=attempt, progress=progress)
-        files[STATE].unlink()
-        prune_checkpoints(self.run, newest=name, keep=self.keep)
-
-    def _submit(self, function: Any, *arguments: Any) -> None:
+    def _submit(self, function: Callable[..., None], *arguments: Any) -> None:
         self._settle(MAX_PENDING_UPLOADS)
         self.pending.append(self.thread.submit(function, *arguments))
 

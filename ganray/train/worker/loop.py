@@ -1,68 +1,150 @@
-"""The loop on each worker, from the newest checkpoint to the end of the job."""
+"""The training loop of a worker: next batch, step, log, evaluate, sample, checkpoint, roll back, stop.
 
-from typing import Any
+Every rank runs it in lockstep and takes the same decisions, from the count of images seen and from numbers that ranks have averaged.
+"""
 
+import contextlib
+from dataclasses import dataclass
+
+import ray.train
 import torch
 
+from ganray.errors import RunLocked
 from ganray.gan.batch import Batch, num_uniforms
-from ganray.gan.distributed import broadcast, rank, world_size
-from ganray.gan.state import GanState, compile_networks, unchanged
+from ganray.gan.distributed import rank, world_size
+from ganray.gan.sampling import sample_chunk
+from ganray.gan.state import GanState, calibrated_ema, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
-from ganray.runs.checkpoint import load_checkpoint, newest_checkpoint
+from ganray.runs.rollback import roll_back
+from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext, fresh_state
 from ganray.train.worker.batches import BatchLoader
+from ganray.train.worker.checkpoint_writer import CheckpointWriter
+from ganray.train.worker.evaluator import Evaluator
 from ganray.train.worker.metrics import MetricsLogger
-from ganray.train.worker.periodic import Milestones
 from ganray.train.worker.process import prepare_process
+from ganray.train.worker.resume import load_latest
 
 
-def train_worker(setup: WorkerContext) -> None:
-    """Train from the newest checkpoint of the run, or from the start, to the end of the job or to a request to stop."""
-    device = prepare_process(setup)
-    state, progress = start_state(setup, device)
-    compile_networks(state, setup.job.train.compile)
-    step = AdversarialStep(state, recipe_of(setup.job, setup.precision))
-    warm_up(step, setup, device)
-    with BatchLoader(setup, device, start=state.images_seen, attempt=state.attempt) as feed:
-        ledger = MetricsLogger(setup, state, feed, trained_s=progress.get("trained_s", 0.0))
-        milestones = Milestones(setup, state, ledger, progress)
-        while not ledger.ended:
-            before = state.images_seen
-            ledger.add(step(feed.next()))
-            milestones.pass_by(before)
-        milestones.close()
+def train_worker(context: WorkerContext) -> None:
+    """Train a run from its latest checkpoint, or from the start, to its end or to a request to stop.
+
+    It ends early, having said why, if another driver has taken the run over; the driver finds that out by itself.
+    """
+    device = prepare_process(context)
+    found = load_latest(context, device)
+    if found is None:
+        return
+    try:
+        train(context, device, *found)
+    except RunLocked as error:
+        context.progress_actor.warn.remote(str(error))
 
 
-def start_state(setup: WorkerContext, device: torch.device) -> tuple[GanState, dict[str, Any]]:
-    """Return the state to go on from, and what the run knew when it was saved. Rank 0 chooses the checkpoint for all."""
-    state = fresh_state(setup, device)
-    name = broadcast(choose_checkpoint(setup) if rank() == 0 else None)
-    if name is None:
-        return state, {}
-    checkpoint = load_checkpoint(setup.run, name)
-    state.load_state_dict(checkpoint.state())
-    return state, checkpoint.progress
+def train(context: WorkerContext, device: torch.device, state: GanState, progress: Progress) -> None:
+    """Run the loop from a state on. All cadences are in images seen, over all workers."""
+    job = context.job
+    compile_networks(state, job.train.compile)
+    step = AdversarialStep(state, recipe_of(job, context.precision))
+    warm_up(step, context, device)
+    with (
+        BatchLoader(context, device, start=state.images_seen, attempt=state.attempt) as batches,
+        CheckpointWriter(context.run, keep=job.train.keep_checkpoints) if rank() == 0 else contextlib.nullcontext() as writer,
+    ):
+        metrics = MetricsLogger(context, state, batches, trained_s=progress.trained_s)
+        evaluator = Evaluator(context, device, best=progress.best)
+        while metrics.ended is None:
+            images_before = state.images_seen
+            metrics.add(step(batches.next()))
+
+            due = due_actions(context, images_before, state.images_seen)
+            if metrics.ended or due.log:
+                metrics.log()
+            if metrics.ended == EndReason.DIVERGED:
+                if writer:
+                    leave_rollback(context, state, metrics, writer)
+                return
+            due = due.with_end(metrics.ended)
+            if not due.interrupts_training:
+                continue
+
+            generator = (
+                calibrated_ema(state, job.networks.ghost_batch, context.prior, seed=job.seed) if due.evaluate or due.sample else None
+            )
+            if due.evaluate:
+                evaluator.evaluate(generator, state, metrics)
+            if writer and due.sample:
+                writer.write_samples(sample_chunk(generator, context.prior, seed=job.evaluate.seed, chunk=0), state.images_seen)
+            if writer and due.checkpoint:
+                now = progress_at(progress, metrics, evaluator)
+                writer.write_checkpoint(state, generator if due.evaluate else None, now, metrics.take_records())
+            report(state, evaluator)
+            metrics.restart_clock()  # none of this is training time
 
 
-def choose_checkpoint(setup: WorkerContext) -> str | None:
-    """Return the name of the newest whole checkpoint, and tell the user of torn ones."""
-    checkpoint, passed_over = newest_checkpoint(setup.run)
-    for line in passed_over:
-        setup.monitor.say.remote(line)
-    return checkpoint.name if checkpoint else None
+@dataclass(frozen=True)
+class Due:
+    """What a step's end asks for."""
+
+    log: bool
+    evaluate: bool
+    sample: bool
+    checkpoint: bool
+
+    @property
+    def interrupts_training(self) -> bool:
+        """Whether there is more to do than to log."""
+        return self.evaluate or self.sample or self.checkpoint
+
+    def with_end(self, ended: EndReason | None) -> "Due":
+        """Return what is due where training ends: a complete run is evaluated and sampled, and every run checkpointed."""
+        complete = ended is not None and ended.is_complete
+        evaluate = self.evaluate or complete
+        return Due(self.log, evaluate, self.sample or complete, self.checkpoint or evaluate or ended is not None)
 
 
-def warm_up(step: AdversarialStep, setup: WorkerContext, device: torch.device) -> None:
-    """Step on noise and forget it: DDP orders its buckets after its first backward, on which sums of floats depend.
+def due_actions(context: WorkerContext, images_before: int, images_seen: int) -> Due:
+    """Return which cadences of the job fell due between two counts of images; whatever is due, a line of metrics comes first."""
+    train = context.job.train
+
+    def is_due(every: int) -> bool:
+        return images_seen // every > images_before // every
+
+    due = Due(is_due(train.log_every), is_due(context.job.evaluate.every), is_due(train.samples_every), is_due(train.checkpoint_every))
+    return Due(due.log or due.interrupts_training, due.evaluate, due.sample, due.checkpoint)
+
+
+def progress_at(start: Progress, metrics: MetricsLogger, evaluator: Evaluator) -> Progress:
+    """Return what a checkpoint records; an interruption is no end, since the same command goes on."""
+    ended = None if metrics.ended == EndReason.INTERRUPTED else metrics.ended
+    return Progress(metrics.trained_s, evaluator.best, ended, start.num_rollbacks)
+
+
+def leave_rollback(context: WorkerContext, state: GanState, metrics: MetricsLogger, writer: CheckpointWriter) -> None:
+    """Commit the checkpoint that the next attempt starts from; the workers end, and the driver starts them again from there."""
+    writer.flush(metrics.take_records())
+    fresh = fresh_state(context, torch.device("cpu")).state_dict()
+    target = roll_back(context.run, attempt=state.attempt, fresh=fresh, max_rollbacks=context.job.divergence.max_rollbacks)
+    if target.progress.ended is None:
+        metrics.client.warn(f"rolling back to {target.images_seen:,} images for attempt {target.attempt}")
+
+
+def report(state: GanState, evaluator: Evaluator) -> None:
+    """Tell Ray Train how far the run is. The only call of `ray.train.report`, which is a barrier for all ranks."""
+    ray.train.report({"images_seen": state.images_seen, **(evaluator.best.scores if evaluator.best else {})})
+
+
+def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device) -> None:
+    """Step on constant images and undo it: DDP orders its buckets after its first backward, on which sums of floats depend.
 
     Every start does it as a run's first steps would be, wherever the run stands.
     """
-    job = setup.job
-    share = job.train.batch_size // world_size()
+    job = context.job
+    local_batch_size = job.train.batch_size // world_size()
     with unchanged(step.state):
         step.state.images_seen = 0
-        latents, labels = setup.prior.draw(job.seed, "warm-up", 0, share)
-        images = torch.zeros(share, *job.data.shape).contiguous(memory_format=torch.channels_last)
-        uniforms = torch.full((share, num_uniforms(job.augment, job.penalties)), 0.5)
+        latents, labels = context.prior.sample(job.seed, "warm-up", 0, local_batch_size)
+        images = torch.zeros(local_batch_size, *job.data.shape).contiguous(memory_format=torch.channels_last)
+        uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties)), 0.5)
         for _ in range(job.train.discriminator_steps):
             step(Batch(*(tensor if tensor is None else tensor.to(device) for tensor in (images, latents, labels, uniforms))))

@@ -12,13 +12,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAX_THRESHOLDS = (1 << 30, 1 << 25)
 
 
-def prepare_process(setup: WorkerContext) -> torch.device:
+def prepare_process(context: WorkerContext) -> torch.device:
     """Set allocator and number of threads of this worker, and return its device."""
     keep_freed_memory()
-    torch.set_num_threads(max(1, int(setup.job.resources.cpus_per_worker)))
+    torch.set_num_threads(max(1, int(context.job.resources.cpus_per_worker)))
     torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = setup.precision != torch.float32
-    return ray.train.torch.get_device() if setup.job.use_gpu else torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = context.precision != torch.float32
+    return ray.train.torch.get_device() if context.job.use_gpu else torch.device("cpu")
 
 
 def keep_freed_memory() -> None:

@@ -1,0 +1,90 @@
+"""What runs a storage has, and how each stands, as `ganray runs` shows them: from listings, manifests and the lock, no training state."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ganray.errors import ConfigError, GanrayError
+from ganray.runs.checkpoint import FOLDER, status_of
+from ganray.runs.lock import read_holder
+from ganray.runs.run import JOB, Run
+from ganray.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class RunOverview:
+    """One run in a listing. `status` is a `RunStatus`, or "unreadable". `updated` is the time of its latest checkpoint, Unix seconds.
+
+    `driver` is `host:process` while a driver holds its lock, else None; an unfinished run without one goes on by its command.
+    """
+
+    name: str
+    status: str
+    images_seen: int
+    total_images: int
+    metric: str | None
+    score: float | None
+    updated: float | None
+    driver: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def list_runs(storage: ObjectStore) -> list[RunOverview]:
+    """Return an overview of every run in a storage, by name."""
+    keys = (info.key.split("/") for info in storage.list("runs/"))
+    names = sorted({parts[1] for parts in keys if len(parts) == 3 and parts[2] == JOB})
+    return [summarise(Run(storage, f"runs/{name}")) for name in names]
+
+
+def summarise(run: Run) -> RunOverview:
+    """Return an overview of one run; what cannot be read of it is left out."""
+    try:
+        job, checkpoint = run.job, run.latest_checkpoint()
+    except GanrayError:
+        return RunOverview(run.name, "unreadable", 0, 0, None, None, None, _driver(run))
+    best = checkpoint.progress.best if checkpoint else None
+    images_seen = checkpoint.images_seen if checkpoint else 0
+    status = status_of(checkpoint, job)
+    updated = max((info.modified for info in run.store.list(f"{FOLDER}/{checkpoint.name}/")), default=None) if checkpoint else None
+    return RunOverview(
+        name=run.name,
+        status=status.value,
+        images_seen=images_seen,
+        total_images=job.train.total_images,
+        metric=best.protocol.metric if best else None,
+        score=best.score if best else None,
+        updated=updated,
+        driver=_driver(run),
+    )
+
+
+def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
+    """Return what there is to know of a run, by name and in reading order. Raises `ConfigError` if there is none of that name."""
+    run = Run(storage, f"runs/{name}")
+    if not run.exists():
+        known = ", ".join(overview.name for overview in list_runs(storage)) or "none yet"
+        raise ConfigError("NAME", f"there is no run {name!r} in {storage.uri}", f"its runs: {known}")
+    job, checkpoint, overview = run.job, run.latest_checkpoint(), summarise(run)
+    progress = checkpoint.progress if checkpoint else None
+    facts: dict[str, Any] = {
+        "run": run.name,
+        "uri": run.uri,
+        "status": overview.status,
+        "images": f"{overview.images_seen:,} of {overview.total_images:,}",
+        "trained": f"{progress.trained_s:,.0f} s" if progress else "0 s",
+        "rollbacks": progress.num_rollbacks if progress else 0,
+        "checkpoints": ", ".join(run.checkpoints()) or "none",
+        "driver": overview.driver or "none",
+        "dataset": run.dataset.uri,
+        "model": job.model_name,
+    }
+    if progress and progress.best:
+        facts |= {"best at": f"{progress.best.images_seen:,} images", "scores": progress.best.scores}
+    return facts
+
+
+def _driver(run: Run) -> str | None:
+    holder = read_holder(run.store)
+    return f"{holder.get('host')}:{holder.get('pid')}" if holder else None

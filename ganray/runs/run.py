@@ -1,0 +1,261 @@
+"""The record of a run: its job, dataset, checkpoints, metrics and result, below one folder that only `Run` writes to.
+
+A run of `ganray train` lies in `runs/<name>`, a trial of a sweep in `sweeps/<sweep>/trials/<number>`. Whoever asks how a run stands
+(driver, workers, sweep, command line) asks a `Run`. It can be pickled, and takes what it has read along.
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganray.config import Job, check_job
+from ganray.data.dataset import PreparedDataset, load_dataset
+from ganray.errors import ConfigError, DataError
+from ganray.runs.checkpoint import (
+    FOLDER,
+    GENERATOR,
+    MANIFEST,
+    STATE,
+    Checkpoint,
+    DamagedCheckpoint,
+    check_sizes,
+    read_manifest,
+    status_of,
+    write_checkpoint,
+    write_manifest,
+)
+from ganray.runs.lock import Fence
+from ganray.runs.metrics_log import Record, read_log, write_log, write_part
+from ganray.runs.status import Best, Progress, RunStatus, TrainingResult
+from ganray.storage import MissingObject, ObjectInfo, ObjectStore, child
+
+logger = logging.getLogger(__name__)
+
+JOB, DATASET, RESULT = "job.json", "dataset.json", "result.json"
+
+
+class Run:
+    """One run's record in `folder` of a storage. With a `fence`, every write first checks that the driver still holds its lock."""
+
+    def __init__(self, storage: ObjectStore, folder: str, *, fence: Fence | None = None) -> None:
+        self.storage, self.folder, self.fence = storage, folder, fence
+        self.store = child(storage, folder)
+        self.name = folder.rpartition("/")[2]
+        self._job: Job | None = None
+        self._dataset: PreparedDataset | None = None
+        self._seen: tuple[ObjectInfo, ...] = ()  # of the files that the job and dataset were read from
+        self._reported: set[str] = set()  # damage that was logged already
+
+    @property
+    def uri(self) -> str:
+        """Where the run lies, as `open_store` takes it."""
+        return self.store.uri
+
+    # What it was created with
+
+    def exists(self) -> bool:
+        """Return whether the run was created. Raises `ConfigError` if it was and its job or dataset cannot be read any more."""
+        if self._job is not None and self._dataset is not None:
+            return True
+        infos = self._creation_files()
+        if len(infos) == 2 and self._read_creation(infos):
+            return True
+        if self.checkpoints():
+            problem = f"{self.uri} has checkpoints but no readable {JOB} and {DATASET}"
+            raise ConfigError("name", problem, "restore them, or use another name")
+        return False
+
+    @property
+    def job(self) -> Job:
+        """The job that the run was created with, every `auto` resolved."""
+        if self._job is None and not self.exists():
+            raise ConfigError("RUN", f"there is no run {self.name!r} in {self.storage.uri}", "name one that `ganray runs list` shows")
+        assert self._job is not None
+        return self._job
+
+    @property
+    def dataset(self) -> PreparedDataset:
+        """The dataset that the run was created with, whatever has become of its source since."""
+        assert self._dataset is not None or self.exists()
+        assert self._dataset is not None
+        return self._dataset
+
+    def create(self, job: Job, dataset: PreparedDataset) -> None:
+        """Record the resolved job and the dataset of a new run."""
+        self._write_json(DATASET, {"folder": dataset.folder, "fingerprint": dataset.card.fingerprint})
+        self._dataset = dataset
+        self.update_job(job)
+
+    def update_job(self, job: Job) -> None:
+        """Record what a resume has changed of the job."""
+        if job != self._job:
+            self._write_json(JOB, job.model_dump(mode="json"))
+        self._job = job
+
+    def refresh(self) -> None:
+        """Forget what was read of the job and dataset if another driver has written them since, before this one had the lock."""
+        if self._creation_files() != self._seen:
+            self._job = self._dataset = None
+
+    # How it stands
+
+    def checkpoints(self) -> list[str]:
+        """Return the names of all committed checkpoints, oldest first."""
+        return [info.key.split("/")[1] for info in self.store.list(f"{FOLDER}/") if info.key.endswith(f"/{MANIFEST}")]
+
+    def latest_checkpoint(self, *, fewer_than: int | None = None) -> Checkpoint | None:
+        """Return the newest checkpoint that can be resumed from, by a listing and its manifest, without reading its state.
+
+        With `fewer_than`, the newest that has seen fewer images than that. Damaged ones are logged and passed over.
+        """
+        sizes = {info.key: info.size for info in self.store.list(f"{FOLDER}/")}
+        names = [key.split("/")[1] for key in sizes if key.endswith(f"/{MANIFEST}")]
+        for name in reversed(names):
+            try:
+                checkpoint = read_manifest(self.store, name)
+                if fewer_than is not None and checkpoint.images_seen >= fewer_than:
+                    continue
+                check_sizes(checkpoint, sizes)
+            except DamagedCheckpoint as error:
+                self._report(f"{error}; the checkpoint before it is used")
+            else:
+                if STATE in checkpoint.files:
+                    return checkpoint
+        return None
+
+    def progress(self) -> Progress | None:
+        """Return what the newest readable manifest records, None for a run without checkpoints."""
+        for name in reversed(self.checkpoints()):
+            try:
+                return read_manifest(self.store, name).progress
+            except DamagedCheckpoint:
+                continue
+        return None
+
+    def best(self) -> Best | None:
+        """Return the best score so far, None if there is none."""
+        progress = self.progress()
+        return progress.best if progress else None
+
+    def best_checkpoint(self) -> Checkpoint:
+        """Return the checkpoint with the best generator. Raises `ConfigError` if none was scored, `DataError` if it is damaged."""
+        best = self.best()
+        if best is None:
+            remedy = "let it train past evaluate.every images, and look at the losses in its metrics"
+            raise ConfigError("RUN", f"run {self.name!r} has no generator with a finite score", remedy)
+        try:
+            checkpoint = read_manifest(self.store, best.checkpoint)
+            checkpoint.read(GENERATOR)
+        except DamagedCheckpoint as error:
+            raise DataError("RUN", f"the best of run {self.name!r} is damaged ({error})", "raise train.total_images to train on") from error
+        return checkpoint
+
+    def status(self, job: Job, *, until: int | None = None) -> RunStatus:
+        """Return how the run stands; `until` is a budget in images that ends it before all of the job's."""
+        return status_of(self.latest_checkpoint(), job, until=until)
+
+    def metrics(self) -> list[Record]:
+        """Return the metrics log, in order of images seen."""
+        return read_log(self.store)
+
+    def result(self, job: Job) -> TrainingResult | None:
+        """Return the result of a run that has nothing left to do within a job's limits."""
+        try:
+            stored = json.loads(self.store.read(RESULT))
+        except (MissingObject, ValueError):
+            return None
+        limits = {key: stored.pop(key) for key in _limits(job)}
+        return TrainingResult.from_json({**stored, "was_finished": True}) if limits == _limits(job) else None
+
+    # What workers and driver write
+
+    def save_checkpoint(self, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress) -> Checkpoint:
+        """Commit a checkpoint from memory or local files. The same one again replaces it."""
+        self.check_fence()
+        return write_checkpoint(self.store, files, images_seen=images_seen, attempt=attempt, progress=progress)
+
+    def discard_state(self, checkpoint: Checkpoint) -> None:
+        """Take a training state whose hash is wrong out of its manifest, so that nobody resumes from it; a generator stays."""
+        self.check_fence()
+        files = {file: entry for file, entry in checkpoint.files.items() if file != STATE}
+        write_manifest(dataclasses.replace(checkpoint, files=files))
+
+    def prune_checkpoints(self, *, newest: str, keep: int) -> None:
+        """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
+
+        Manifests go first. What is newer than `newest` was found damaged, and will be written again.
+        """
+        names = [name for name in self.checkpoints() if name <= newest]
+        pinned = {best.checkpoint for best in map(self._best_at, names[-keep:]) if best}
+        for name in names[:-keep]:
+            if name not in pinned:
+                self.store.delete(f"{FOLDER}/{name}/{MANIFEST}")
+                for info in self.store.list(f"{FOLDER}/{name}/"):
+                    self.store.delete(info.key)
+
+    def write_samples(self, images_seen: int, png: bytes) -> None:
+        """Write a grid of samples, a PNG file's bytes."""
+        self._write(f"samples/{images_seen:012d}.png", png)
+
+    def append_metrics(self, records: list[Record]) -> None:
+        """Add records to the metrics log."""
+        self.check_fence()
+        write_part(self.store, records)
+
+    def fold_metrics(self) -> None:
+        """Write the whole metrics log as one file."""
+        self.check_fence()
+        write_log(self.store)
+
+    def write_result(self, result: TrainingResult, job: Job) -> None:
+        """Record how the run ended, and within which limits."""
+        self._write_json(RESULT, {**_limits(job), **result.to_json()})
+
+    def check_fence(self) -> None:
+        """Raise `RunLocked` if another driver has taken this one's lock."""
+        if self.fence:
+            self.fence.check()
+
+    def _creation_files(self) -> tuple[ObjectInfo, ...]:
+        return tuple(info for key in (JOB, DATASET) for info in self.store.list(key) if info.key == key)
+
+    def _read_creation(self, infos: tuple[ObjectInfo, ...]) -> bool:
+        """Read job and dataset, and return whether both could be read."""
+        try:
+            job, dataset = json.loads(self.store.read(JOB)), json.loads(self.store.read(DATASET))
+        except (MissingObject, ValueError):
+            return False
+        self._job, self._dataset, self._seen = check_job(job), self._load_dataset(dataset["folder"]), infos
+        return True
+
+    def _load_dataset(self, folder: str) -> PreparedDataset:
+        try:
+            return load_dataset(self.storage, folder)
+        except MissingObject:
+            problem = f"{folder}, the dataset of run {self.name!r}, is gone"
+            raise DataError("storage", problem, "restore it, or use another name") from None
+
+    def _best_at(self, name: str) -> Best | None:
+        try:
+            return read_manifest(self.store, name).progress.best
+        except DamagedCheckpoint:
+            return None
+
+    def _report(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
+            logger.warning("%s", message)
+
+    def _write_json(self, key: str, data: Any) -> None:
+        self._write(key, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
+
+    def _write(self, key: str, data: bytes) -> None:
+        self.check_fence()
+        self.store.write(key, data)
+
+
+def _limits(job: Job) -> dict[str, float | None]:
+    return {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds}
