@@ -1,39 +1,81 @@
-"""What a sweep knows of its trials, and keeps in its store: `trials.jsonl` is rewritten whole, in one step, at every change."""
+"""What a sweep knows of its trials: `trials.jsonl`, a line a trial, rewritten whole in one step at every change, and `results.parquet`."""
 
 import io
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganray.storage import MissingObject, ObjectStore, child
-from ganray.sweep.space import Point, trial_name
 
 JOB, STATE, TRIALS, TABLE, RESULT = "job.json", "state.json", "trials.jsonl", "results.parquet", "result.json"
-WAITING, RUNNING, PAUSED = "waiting", "running", "paused"
-FINISHED, STOPPED, DIVERGED, COLLAPSED, FAILED = "finished", "stopped", "diverged", "collapsed", "failed"
-BROKE_BY_ITSELF = (DIVERGED, COLLAPSED)
-BROKE = (*BROKE_BY_ITSELF, FAILED)
-OVER = (FINISHED, STOPPED, *BROKE)
+
+Params = dict[str, Any]  # {dotted path of the job: value}
+
+
+class TrialStatus(StrEnum):
+    """How a trial stands. `PAUSED` waits for the scheduler at a rung, `WAITING` for a worker group."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    COLLAPSED = "collapsed"
+    FAILED = "failed"
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the trial counts as worse than all others."""
+        return self in (TrialStatus.DIVERGED, TrialStatus.COLLAPSED, TrialStatus.FAILED)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the trial is left to do."""
+        return self.is_broken or self in (TrialStatus.FINISHED, TrialStatus.STOPPED)
+
+
+class Rung(TypedDict):
+    """A rung that a trial has reached: its best and its last score by then, and when (Unix seconds)."""
+
+    images: int
+    score: float | None
+    last: float | None
+    at: float
+
+
+Exploit = TypedDict(  # of a population: at `images`, a trial took over the state of the trial `from`, and explored its params
+    "Exploit",
+    {
+        "images": int,
+        "from": int,
+        "checkpoint": str,
+        "before": Params,
+        "after": Params,
+        "score": float | None,
+        "donor_score": float | None,
+    },
+)
 
 
 @dataclass
 class Trial:
-    """One trial. `images` is where it stands and `target` where its present leg ends; scores are of the sweep's metric.
+    """One trial. `images` is where it stands and `budget` where its present piece of training ends.
 
-    `score` is the best so far and `last` that of the last evaluation. `legs` are the ends of legs that it reached: {images, score,
-    last, at}. `curve` holds every evaluation: [images, score]. `lineage` says whose state it copied: {images, from, checkpoint,
-    before, after}. Times are Unix seconds, `busy_s` the seconds that its workers had it.
+    `score` is the best so far and `last` that of the last evaluation, both of the sweep's metric; `curve` holds every evaluation
+    as [images, score]. Times are Unix seconds, `busy_s` the seconds that workers trained it.
     """
 
     number: int
-    point: Point
-    target: int
-    status: str = WAITING
+    params: Params
+    budget: int
+    status: TrialStatus = TrialStatus.WAITING
     images: int = 0
     score: float | None = None
     last: float | None = None
@@ -43,24 +85,25 @@ class Trial:
     busy_s: float = 0.0
     started: float | None = None
     ended: float | None = None
-    legs: list[dict[str, Any]] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
     curve: list[list[float]] = field(default_factory=list)
-    lineage: list[dict[str, Any]] = field(default_factory=list)
+    lineage: list[Exploit] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Self:
+        """Return the trial of a line of `trials.jsonl`."""
+        data = json.loads(line)
+        return cls(**{**data, "status": TrialStatus(data["status"])})
 
     @property
     def name(self) -> str:
         """What the trial is called in the store."""
         return trial_name(self.number)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing of it is left to do."""
-        return self.status in OVER
 
-    @property
-    def counts_as_worst(self) -> bool:
-        """Whether it has broken down."""
-        return self.status in BROKE
+def trial_name(number: int) -> str:
+    """Return a trial's name; names sort by age."""
+    return f"{number:04d}"
 
 
 def sweep_store(storage: ObjectStore, name: str) -> ObjectStore:
@@ -68,13 +111,8 @@ def sweep_store(storage: ObjectStore, name: str) -> ObjectStore:
     return child(storage, f"sweeps/{name}")
 
 
-def trial_store(sweep: ObjectStore, number: int) -> ObjectStore:
-    """Return the part of a sweep's store that holds a trial: it is laid out like a run's."""
-    return child(sweep, f"trials/{trial_name(number)}")
-
-
 def rank_key(score: float | None, *, maximise: bool) -> float:
-    """Return what sorts scores best first; no score, or one that is no number, comes last."""
+    """Return what sorts scores best first; a missing or non-finite score comes last."""
     if score is None or not math.isfinite(score):
         return math.inf
     return -score if maximise else score
@@ -82,17 +120,16 @@ def rank_key(score: float | None, *, maximise: bool) -> float:
 
 def best_first(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
     """Return the trials that have a score, best first."""
-    scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
+    scored = [trial for trial in trials if trial.score is not None and trial.status != TrialStatus.FAILED]
     return sorted(scored, key=lambda trial: (rank_key(trial.score, maximise=maximise), trial.number))
 
 
 def read_trials(sweep: ObjectStore) -> list[Trial]:
     """Return the trials as they were last written, by number."""
     try:
-        lines = sweep.read(TRIALS).splitlines()
+        return [Trial.from_json(line) for line in sweep.read(TRIALS).splitlines()]
     except MissingObject:
         return []
-    return [Trial(**json.loads(line)) for line in lines]
 
 
 def write_trials(sweep: ObjectStore, trials: list[Trial]) -> None:
@@ -100,15 +137,14 @@ def write_trials(sweep: ObjectStore, trials: list[Trial]) -> None:
     sweep.write(TRIALS, "".join(json.dumps(asdict(trial)) + "\n" for trial in trials).encode())
 
 
-def write_table(sweep: ObjectStore, trials: list[Trial], finalists: list[dict[str, Any]]) -> None:
-    """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores."""
-    again = {row["trial"]: row["score"] for row in finalists}
-    paths = sorted({path for trial in trials for path in trial.point})
+def write_table(sweep: ObjectStore, trials: list[Trial], final_scores: dict[int, float]) -> None:
+    """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores by trial."""
+    paths = sorted({path for trial in trials for path in trial.params})
     plain = ("number", "status", "images", "score", "last", "best_images", "reason", "failures", "busy_s", "started", "ended")
     columns: dict[str, list[Any]] = {name: [getattr(trial, name) for trial in trials] for name in plain}
-    columns["final_score"] = [again.get(trial.number) for trial in trials]
-    columns["copied_from"] = [[copy["from"] for copy in trial.lineage] for trial in trials]
-    columns |= {path: _column([trial.point.get(path) for trial in trials]) for path in paths}
+    columns["final_score"] = [final_scores.get(trial.number) for trial in trials]
+    columns["copied_from"] = [[exploit["from"] for exploit in trial.lineage] for trial in trials]
+    columns |= {path: _column([trial.params.get(path) for trial in trials]) for path in paths}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     sweep.write(TABLE, buffer.getvalue())
