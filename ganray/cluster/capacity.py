@@ -68,7 +68,7 @@ def _multiples(available: float, amount: float) -> int:
     return int(available / amount + 1e-9)
 
 
-def _autoscaler_limits() -> dict[str, float] | None:
+def _autoscaler_limits() -> Resources | None:
     """Return the most resources that the cluster's autoscaler may add up to, None for a cluster without one."""
-    limits: dict[str, float] | None = ray._private.state.state.get_max_resources_from_cluster_config()
+    limits: Resources | None = ray._private.state.state.get_max_resources_from_cluster_config()
     return limits or None

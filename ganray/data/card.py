@@ -1,12 +1,14 @@
 """The dataset card: what a prepared dataset is, where it came from, and what was left out of it."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 FORMAT = 1  # raised whenever the same source and settings would be prepared differently
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)  # cards that other versions wrote may have more fields
 
 
 class SkippedSample(_Part):
@@ -24,7 +26,7 @@ class Skipped(_Part):
 
 
 class Shard(_Part):
-    """A Parquet file of the dataset: its name in the dataset's folder, its rows, and the SHA-256 of the file."""
+    """A shard of the dataset: its file's name in the dataset's folder, its number of rows, and the SHA-256 of the file."""
 
     file: str
     rows: int
@@ -34,9 +36,9 @@ class Shard(_Part):
 class DatasetCard(_Part):
     """Everything about a prepared dataset but its pixels.
 
-    `key` is the hash of the source's listing and the settings; `fingerprint` that of the pixels and labels, in order.
-    `channel_means` are in 0 to 1. `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled
-    dataset may hold samples without a label too.
+    `key` is the SHA-256 of the source's listing and the settings, `fingerprint` that of the pixels and labels, in order.
+    `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
+    a label, too. `height` and `width` are in pixels.
     """
 
     format: int = FORMAT
@@ -49,9 +51,8 @@ class DatasetCard(_Part):
     width: int
     classes: list[str] | None
     class_counts: list[int] | None
-    channel_means: list[float]
     filter: str
-    source: dict
+    source: dict[str, Any]
     rows_per_shard: int
     shards: list[Shard]
     skipped: Skipped

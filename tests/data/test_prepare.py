@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,12 +20,16 @@ from PIL import Image
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource
 from ganray.data.dataset import PreparedDataset, load_dataset
-from ganray.data.preparation.prepare import find_dataset, prepare
-from ganray.data.preparation.shards import cut_shards, rows_per_shard
+from ganray.data.preparation.prepare import dataset_folder, find_dataset, prepare
+from ganray.data.preparation.shards import cut_shards
+from ganray.data.shard import rows_per_shard
+from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import CLASSES, SHA256, read_bundled
 from ganray.errors import GanrayError
 from ganray.modalities.image import resize
-from ganray.storage import MissingObject, ObjectStore, open_store
+from ganray.storage import ObjectInfo, ObjectStore, open_store
+
+pytestmark = pytest.mark.cluster
 
 BUNDLED = Data(source=FashionMnistSource(split="test"), resolution=32, channels=1)
 PREPARE_BUNDLED = """
@@ -33,7 +39,8 @@ from ganray.data.preparation.prepare import prepare
 from ganray.storage import open_store
 ray.init(address="local", include_dashboard=False, num_cpus=1, log_to_driver=False)
 data = Data(source=FashionMnistSource(split="test"), resolution=32, channels=1)
-print(prepare(data, open_store(sys.argv[1])).card.fingerprint)
+card = prepare(data, open_store(sys.argv[1])).card
+print(card.fingerprint, *[shard.sha256 for shard in card.shards])
 """
 PREPARE_SLOWLY = """
 import ray, sys
@@ -41,7 +48,6 @@ from ganray.config import Data, FolderSource
 from ganray.data.preparation.prepare import prepare
 from ganray.storage import open_store
 
-pytestmark = pytest.mark.cluster
 ray.init(address=sys.argv[1], log_to_driver=False)
 prepare(Data(source=FolderSource(path=sys.argv[2]), resolution=512), open_store(sys.argv[3]))
 """
@@ -77,6 +83,11 @@ def read_back(prepared: PreparedDataset) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(pixels).reshape(-1, *prepared.card.shape), np.concatenate([table["label"].to_numpy() for table in tables])
 
 
+def prepared_earlier(data: Data, storage: ObjectStore) -> PreparedDataset | None:
+    """Return what `prepare` would find."""
+    return find_dataset(storage, dataset_folder(data, list_source(data.source)))
+
+
 def keys_of(storage: ObjectStore) -> set[str]:
     return {info.key for info in storage.list("")}
 
@@ -92,18 +103,17 @@ def test_fashion_mnist_end_to_end(storage: ObjectStore) -> None:
         np.testing.assert_array_equal(pixels[index], resize(raw, (1, 32, 32), "lanczos"))
     card = prepared.card
     assert (card.count, card.shape, card.classes, card.class_counts) == (10_000, (1, 32, 32), CLASSES, [1000] * 10)
-    assert card.channel_means == pytest.approx([pixels.mean() / 255])
     assert "MIT" in card.licence
-    assert prepared.folder == f"datasets/fashion-mnist-{card.fingerprint[:12]}"
+    assert prepared.folder == f"datasets/fashion-mnist-{card.key[:12]}"
     assert seen[-1] == (10_000, 10_000)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_the_fingerprint_does_not_depend_on_the_number_of_cpus(storage: ObjectStore, tmp_path: Path) -> None:
-    here = prepare(BUNDLED, storage).card.fingerprint
+def test_the_bytes_written_do_not_depend_on_the_number_of_cpus(storage: ObjectStore, tmp_path: Path) -> None:
+    card = prepare(BUNDLED, storage).card
     command = [sys.executable, "-c", PREPARE_BUNDLED, str(tmp_path / "other")]
     result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert result.stdout.split()[-1] == here
+    assert result.stdout.split() == [card.fingerprint, *[shard.sha256 for shard in card.shards]]
 
 
 def test_the_bundled_pictures_are_the_published_ones() -> None:
@@ -133,14 +143,14 @@ def test_shards_are_exact_and_in_order_with_one_row_group_each(storage: ObjectSt
 
 def test_prepared_once_and_found_again_without_reading(storage: ObjectStore, pictures: Path) -> None:
     data = Data(source=FolderSource(path=str(pictures)), resolution=8)
-    assert find_dataset(data, storage) is None
+    assert prepared_earlier(data, storage) is None
     first = prepare(data, storage)
     before = keys_of(storage)
     for file in pictures.rglob("*.png"):  # same listing, but nothing that could be read again
         times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
         file.write_bytes(b"x" * file.stat().st_size)
         os.utime(file, ns=times)
-    assert prepare(data, storage) == first == find_dataset(data, storage)
+    assert prepare(data, storage) == first == prepared_earlier(data, storage)
     assert load_dataset(storage, first.folder).card == first.card
     assert open_store(first.uri).read("card.json") == storage.read(f"{first.folder}/card.json")
     assert keys_of(storage) == before
@@ -149,18 +159,18 @@ def test_prepared_once_and_found_again_without_reading(storage: ObjectStore, pic
 def test_another_setting_or_a_changed_source_is_another_dataset(storage: ObjectStore, pictures: Path) -> None:
     source = FolderSource(path=str(pictures))
     first = prepare(Data(source=source, resolution=8), storage)
-    assert find_dataset(Data(source=source, resolution=8, mode="streaming", max_bad_fraction=0.5), storage) == first
+    assert prepared_earlier(Data(source=source, resolution=8, mode="streaming", max_bad_fraction=0.5), storage) == first
     for other in (Data(source=source, resolution=(8, 9)), Data(source=source, resolution=8, filter="box")):
-        assert find_dataset(other, storage) is None
+        assert prepared_earlier(other, storage) is None
     Image.new("L", (12, 10), 99).save(pictures / "cat" / "99.png")
-    assert find_dataset(Data(source=source, resolution=8), storage) is None
+    assert prepared_earlier(Data(source=source, resolution=8), storage) is None
 
 
 def test_a_dataset_that_lost_a_shard_is_prepared_again(storage: ObjectStore, pictures: Path) -> None:
     data = Data(source=FolderSource(path=str(pictures)), resolution=8)
     first = prepare(data, storage)
     storage.delete(first.shard_keys()[0])
-    assert find_dataset(data, storage) is None
+    assert prepared_earlier(data, storage) is None
     assert prepare(data, storage).card == first.card
     assert set(first.shard_keys()) <= keys_of(storage)
 
@@ -179,7 +189,7 @@ def test_unreadable_pictures_are_skipped_counted_and_named(storage: ObjectStore,
         *(i for i in range(0, 30, 2) if i != 10),
     ]
     with pytest.raises(GanrayError, match="05"):
-        find_dataset(Data(source=FolderSource(path=str(pictures)), resolution=8), storage)
+        prepare(Data(source=FolderSource(path=str(pictures)), resolution=8), storage)
 
 
 def test_too_many_unreadable_pictures_are_an_error_that_names_the_first_five(storage: ObjectStore, pictures: Path) -> None:
@@ -199,7 +209,7 @@ def test_a_folder_of_text_files_is_an_error_even_if_all_may_be_bad(storage: Obje
     for index in range(7):
         (tmp_path / "texts" / f"{index}.txt").write_text("some text")
     for fraction in (0.001, 1.0):
-        with pytest.raises(GanrayError, match="no picture could be read") as error:
+        with pytest.raises(GanrayError, match="none of 7 samples could be read") as error:
             prepare(Data(source=FolderSource(path=str(tmp_path / "texts")), max_bad_fraction=fraction), storage)
         assert error.value.field == "data.source.path"
     assert keys_of(storage) == set()
@@ -221,18 +231,113 @@ def test_a_killed_attempt_leaves_nothing_that_looks_like_a_dataset(storage: Obje
         process.wait()
     left = keys_of(storage)
     assert left
-    assert all(key.startswith("datasets/staging/") for key in left)
+    assert not [key for key in left if key.endswith("card.json")]
     data = Data(source=FolderSource(path=str(folder)), resolution=512)
-    assert find_dataset(data, storage) is None
+    assert prepared_earlier(data, storage) is None
     prepared = prepare(data, storage)
     assert read_back(prepared)[0][:, 0, 0, 0].tolist() == [index % 256 for index in range(600)]
-    with pytest.raises(MissingObject):
-        load_dataset(storage, "datasets/staging")
+    assert left <= keys_of(storage) == {*prepared.shard_keys(), f"{prepared.folder}/card.json"}
+
+
+@dataclass(frozen=True)
+class WatchedStore:
+    """A store that notes every write in a file, and fails from write number `fails_at` on, whatever process writes."""
+
+    inner: ObjectStore
+    notes: Path
+    fails_at: int | None = None
+    waits: Path | None = None  # a file that must be there before the card is written
+
+    @property
+    def uri(self) -> str:
+        return self.inner.uri
+
+    def written(self) -> list[str]:
+        return self.notes.read_text().splitlines() if self.notes.exists() else []
+
+    def read(self, key: str) -> bytes:
+        return self.inner.read(key)
+
+    def list(self, prefix: str = "") -> list[ObjectInfo]:
+        return self.inner.list(prefix)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+    def write(self, key: str, data: bytes) -> None:
+        if self.fails_at is not None and len(self.written()) >= self.fails_at:
+            raise OSError("the disk is gone")
+        with self.notes.open("a") as notes:
+            notes.write(f"{key}\n")
+        while self.waits and key.endswith("card.json") and not self.waits.exists():
+            time.sleep(0.01)
+        self.inner.write(key, data)
+
+
+@pytest.fixture
+def watched(storage: ObjectStore, tmp_path: Path) -> WatchedStore:
+    return WatchedStore(storage, tmp_path / "writes")
+
+
+def test_every_shard_is_written_once_and_the_card_last(watched: WatchedStore, pictures: Path) -> None:
+    prepared = prepare(Data(source=FolderSource(path=str(pictures)), resolution=1024), watched)
+    *shards, card = watched.written()
+    assert sorted(shards) == prepared.shard_keys()
+    assert len(shards) == 6
+    assert card == f"{prepared.folder}/card.json"
+
+
+@pytest.mark.parametrize("fails_at", range(7))
+def test_a_preparation_that_fails_at_any_write_leaves_nothing(fails_at: int, watched: WatchedStore, pictures: Path) -> None:
+    data = Data(source=FolderSource(path=str(pictures)), resolution=1024)  # six shards and a card
+    with pytest.raises(OSError, match="the disk is gone"):
+        prepare(data, replace(watched, fails_at=fails_at))
+    assert keys_of(watched.inner) == set()
+    assert prepare(data, watched.inner).is_complete()
+
+
+def test_two_preparations_at_once_end_with_one_whole_dataset(watched: WatchedStore, pictures: Path, tmp_path: Path) -> None:
+    data = Data(source=FolderSource(path=str(pictures)), resolution=1024)
+    patient = replace(watched, waits=tmp_path / "go on")
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(prepare, data, patient)
+        while not watched.written() or not watched.written()[-1].endswith("card.json"):
+            time.sleep(0.01)
+        second = prepare(data, watched.inner)
+        (tmp_path / "go on").touch()
+        assert first.result(60).card == second.card
+    assert prepared_earlier(data, watched.inner) == second
+    assert read_back(second)[1].tolist() == [0] * 15 + [1] * 15
+
+
+def test_shards_that_another_failed_preparation_removed_are_written_again(watched: WatchedStore, pictures: Path, tmp_path: Path) -> None:
+    data = Data(source=FolderSource(path=str(pictures)), resolution=1024)
+    patient = replace(watched, waits=tmp_path / "go on")
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(prepare, data, patient)
+        while not watched.written() or not watched.written()[-1].endswith("card.json"):
+            time.sleep(0.01)
+        with pytest.raises(OSError, match="the disk is gone"):
+            prepare(data, replace(watched, notes=tmp_path / "others", fails_at=3))
+        assert keys_of(watched.inner) == set()
+        (tmp_path / "go on").touch()
+        assert first.result(60).is_complete()
+
+
+def test_shards_without_a_card_are_swept_once_they_are_old(storage: ObjectStore, pictures: Path) -> None:
+    for name, age_s in (("old-0123456789ab", 8 * 86_400), ("young-0123456789ab", 86_400)):
+        storage.write(f"datasets/{name}/shard-00000.parquet", b"x")
+        storage.write(f"datasets/{name}/notes.txt", b"x")
+        for file in (Path(storage.root) / "datasets" / name).iterdir():
+            os.utime(file, (time.time() - age_s,) * 2)
+    prepared = prepare(Data(source=FolderSource(path=str(pictures)), resolution=8), storage)
+    old, young = ({key for key in keys_of(storage) if key.startswith(f"datasets/{name}-")} for name in ("old", "young"))
+    assert (len(old), len(young)) == (1, 2)
+    assert prepared.is_complete()
 
 
 def test_a_storage_that_cannot_be_written_is_an_error_of_one_line(storage: ObjectStore, pictures: Path) -> None:
-    (Path(storage.root) / "datasets").mkdir()
-    (Path(storage.root) / "datasets" / "staging").symlink_to("nowhere")
+    (Path(storage.root) / "datasets").symlink_to("nowhere")
     with pytest.raises(GanrayError) as error:
         prepare(Data(source=FolderSource(path=str(pictures)), resolution=8), storage)
     assert error.value.field == "storage"

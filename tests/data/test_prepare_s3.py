@@ -13,7 +13,7 @@ from PIL import Image
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.dataset import PreparedDataset
-from ganray.data.preparation.prepare import find_dataset, prepare
+from ganray.data.preparation.prepare import prepare
 from ganray.errors import GanrayError
 from ganray.storage import open_store
 from tests.helpers.s3_server import S3Server
@@ -65,8 +65,9 @@ def test_sources_and_datasets_on_s3(kind: str, greys: str) -> None:
     assert (card.classes, card.class_counts, [shard.rows for shard in card.shards]) == (["0", "1"], [20, 20], [21, 19])
     hashes = [hashlib.sha256(storage.read(key)).hexdigest() for key in prepared.shard_keys()]
     assert hashes == [shard.sha256 for shard in card.shards]
-    assert find_dataset(data, storage) == prepared
-    assert not storage.list("datasets/staging/")
+    before = storage.list()
+    assert prepare(data, storage) == prepared
+    assert storage.list() == before
 
 
 def test_local_and_s3_give_the_same_fingerprint(greys: str, tmp_path: Path) -> None:

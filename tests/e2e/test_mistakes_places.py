@@ -33,8 +33,8 @@ def pictures_and_texts(folder: Path) -> None:
     [
         (Path.rmdir, "data.source.path", r"the folder .+ does not exist; name an existing folder"),
         (lambda folder: None, "data.source.path", r"there are no files in .+; name a folder"),
-        (texts, "data.source.path", r"no picture could be read among 7: 0\.txt \(not a picture.+ 4\.txt \([^,]+\); name a source"),
-        (pictures_and_texts, "data.max_bad_fraction", r"7 of \d+ pictures .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
+        (texts, "data.source.path", r"none of 7 samples could be read: 0\.txt \(not an image.+ 4\.txt \([^,]+\); name a source"),
+        (pictures_and_texts, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
     ],
     ids=["missing", "empty", "texts", "broken"],
 )

@@ -47,7 +47,6 @@ def _card(count: int, rows_per_shard: int, shape: tuple[int, int, int], shards: 
         width=width,
         classes=None,
         class_counts=None,
-        channel_means=[0.0] * channels,
         filter="lanczos",
         source={},
         rows_per_shard=rows_per_shard,

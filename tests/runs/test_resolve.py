@@ -17,7 +17,7 @@ def job(**sections: object) -> Job:
 def card(classes: list[str] | None) -> DatasetCard:
     """Return the card of 100 pictures, of these classes or of none."""
     counts = None if classes is None else [100 // len(classes)] * len(classes)
-    shape = {"count": 100, "channels": 3, "height": 32, "width": 32, "rows_per_shard": 100, "shards": [], "channel_means": [0.5] * 3}
+    shape = {"count": 100, "channels": 3, "height": 32, "width": 32, "rows_per_shard": 100, "shards": []}
     made = {"filter": "lanczos", "source": {}, "skipped": Skipped(), "licence": None, "created_by": {}}
     return DatasetCard(name="x", key="k", fingerprint="f", classes=classes, class_counts=counts, **shape, **made)
 
@@ -41,7 +41,7 @@ def test_a_classifier_of_what_has_no_classes_is_refused() -> None:
 
 def test_what_was_decided_holds_when_a_run_goes_on() -> None:
     stored = resolve_job(job(), card(None))
-    again = resume_job(job(), stored.model_dump(mode="json"))
+    again = resume_job(job(), stored)
     assert again == stored
     with pytest.raises(GanrayError, match="was started with 'rotation' and this asks for 'classifier'"):
-        resume_job(job(evaluate={"extractor": {"kind": "classifier"}}), stored.model_dump(mode="json"))
+        resume_job(job(evaluate={"extractor": {"kind": "classifier"}}), stored)

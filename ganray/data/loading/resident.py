@@ -8,7 +8,8 @@ import ray
 from ganray.cluster.errors import unwrapped_errors
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
-from ganray.data.loading.reading import SampleArrays, ShardArrays, gather, read_shard
+from ganray.data.loading.reading import SampleArrays, gather, read_shard
+from ganray.data.shard import Shape, ShardArrays
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class ResidentShards:
     refs: list[ray.ObjectRef[ShardArrays]]
     count: int
     rows_per_shard: int
-    shape: tuple[int, int, int]  # (C, H, W)
+    shape: Shape
 
 
 def load_resident(dataset: PreparedDataset) -> ResidentShards:

@@ -8,7 +8,7 @@ from ganray.data.sources.rows import Listing
 
 
 def list_source(source: Source) -> Listing:
-    """List what a source holds, reading no sample. Raises `GanrayError` if it is missing, empty or of the wrong form."""
+    """List what a source has; reads no sample. Raises `DataError` if it is missing, empty or of the wrong form."""
     match source:
         case FashionMnistSource():
             return list_fashion_mnist(source)

@@ -1,10 +1,9 @@
-"""Zalando's Fashion-MNIST (Xiao et al. 2017, MIT licence): its IDX files wherever they are, and the test split that ships with ganray."""
+"""Fashion-MNIST (Xiao et al. 2017, MIT licence): its IDX files wherever they are, and the test split that ships with ganray."""
 
 import gzip
 import hashlib
 import logging
 import os
-import tempfile
 import urllib.request
 from functools import partial
 from importlib.resources import files
@@ -19,6 +18,7 @@ from ganray.config import FashionMnistSource
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, open_folder, piece_size, row_table, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore
+from ganray.storage.local import atomic_write, local_errors
 
 logger = logging.getLogger(__name__)
 
@@ -44,48 +44,50 @@ SHA256 = {
 
 
 def list_fashion_mnist(source: FashionMnistSource) -> Listing:
-    """The split's content is pinned, so that it is the same dataset wherever its files lie."""
+    """List a split by its pinned hashes: it is the same dataset wherever its files are."""
     identity = [SHA256[name] for name in FILES[source.split]]
     return Listing("fashion-mnist", identity, partial(_open, source))
 
 
 def read_bundled() -> pa.Table:
-    """The test split that ships with ganray: `image` of 784 bytes and `label`, 10,000 rows."""
+    """Return the test split that ships with ganray: `image` of 784 bytes and `label`, 10,000 rows."""
     return pq.read_table(BytesIO(files("ganray.data").joinpath(BUNDLED).read_bytes()))
 
 
 def read_idx(folder: ObjectStore, split: str) -> pa.Table:
     """Read a split's two IDX files, gzipped or not, as `image` of 784 bytes and `label`.
 
-    Raises `GanrayError` if one is missing, damaged or not the published one.
+    Raises `DataError` if one is missing, damaged or not the published one.
     """
-    images, labels = (_checked(name, _read_file(folder, name)) for name in FILES[split])
+    images, labels = (_verified(name, _read_file(folder, name)) for name in FILES[split])
     num = len(labels) - 8  # bytes after the header: one a label
     pixels = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIDE * SIDE), num, [None, pa.py_buffer(images[16:])])
     return pa.table({"image": pixels, "label": np.frombuffer(labels, np.uint8, offset=8)})
 
 
 def download(url: str, cache: Path, split: str) -> None:
-    """Fetch a split's files from the address `url` into the folder `cache`, unpacked and checked; those already there are kept.
+    """Download a split's files from `url` into the folder `cache`, unpacked and verified; those already there are kept.
 
-    Raises `GanrayError` if the network or the content fails.
+    Raises `DataError` if the network or the content fails.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for name in FILES[split]:
         if not (cache / name).exists():
-            _commit(cache / name, _checked(name, _fetch(f"{url}/{name}.gz")))
+            data = _verified(name, _fetch(f"{url}/{name}.gz"))
+            with local_errors("write", cache, field=PATH_FIELD), atomic_write(cache / name) as file:
+                file.write(data)
 
 
 def _open(source: FashionMnistSource) -> Rows:
     table = read_bundled() if source.split == "test" and source.path is None else read_idx(find_folder(source), source.split)
     names = [f"{source.split}/{index:05d}" for index in range(table.num_rows)]
     rows = row_table(names, table["image"].combine_chunks().cast(pa.large_binary()), table["label"].combine_chunks().cast(pa.int32()))
-    pieces = cut_table(rows, piece_size(len(names), least=1, most=PIECE_ROWS))
+    pieces = cut_table(rows, piece_size(len(names), minimum=1, maximum=PIECE_ROWS))
     return Rows(dataset_of(pieces), len(names), raw_shape=(SIDE, SIDE, 1), classes=CLASSES, licence=LICENCE)
 
 
 def find_folder(source: FashionMnistSource) -> ObjectStore:
-    """The folder that the job names, else the Debian package's, else the cache, filled by a download."""
+    """Return the folder that the job names, else the Debian package's, else the cache, filled by a download."""
     if source.path is not None:
         return open_folder(source.path)
     if Path(DEBIAN_FOLDER).is_dir():
@@ -112,8 +114,8 @@ def _unpacked(name: str, data: bytes) -> bytes:
         raise DataError(PATH_FIELD, f"{name}.gz is damaged ({error})", "fetch it again") from error
 
 
-def _checked(name: str, data: bytes) -> bytes:
-    """Unpacked bytes of a file, if they are the ones that Zalando published."""
+def _verified(name: str, data: bytes) -> bytes:
+    """Return a file's unpacked bytes; raise `DataError` if their hash is not the published one."""
     if hashlib.sha256(data).hexdigest() != SHA256[name]:
         raise DataError(PATH_FIELD, f"{name} is not Fashion-MNIST's (SHA-256 differs)", "fetch it again, or name another folder")
     return data
@@ -128,10 +130,3 @@ def _fetch(url: str) -> bytes:
         problem = f"Fashion-MNIST is not on this machine, and {url} could not be downloaded ({error})"
         remedy = "install Debian's package dataset-fashion-mnist, or set data.source.path to a folder with its IDX files"
         raise DataError(PATH_FIELD, problem, remedy) from error
-
-
-def _commit(path: Path, data: bytes) -> None:
-    """Write a file aside, then move it into place."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    os.replace(file.name, path)

@@ -1,4 +1,4 @@
-"""Parquet files with a column of pictures, encoded or raw, local or on s3://."""
+"""Parquet files with a column of images, encoded or raw, local or on s3://."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ from ganray.errors import DataError
 from ganray.storage import ObjectInfo, ObjectStore
 
 READ_ROWS = 64
-PIECE_BYTES = 32 * 2**20  # bytes of the picture column, as it is in the file, that one task decodes
+PIECE_BYTES = 32 * 2**20  # bytes of a row group, before compression, that one task decodes
 PIECE_ROWS = 1024
 FOOTER_THREADS = 16
 MAX_CLASSES = 10_000
@@ -37,7 +37,7 @@ MAX_CLASSES = 10_000
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: the file's key, its number in the file, its rows, where they start in the file, and its bytes before compression."""
+    """A row group: its file's key, its number in the file, its rows, the number of the first one, and its bytes before compression."""
 
     file: str
     number: int
@@ -48,7 +48,7 @@ class Group:
 
 @source_errors()
 def list_parquet(source: ParquetSource) -> Listing:
-    """List the Parquet files under a path, sorted by name. Raises `GanrayError` if there are none."""
+    """List the Parquet files under a path, sorted by name. Raises `DataError` if there are none."""
     store, infos = _find_files(source.path)
     if not infos:
         problem = f"there are no .parquet files in {source.path}"
@@ -60,7 +60,7 @@ def list_parquet(source: ParquetSource) -> Listing:
 
 
 def _find_files(path: str) -> tuple[ObjectStore, list[ObjectInfo]]:
-    """The one file that a path names, or those of the folder that it names, with the store that holds them."""
+    """Return the one file that a path names, or those of the folder that it names, and their store."""
     folder, name = split_path(path)
     if not is_remote(path) and (file := Path(folder, name)).is_file():
         return open_folder(folder), [ObjectInfo(name, file.stat().st_size, file.stat().st_mtime)]
@@ -78,12 +78,12 @@ def _open(store: ObjectStore, keys: list[str], source: ParquetSource) -> Rows:
         groups = [group for groups in threads.map(partial(_read_footer, store, source), keys) for group in groups]
     count = sum(group.rows for group in groups)
     if not count:
-        raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files that hold pictures")
+        raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files with images")
     values = _class_values(store, keys, source.label_column) if source.label_column else None
     pieces = [pa.table({key: [value] for key, value in vars(group).items()}) for group in groups if group.rows]
-    options = {"store": store, "source": source, "values": values}
-    read = dataset_of(pieces).map_batches(_read_groups, batch_size=None, batch_format="pyarrow", fn_kwargs=options)
-    # A row group may be a whole file: cut it, so that its pictures are decoded side by side.
+    read_groups = partial(_read_groups, store=store, source=source, values=values)
+    read = dataset_of(pieces).map_batches(read_groups, batch_size=None, batch_format="pyarrow")
+    # A row group may be a whole file: cut it, so that its images are decoded in parallel.
     dataset = read.repartition(target_num_rows_per_block=_rows_per_task(groups), strict=True)
     return Rows(
         dataset, count, raw_shape=source.raw_shape, classes=None if values is None else [str(value) for value in values.to_pylist()]
@@ -96,7 +96,7 @@ def _rows_per_task(groups: list[Group]) -> int:
 
 
 def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> list[Group]:
-    """The row groups of a file. Raises `GanrayError` if it is not Parquet or its columns are not what the job says."""
+    """Return the row groups of a file. Raises `DataError` if it is not Parquet or lacks the job's columns."""
     try:
         with _open_file(store, key) as file:
             parquet = pq.ParquetFile(file)
@@ -134,7 +134,7 @@ def _check_columns(schema: pa.Schema, source: ParquetSource, key: str) -> None:
 
 
 def _content(kind: pa.DataType) -> pa.DataType:
-    """What a column holds below its structs (their `bytes`), lists and extension types."""
+    """Return the type below a column's structs (their `bytes`), lists and extension types."""
     if isinstance(kind, pa.BaseExtensionType):
         return _content(kind.storage_type)
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -143,20 +143,20 @@ def _content(kind: pa.DataType) -> pa.DataType:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _is_class(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _class_values(store: ObjectStore, keys: list[str], column: str) -> pa.Array:
-    """The distinct values of the label column, sorted: a class's number is its place among them."""
+    """Return the distinct values of the label column, sorted: a class's number is its index among them."""
     with ThreadPoolExecutor(FOOTER_THREADS) as threads:
         found = [values for values in threads.map(lambda key: _distinct(store, key, column), keys) if len(values)]
     values = pa.concat_arrays(found).unique() if found else pa.array([], pa.string())
@@ -173,7 +173,7 @@ def _distinct(store: ObjectStore, key: str, column: str) -> pa.Array:
 
 
 def _plain_classes(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    """Integers as int64, text as string, whatever way the file holds them."""
+    """Return integers as int64 and text as string, however the file encodes them."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return column.cast(kind).cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
 
@@ -191,14 +191,14 @@ def _read_groups(batch: pa.Table, store: ObjectStore, source: ParquetSource, val
 
 
 def _to_labels(rows: pa.RecordBatch, column: str | None, values: pa.Array | None) -> pa.Array:
-    """Class numbers; -1 where there are no labels, or a null one."""
+    """Return class numbers; -1 where there are no labels, or a null one."""
     if column is None or values is None:
         return pa.array(np.full(rows.num_rows, UNLABELLED, np.int32))
     return pc.index_in(_plain_classes(rows[column]), value_set=values).fill_null(UNLABELLED).cast(pa.int32())
 
 
 def _to_bytes(column: pa.Array) -> pa.Array:
-    """A picture column of any supported type as bytes, null where it is null."""
+    """Return an image column of any supported type as bytes, null where it is null."""
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     if pa.types.is_struct(column.type):
@@ -209,7 +209,8 @@ def _to_bytes(column: pa.Array) -> pa.Array:
 
 
 def _flat_bytes(values: pa.Array) -> bytes:
-    """The bytes of (nested) lists of uint8."""
+    """Return the bytes of (nested) lists of uint8."""
     while _is_list(values.type):
         values = values.flatten()
-    return values.fill_null(0).to_numpy(zero_copy_only=False).tobytes()
+    data: bytes = values.fill_null(0).to_numpy(zero_copy_only=False).tobytes()
+    return data

@@ -1,10 +1,11 @@
-"""What every source turns into: a listing that is cheap to make, and from it a Ray Dataset of raw rows in a fixed order."""
+"""Listings and raw rows: what every source gives; a listing is cheap, and opens a Ray Dataset of raw rows in a fixed order."""
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -17,40 +18,40 @@ from ganray.storage.base import FIELD as STORE_FIELD
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32())])
 UNLABELLED = -1
 PATH_FIELD = "data.source.path"
-TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
+NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Raw samples: a dataset of `ROW_SCHEMA`, where null `data` means that there was nothing to read."""
+    """Raw samples: a dataset of `ROW_SCHEMA`, null `data` where there is nothing to read."""
 
     dataset: ray.data.Dataset
     count: int
-    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: encoded pictures
+    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: encoded images
     classes: list[str] | None = None
     licence: str | None = None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds, without having read a sample of it.
+    """What a source has, before a sample of it is read.
 
-    `identity` is plain data that changes whenever the samples may have changed. `open` starts reading.
+    `identity` is JSON data that changes whenever the samples may have changed. `open` starts reading.
     """
 
     name: str
-    identity: list
+    identity: list[Any]
     open: Callable[[], Rows]
 
 
 def row_table(names: Sequence[str], data: Sequence[bytes | None] | pa.Array, labels: Sequence[int] | pa.Array) -> pa.Table:
-    """Rows as a table of `ROW_SCHEMA`."""
+    """Return columns as a table of `ROW_SCHEMA`."""
     return pa.table([names, data, labels], schema=ROW_SCHEMA)
 
 
-def piece_size(count: int, *, least: int, most: int) -> int:
-    """Rows in a piece, when `count` rows are shared out among tasks."""
-    return min(most, max(least, math.ceil(count / TASKS)))
+def piece_size(count: int, *, minimum: int, maximum: int) -> int:
+    """Return the rows of a piece, when `count` rows are divided among tasks."""
+    return min(maximum, max(minimum, math.ceil(count / NUM_TASKS)))
 
 
 def cut_table(table: pa.Table, size: int) -> list[pa.Table]:
@@ -59,21 +60,21 @@ def cut_table(table: pa.Table, size: int) -> list[pa.Table]:
 
 
 def dataset_of(pieces: list[pa.Table]) -> ray.data.Dataset:
-    """A dataset with one block a piece, which keeps its order whatever runs in parallel and prints no progress bars."""
+    """Return a Ray Dataset of one block a piece, which keeps its order whatever runs in parallel and prints no progress bars."""
     dataset = ray.data.from_arrow(pieces)
     dataset.context.execution_options.preserve_order = True
     dataset.context.enable_progress_bars = False
-    dataset.context.raise_original_map_exception = True  # so that a `GanrayError` can be told from our own mistakes
+    dataset.context.raise_original_map_exception = True  # so that a `GanrayError` can be unwrapped
     return dataset
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URI such as s3://bucket/prefix rather than a local one."""
+    """Return whether a path is a URI such as s3://bucket/prefix rather than a local one."""
     return "://" in path
 
 
 def open_folder(path: str) -> ObjectStore:
-    """Open a source's folder or s3:// prefix. Raises `GanrayError` if a local one is missing."""
+    """Open a source's folder or s3:// prefix. Raises `DataError` if a local one is missing."""
     if is_remote(path):
         return open_store(path)
     folder = Path(path).expanduser().resolve()
@@ -84,7 +85,7 @@ def open_folder(path: str) -> ObjectStore:
 
 
 def split_path(path: str) -> tuple[str, str]:
-    """Split a local path or URI into the folder above it and its own name; what follows `?` stays with the folder."""
+    """Split a local path or URI into its parent folder and its own name; what follows `?` stays with the folder."""
     if not is_remote(path):
         local = Path(path).expanduser().resolve()
         return str(local.parent), local.name
@@ -94,13 +95,13 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 def is_hidden(key: str) -> bool:
-    """Whether any part of a key starts with a dot."""
+    """Return whether any part of a key starts with a dot."""
     return any(part.startswith(".") for part in key.split("/"))
 
 
 @contextlib.contextmanager
 def source_errors() -> Iterator[None]:
-    """Let what the user has to mend about a store point at the source, since it is the source that lies there."""
+    """Re-raise a storage error that a source met as a `DataError` of the source's path."""
     try:
         yield
     except GanrayError as error:
