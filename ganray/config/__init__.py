@@ -19,7 +19,7 @@ from ganray.config.objectives import (
     WassersteinLoss,
 )
 from ganray.config.publish import Publish
-from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineRate, CosineShare, CosineWeight
+from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineProbability, CosineRate, CosineWeight
 from ganray.config.sweep import Sweep
 from ganray.config.training import Adam, Divergence, Optimizer, Train
 
@@ -31,8 +31,8 @@ __all__ = [
     "Cosine",
     "CosineCount",
     "CosineDecay",
+    "CosineProbability",
     "CosineRate",
-    "CosineShare",
     "CosineWeight",
     "Data",
     "DcganNetworks",

@@ -1,4 +1,4 @@
-"""The `data` section: where samples come from and what shape they take."""
+"""The `data` section: the source of the samples and the shape that they are prepared to."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ class FashionMnistSource(Section):
     """Zalando's Fashion-MNIST (MIT). The 10,000 of `split: test` ship with ganray."""
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
-    split: Literal["train", "test"] = Field("train", description="train: 60,000 pictures; test: the 10,000 that ship with ganray")
+    split: Literal["train", "test"] = Field("train", description="train: 60,000 images; test: the 10,000 that ship with ganray")
     path: str | None = Field(
         None,
         description="folder or s3:// prefix with the four IDX files (gzipped or not); "
@@ -20,24 +20,24 @@ class FashionMnistSource(Section):
 
 
 class FolderSource(Section):
-    """A folder of pictures, sub-folders included, in any format that Pillow opens."""
+    """A folder of images, sub-folders included, in any format that Pillow opens."""
 
     kind: Literal["folder"] = "folder"
     path: str = Field(description="local folder or s3:// prefix")
     labels: Literal["auto", "folders", "none"] = Field(
-        "auto", description="folders: the first sub-folder's name is the class; auto: folders, if every picture lies in one"
+        "auto", description="folders: the first sub-folder's name is the class; auto: folders, if every image lies in one"
     )
 
 
 class ParquetSource(Section):
-    """Parquet files with a column of encoded pictures (bytes of a PNG, JPEG, ...) or raw pixels."""
+    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...) or raw pixels."""
 
     kind: Literal["parquet"] = "parquet"
     path: str = Field(description="local file or folder, or s3:// prefix")
-    image_column: str = Field("image", description="column with the picture; a struct's `bytes` field is found by itself")
+    image_column: str = Field("image", description="column with the image; of a struct, its `bytes` field")
     label_column: str | None = Field(None, description="column with the class (integer or text); null: unlabelled")
     raw_shape: tuple[PositiveCount, PositiveCount, PositiveCount] | None = Field(
-        None, description="[height, width, channels] of raw uint8 pixels, channels last; null: the column holds encoded pictures"
+        None, description="[height, width, channels] of raw uint8 pixels, channels last; null: the column holds encoded images"
     )
 
 
@@ -45,7 +45,7 @@ Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(disc
 
 
 class Data(Section):
-    """What the networks see: raw samples of a source, prepared once into fixed-shape uint8 shards."""
+    """The training data: raw samples of a source, prepared once into fixed-shape uint8 shards."""
 
     source: Source = Field(FashionMnistSource(), description="where the samples come from")
     name: Name | None = Field(None, description="name of the prepared dataset; null: from the source")
@@ -53,18 +53,20 @@ class Data(Section):
     channels: Literal[1, 2, 3, 4] = Field(3, description="1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha")
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = Field("lanczos", description="resize filter, always antialiased")
     mode: Literal["auto", "resident", "streaming"] = Field(
-        "auto", description="resident: held in each node's object store; streaming: read as needed; auto: by size"
+        "auto", description="resident: loaded into each node's object store; streaming: read as needed; auto: by size"
     )
     resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared pixels up to which `auto` means resident")
     shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of pixels)")
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of unreadable samples that is still tolerated, 0 to 1")
+    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="fraction of unreadable samples that is tolerated, 0 to 1")
 
     @property
     def height(self) -> int:
+        """Height of a sample in pixels."""
         return self.resolution if isinstance(self.resolution, int) else self.resolution[0]
 
     @property
     def width(self) -> int:
+        """Width of a sample in pixels."""
         return self.resolution if isinstance(self.resolution, int) else self.resolution[1]
 
     @property

@@ -1,8 +1,9 @@
-"""Every field of a job file with its type, default and meaning, for people who write one."""
+"""Reference of the job file: every field with its type, bounds, default and meaning."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -11,17 +12,31 @@ from ganray.config.job import Job
 from ganray.config.schedules import Cosine
 
 
-def describe_fields() -> list[dict[str, Any]]:
-    """Return a row a field: dotted path, type with bounds, default, meaning."""
+class FieldDescription(TypedDict):
+    """A field's dotted path, type with bounds, default and meaning."""
+
+    field: str
+    type: str
+    default: str
+    meaning: str
+
+
+def describe_fields() -> list[FieldDescription]:
+    """Return the description of every field, in the order of the sections."""
     return list(_rows(Job, ""))
 
 
-def _rows(section: type[Section], path: str) -> Iterator[dict[str, Any]]:
+def _rows(section: type[Section], path: str) -> Iterator[FieldDescription]:
     for name, field in section.model_fields.items():
         sections = sections_in(field.annotation)
         if not sections or issubclass(sections[0], Cosine):
             default = "required" if field.default is PydanticUndefined else repr(field.default)
-            yield {"field": f"{path}{name}", "type": _type(field), "default": default, "meaning": field.description or section.__doc__}
+            yield {
+                "field": f"{path}{name}",
+                "type": _type(field),
+                "default": default,
+                "meaning": field.description or section.__doc__ or "",
+            }
             continue
         for below in sections:
             tag = f"[{kind_of(below)}]" if len(sections) > 1 else ""
@@ -29,15 +44,14 @@ def _rows(section: type[Section], path: str) -> Iterator[dict[str, Any]]:
 
 
 def _type(field: FieldInfo) -> str:
-    """Return a field's type as people read it, with its bounds."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(field.annotation).json_schema() | _bounds(field)
+    """Return a field's type, with its bounds."""
+    annotation: Any = field.annotation
+    schema = TypeAdapter(annotation).json_schema() | _bounds(field)
     return " or ".join(_kind(kind, schema) for kind in schema.get("anyOf") or schema.get("oneOf") or [schema])
 
 
 def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
-    """Return one of the kinds that a value may be of, in words."""
+    """Return one alternative of a type, with its bounds."""
     if "$ref" in kind:
         return "{start, end, images} of a cosine"
     bounded = schema | kind

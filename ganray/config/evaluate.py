@@ -24,7 +24,7 @@ class RotationExtractor(Section):
 
 
 class AutoExtractor(Section):
-    """A classifier where the data has labels, rotations where it has none."""
+    """A classifier where the data has labels, rotations otherwise."""
 
     kind: Literal["auto"] = "auto"
 
@@ -36,7 +36,7 @@ class Evaluate(Section):
     """How a generator is scored. All of this is part of a score's protocol."""
 
     every: PositiveCount = Field(100_000, description="images between evaluations; the end is always evaluated")
-    num_samples: int = Field(10_000, ge=256, description="generated samples, and the most reals that precision and recall use")
+    num_samples: int = Field(10_000, ge=256, description="generated samples, and the maximum of reals for precision and recall")
     seed: Count = Field(0, description="seed of the latents that are evaluated")
     neighbours: PositiveCount = Field(5, description="k of precision and recall (Kynkaanniemi et al. 2019)")
     extractor: Extractor = Field(AutoExtractor(), description="the network whose features are compared")

@@ -1,8 +1,19 @@
-"""Field types that several sections of a job file share."""
+"""Field types that several sections of a job file share, and the error that their validators raise."""
 
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class FieldError(ValueError):
+    """What a validator of a section raises: the problem, the remedy, and the field as a dotted path below that section.
+
+    Without a `field` it is the value under validation itself. pydantic passes it through, and `check_job` makes it a `ConfigError`.
+    """
+
+    def __init__(self, problem: str, remedy: str, *, field: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.remedy, self.field = problem, remedy, field
 
 
 class Section(BaseModel):
@@ -25,6 +36,7 @@ def _whole_number(value: object) -> object:
 Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0)]
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NAME_CHARACTERS = "1 to 64 lower-case letters, digits, dots, hyphens and underscores"
 
 
 def kind_or(default: str) -> BeforeValidator:

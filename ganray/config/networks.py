@@ -7,18 +7,20 @@ from pydantic import Field
 from ganray.config.fields import PositiveCount, Section, kind_or
 
 MIN_SIDE, MAX_SIDE = 16, 256  # pixels
-MIN_FEATURE_SIDE = 4  # pixels: pictures are halved while their shorter side stays at least this long
+MIN_FEATURE_SIDE = 4  # pixels: images are halved while their shorter side stays at least this long
 
 
 class DcganNetworks(Section):
     """Deep convolutional GAN (Radford et al. 2016): strided convolutions and batch normalisation."""
 
     kind: Literal["dcgan"] = "dcgan"
-    width: PositiveCount = Field(64, description="channels of the widest picture-side layer; doubles with each halving of the picture")
-    max_width: PositiveCount = Field(512, description="channels that no layer exceeds")
+    width: PositiveCount = Field(64, description="channels of the layer next to the image; doubles with each halving of the resolution")
+    max_width: PositiveCount = Field(512, description="maximum of channels of a layer")
     depth: PositiveCount = Field(1, description="convolutions a resolution: 1 as in the paper, each more a 3x3 one")
     latent_dim: PositiveCount = Field(64, description="size of a latent vector")
-    ghost_batch: PositiveCount = Field(32, description="samples that are normalised together; a divisor of every worker's share")
+    ghost_batch: PositiveCount = Field(
+        32, description="samples that are normalised together (ghost batch normalisation); divides every local batch"
+    )
     discriminator_norm: Literal["batch", "none"] = Field(
         "batch", description="none: what gradient penalties on single samples and spectral normalisation assume"
     )
@@ -41,7 +43,7 @@ class R3ganNetworks(Section):
 
     @property
     def ghost_batch(self) -> int:
-        """Nothing is normalised over samples, so any share of a batch will do."""
+        """Nothing is normalised over samples, so that a local batch may have any size."""
         return 1
 
 
@@ -49,5 +51,5 @@ Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"),
 
 
 def num_halvings(height: int, width: int) -> int:
-    """Return how many times pictures of so many pixels are halved, down to a shorter side of four to seven."""
+    """Return the number of halvings from an image of a height and width in pixels to a shorter side of four to seven."""
     return (min(height, width) // MIN_FEATURE_SIDE).bit_length() - 1

@@ -1,11 +1,11 @@
-"""The sections that say what the two networks play for: `loss`, `penalties` and `augment`."""
+"""The sections of the objective: `loss`, `penalties` and `augment`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ganray.config.fields import PositiveCount, Section, kind_or
-from ganray.config.schedules import Cosine, ScheduledShare, ScheduledWeight
+from ganray.config.schedules import CosineWeight, ScheduledProbability, ScheduledWeight
 
 
 class NonSaturatingLoss(Section):
@@ -52,7 +52,7 @@ Loss = Annotated[
 
 
 class Penalties(Section):
-    """Regularisers of the discriminator. Gradients are taken with respect to the pictures before augmentation."""
+    """Regularisers of the discriminator. Gradients are taken with respect to the images before augmentation."""
 
     r1_gamma: ScheduledWeight = Field(
         0.0, description="weight of R1 (Mescheder et al. 2018, Eq. 9): gamma/2 |grad D(x)|^2 on reals; 0: off"
@@ -68,14 +68,14 @@ class Penalties(Section):
     spectral_norm: bool = Field(False, description="divide the discriminator's weights by their spectral norm (Miyato et al. 2018)")
 
     @property
-    def weights(self) -> dict[str, float | Cosine]:
-        """The gradient penalties that weigh anything, by the names that people know; they differentiate the discriminator twice."""
+    def weights(self) -> dict[str, float | CosineWeight]:
+        """The gradient penalties of a weight other than 0, by their names in the literature; they differentiate the discriminator twice."""
         named = {"R1": self.r1_gamma, "R2": self.r2_gamma, "WGAN-GP": self.wgan_gp}
         return {name: weight for name, weight in named.items() if weight != 0}
 
 
 class NoAugment(Section):
-    """The discriminator sees pictures as they are."""
+    """No augmentation."""
 
     kind: Literal["none"] = "none"
 
@@ -89,7 +89,7 @@ class DiffAugment(Section):
         min_length=1,
         description="color: brightness, saturation, contrast; translation: by up to 1/8; cutout: a square of half the side",
     )
-    p: ScheduledShare = Field(1.0, description="probability with which each policy is applied to a picture, 0 to 1")
+    p: ScheduledProbability = Field(1.0, description="probability with which each policy is applied to an image, 0 to 1")
 
 
 Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), kind_or("diff-augment")]

@@ -1,4 +1,4 @@
-"""Numbers that may change while a run goes on: written as a number, or as `{start: 2e-4, end: 5e-5}`, a cosine over images seen."""
+"""Schedules: a number, or `{start: 2e-4, end: 5e-5}` for a cosine over the images seen."""
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -10,7 +10,7 @@ Number = TypeVar("Number")
 Rate = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Cosine(Section, Generic[Number]):
@@ -21,7 +21,11 @@ class Cosine(Section, Generic[Number]):
     images: Literal["auto"] | PositiveCount = Field("auto", description="images over which it changes; auto: train.total_images")
 
 
-CosineRate, CosineDecay, CosineWeight, CosineShare, CosineCount = Cosine[Rate], Cosine[Decay], Cosine[Weight], Cosine[Share], Cosine[Count]
+CosineRate = Cosine[Rate]
+CosineDecay = Cosine[Decay]
+CosineWeight = Cosine[Weight]
+CosineProbability = Cosine[Probability]
+CosineCount = Cosine[Count]
 
 
 def _form(value: Any) -> str:
@@ -31,12 +35,14 @@ def _form(value: Any) -> str:
 ScheduledRate = Annotated[Annotated[Rate, Tag("constant")] | Annotated[CosineRate, Tag("cosine")], Discriminator(_form)]
 ScheduledDecay = Annotated[Annotated[Decay, Tag("constant")] | Annotated[CosineDecay, Tag("cosine")], Discriminator(_form)]
 ScheduledWeight = Annotated[Annotated[Weight, Tag("constant")] | Annotated[CosineWeight, Tag("cosine")], Discriminator(_form)]
-ScheduledShare = Annotated[Annotated[Share, Tag("constant")] | Annotated[CosineShare, Tag("cosine")], Discriminator(_form)]
 ScheduledCount = Annotated[Annotated[PositiveCount, Tag("constant")] | Annotated[CosineCount, Tag("cosine")], Discriminator(_form)]
+ScheduledProbability = Annotated[
+    Annotated[Probability, Tag("constant")] | Annotated[CosineProbability, Tag("cosine")], Discriminator(_form)
+]
 
 
 def decide_schedules(section: Any, total_images: int) -> Any:
-    """Return a job's plain data with every schedule's `images: auto` made the length of the run."""
+    """Return a job's plain data in which `images: auto` of every schedule is the length of the run."""
     if not isinstance(section, dict):
         return section
     decided = {key: decide_schedules(value, total_images) for key, value in section.items()}

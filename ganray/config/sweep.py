@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ganray.config.fields import Count, PositiveCount, Section, kind_or
+from ganray.config.fields import Count, FieldError, PositiveCount, Section, kind_or
 
 
 def _number(value: Any) -> Any:
@@ -16,7 +16,7 @@ def _number(value: Any) -> Any:
         return value
 
 
-Scalar = Annotated[bool | int | float | str | list | None, BeforeValidator(_number)]
+Scalar = Annotated[bool | int | float | str | list[Any] | None, BeforeValidator(_number)]
 
 
 class _Range(Section):
@@ -28,7 +28,7 @@ class _Range(Section):
     @model_validator(mode="after")
     def _low_is_lower(self) -> "_Range":
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ValueError(f"[{self.low:g}, {self.high:g}] is an empty range; write the lower end first")
+            raise FieldError(f"[{self.low:g}, {self.high:g}] is an empty range", "write the lower end first")
         return self
 
 
@@ -40,7 +40,7 @@ class LogUniform(_Range):
     @model_validator(mode="after")
     def _has_logarithm(self) -> "LogUniform":
         if self.low <= 0:
-            raise ValueError(f"{self.low:g} has no logarithm; use a lower end above 0, or uniform")
+            raise FieldError(f"{self.low:g} has no logarithm", "use a lower end above 0, or uniform")
         return self
 
 
@@ -59,7 +59,7 @@ class QUniform(_Range):
     @model_validator(mode="after")
     def _steps_fit(self) -> "QUniform":
         if self.step > self.high - self.low:
-            raise ValueError(f"a step of {self.step:g} does not fit into [{self.low:g}, {self.high:g}]; use a smaller one")
+            raise FieldError(f"a step of {self.step:g} does not fit into [{self.low:g}, {self.high:g}]", "use a smaller one")
         return self
 
 
@@ -73,7 +73,7 @@ class RandInt(Section):
     @model_validator(mode="after")
     def _low_is_lower(self) -> "RandInt":
         if self.low >= self.high:
-            raise ValueError(f"[{self.low}, {self.high}) is an empty range; write the lower end first (the upper one is left out)")
+            raise FieldError(f"[{self.low}, {self.high}) is an empty range", "write the lower end first (the upper one is left out)")
         return self
 
 
@@ -85,8 +85,8 @@ class Choice(Section):
 
 
 PARTS = {"loguniform": 2, "uniform": 2, "quniform": 3, "randint": 2}
-HOW = "is no range; write one of {loguniform: [low, high]}, {uniform: [low, high]}, {quniform: [low, high, step]}, {randint: [low, high]}, "
-HOW += "{choice: [a, b]}"
+RANGES = "write one of {loguniform: [low, high]}, {uniform: [low, high]}, {quniform: [low, high, step]}, {randint: [low, high]}, "
+RANGES += "{choice: [a, b]}"
 
 
 def _from_short(value: Any) -> Any:
@@ -94,12 +94,13 @@ def _from_short(value: Any) -> Any:
     if isinstance(value, dict) and "kind" in value:
         return value
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in (*PARTS, "choice"):
-        raise ValueError(HOW)
+        raise FieldError(f"expected a range, got {value!r}", RANGES)
     ((kind, ends),) = value.items()
     if kind == "choice":
         return {"kind": kind, "values": ends}
     if not isinstance(ends, list) or len(ends) != PARTS.get(kind, len(ends)):
-        raise ValueError(f"{kind} takes a list of numbers; write {', '.join(('low', 'high', 'step')[: PARTS.get(kind, 2)])} in brackets")
+        ends = ", ".join(("low", "high", "step")[: PARTS.get(kind, 2)])
+        raise FieldError(f"{kind} takes a list of numbers", f"write [{ends}]")
     return {"kind": kind, **dict(zip(("low", "high", "step"), ends, strict=False))}
 
 
@@ -112,7 +113,7 @@ def _flat(space: Any, path: str = "") -> Any:
     """Join nested sections, which is what an override like sweep.space.train.batch_size={choice: [64, 128]} makes, to dotted paths."""
     if not isinstance(space, dict) or "kind" in space or space.keys() & {*PARTS, "choice"}:
         return space
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in space.items():
         below = _flat(value, f"{path}{name}.")
         flat |= {f"{name}.{rest}": item for rest, item in below.items()} if below is not value else {name: value}

@@ -1,4 +1,4 @@
-"""The sections that say how the networks are optimised: `optimizer`, `train` and `divergence`."""
+"""The sections of the optimisation: `optimizer`, `train` and `divergence`."""
 
 from typing import Literal
 
@@ -27,29 +27,29 @@ class Train(Section):
     """Length, batch, precision and cadences. Everything is counted in real images seen, over all workers."""
 
     total_images: PositiveCount = Field(1_000_000, description="images to train on")
-    max_seconds: float | None = Field(None, gt=0, description="seconds of training after which to evaluate and publish what there is")
+    max_seconds: float | None = Field(None, gt=0, description="seconds of training after which the run ends, evaluates and publishes")
     batch_size: PositiveCount = Field(64, description="images a discriminator step, over all workers")
     accumulate: PositiveCount = Field(
-        1, description="parts in which a worker takes its share of a batch, for batches that memory does not hold"
+        1, description="gradient accumulation: micro-batches that a worker splits its local batch into, to save memory"
     )
     discriminator_steps: PositiveCount = Field(1, description="discriminator steps, a batch each, for one generator step")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the hardware has it")
     compile: list[Literal["generator", "discriminator"]] = Field(
-        [], description="networks to pass through torch.compile; the discriminator only without gradient penalties"
+        [], description="networks to compile with torch.compile; the discriminator only without gradient penalties"
     )
-    ema_half_life: ScheduledCount = Field(10_000, description="images after which a weight's share in the average has halved")
+    ema_half_life: ScheduledCount = Field(10_000, description="half-life of the generator's exponential moving average, in images")
     checkpoint_every: PositiveCount = Field(50_000, description="images between checkpoints")
     keep_checkpoints: PositiveCount = Field(2, ge=2, description="newest checkpoints to keep, beside the best")
     samples_every: PositiveCount = Field(50_000, description="images between sample grids")
     log_every: PositiveCount = Field(2_000, description="images between lines of metrics")
-    max_failures: Count = Field(3, description="times that dead workers are replaced before the run gives up")
+    max_failures: Count = Field(3, description="restarts after a worker's death before the run gives up")
 
 
 class Divergence(Section):
-    """What is done when training goes wrong. Steps with gradients that are not finite are skipped, by all workers together."""
+    """The divergence monitor, and what follows. Steps whose gradients are not finite are skipped, by all workers together."""
 
     max_skipped: float = Field(
-        0.5, gt=0, le=1, description="share of skipped steps between two lines of metrics beyond which training has diverged"
+        0.5, gt=0, le=1, description="fraction of skipped steps in an interval of train.log_every beyond which training has diverged"
     )
-    max_rollbacks: Count = Field(3, description="times that a run which has diverged returns to a checkpoint before it gives up")
-    on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples are all alike")
+    max_rollbacks: Count = Field(3, description="rollbacks to a checkpoint after a divergence before the run gives up")
+    on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples have collapsed")

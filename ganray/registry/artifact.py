@@ -13,14 +13,16 @@ from safetensors import SafetensorError
 from torch import nn
 
 from ganray.config import Networks
+from ganray.config.renamed import modernise
 from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.registry.alias import VERSION, read_best
-from ganray.registry.manifest import FORMAT, Manifest, read_file, read_manifest
+from ganray.registry.manifest import Manifest, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, child, open_store
 
+FORMAT = 2  # of config.json; 1 had other names for some fields, which `modernise` reads
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
 
@@ -86,7 +88,9 @@ def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
 def build(files: Mapping[str, bytes]) -> nn.Module:
     """Return the generator that an artifact's files describe, with `latent_dim`, `num_classes`, `classes` and `prior`."""
     config = json.loads(files[CONFIG])
-    networks = TypeAdapter(Networks).validate_python(config["networks"])
+    if config["format"] > FORMAT:
+        raise ValueError(f"{CONFIG} is of format {config['format']}")
+    networks: Networks = TypeAdapter(Networks).validate_python(modernise({"networks": config["networks"]})["networks"])
     prior = Prior(networks.latent_dim, tuple(config["class_shares"]))
     generator = build_generator(networks, tuple(config["shape"]), prior.num_classes)
     generator.load_state_dict(safetensors.torch.load(files[GENERATOR]))

@@ -43,47 +43,56 @@ def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "says"),
+    ("override", "message"),
     [
         ("optimizer.generator.lrr=1", "optimizer.generator.lrr: there is no such field; did you mean lr?"),
         ("data.source.pth=x", "data.source.pth: there is no such field; did you mean path?"),
-        ("train.batch_size=many", "train.batch_size: 'many' will not do; input should be a valid integer"),
-        ("seed=-1", "seed: -1 will not do; input should be greater than or equal to 0"),
+        ("train.batch_size=many", "train.batch_size: expected an integer, got 'many'; the default is 64"),
+        ("seed=-1", "seed: expected a number of at least 0, got -1; the default is 0"),
         ("data.source.kind=folder", "data.source.path: is missing; add it, as in data.source.path=..."),
-        ("data.resolution=21", "data.resolution: networks make sides of 16 to 256 pixels, each a multiple of 4 here, not 21; use 20"),
+        ("data.resolution=21", "data.resolution: expected sides of 16 to 256 pixels, each a multiple of 4 here, got 21; use 20"),
         ("workers=4", "use 128, or networks.ghost_batch=16"),
         ("workers=3", "train.batch_size: 64 does not split over 3 workers into whole groups of networks.ghost_batch=32; use 96"),
         ("networks.ghost_bach=4", "networks.ghost_bach: there is no such field; did you mean ghost_batch?"),
         ("optimizer.generator.lr={start: 1e-3, stop: 1e-4}", "optimizer.generator.lr.end: is missing"),
-        ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: 7 will not do"),
+        ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: expected a number of at most 1, got 7"),
         (
             "networks={kind: r3gan, ghost_batch: 8}",
             "networks.ghost_batch: there is no such field; kind dcgan takes it, kind r3gan does not",
         ),
         ("augment={kind: none, p: 0.5}", "augment.p: there is no such field; kind diff-augment takes it, kind none does not"),
         ("networks={kind: r3gan, width: 100}", "networks.group_width: 16 does not divide 200 = expansion * width"),
-        ("train.accumulate=3", "64 does not split over 1 workers in 3 parts each into whole groups of networks.ghost_batch=32; use 96"),
+        (
+            "train.accumulate=3",
+            "over 1 worker with train.accumulate=3 into whole groups of networks.ghost_batch=32; use 96",
+        ),
         ("nonsense", "nonsense: is not an override; write it as key=value"),
-        ("train.batch_size.x=1", "train.batch_size: {'x': 1} will not do"),
+        ("train.batch_size.x=1", "train.batch_size: expected an integer, got {'x': 1}; the default is 64"),
+        ("use_gpu=maybe", "use_gpu: expected 'auto' or true or false, got 'maybe'; the default is auto"),
+        ("data.resolution=[32, x]", "data.resolution: expected an integer, got 'x'; the default is 32"),
+        ("networks.kind=stylegan", "networks.kind: expected 'dcgan' or 'r3gan', got 'stylegan'"),
+        ("loss=hinge", "loss: expected a section of `key: value` lines, got 'hinge'; write loss.kind=hinge"),
+        ("name=Mine", "name: expected 1 to 64 lower-case letters, digits, dots, hyphens and underscores, got 'Mine'"),
+        ("sweep.space.seed={uniform: [3, 1]}", "[3, 1] is an empty range; write the lower end first"),
     ],
 )
-def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, override: str, says: str) -> None:
+def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, override: str, message: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("name: x\n")
     with pytest.raises(ConfigError) as raised:
         load_job(path, [override])
-    assert says in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "there is no such job file"), ("a: [", "is not valid YAML"), ("- a", "is not a job file")]
+    ("content", "message"), [(None, "there is no such job file"), ("a: [", "is not valid YAML"), ("- a", "is not a job file")]
 )
-def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, says: str) -> None:
+def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "job.yaml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
         load_job(path)
 
 

@@ -34,8 +34,8 @@ def model(tmp_path: Path) -> Path:
     ("override", "field", "says"),
     [
         ("train.bach_size=64", "train.bach_size", "there is no such field; did you mean batch_size?"),
-        ("workers=two", "workers", "'two' will not do; input should be a valid integer"),
-        ("optimizer.generator.lr=[1]", "optimizer.generator.lr", "[1] will not do; input should be a valid number"),
+        ("workers=two", "workers", "expected an integer, got 'two'; the default is 1"),
+        ("optimizer.generator.lr=[1]", "optimizer.generator.lr", "expected a number, got [1]; the default is 0.0002"),
         (
             "train.batch_size=50",
             "train.batch_size",

@@ -4,8 +4,8 @@ import dataclasses
 
 from ganray.config import (
     Adam,
+    CosineProbability,
     CosineRate,
-    CosineShare,
     CosineWeight,
     DcganNetworks,
     DiffAugment,
@@ -28,7 +28,7 @@ EVERYTHING = dataclasses.replace(  # schedules, lazy penalties, augmentation, pa
     RECIPE,
     loss=RelativisticLoss(),
     penalties=Penalties(r1_gamma=CosineWeight(start=1.0, end=0.1, images=20 * BATCH), r2_gamma=0.5, wgan_gp=1.0, every=3),
-    augment=DiffAugment(p=CosineShare(start=0.2, end=0.8, images=20 * BATCH)),
+    augment=DiffAugment(p=CosineProbability(start=0.2, end=0.8, images=20 * BATCH)),
     optimizer=Optimizer(generator=Adam(lr=CosineRate(start=1e-3, end=1e-4, images=20 * BATCH), beta1=0.0)),
     accumulate=2,
     discriminator_steps=2,
