@@ -1,1 +1,1 @@
-"""The adversarial core: networks, losses, penalties, the average and one step. Torch only: no ray, no files, no clock."""
+"""The adversarial core: networks, losses, penalties, EMA and one training step. Torch only: no Ray, no files, no clock."""

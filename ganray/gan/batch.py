@@ -1,4 +1,4 @@
-"""What one step trains on: reals, latents, labels and the numbers that augmentation and penalties draw, a row a sample."""
+"""The inputs of one step: real images, latents, labels, and the random numbers of augmentation and penalties, a row a sample."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ganray.gan.random_streams import RandomStream
 
 @dataclass(frozen=True)
 class Batch:
-    """A worker's share of a step, [n, ...] each. `real_images` lie in [-1, 1], `uniforms` in (0, 1)."""
+    """A rank's local batch, [n, ...] each. `real_images` lie in [-1, 1], `uniforms` in (0, 1)."""
 
     real_images: Tensor
     latents: Tensor
@@ -21,19 +21,17 @@ class Batch:
     uniforms: Tensor | None = None
 
     def split(self, parts: int) -> Iterator["Batch"]:
-        """Yield the batch in equal parts."""
+        """Yield the batch as equal parts, for gradient accumulation."""
         size = len(self.real_images) // parts
         for start in range(0, parts * size, size):
-            yield Batch(
-                *(
-                    None if tensor is None else tensor[start : start + size]
-                    for tensor in (self.real_images, self.latents, self.labels, self.uniforms)
-                )
-            )
+            rows = slice(start, start + size)
+            labels = None if self.labels is None else self.labels[rows]
+            uniforms = None if self.uniforms is None else self.uniforms[rows]
+            yield Batch(self.real_images[rows], self.latents[rows], labels, uniforms)
 
 
 def num_uniforms(augment: Augment, penalties: Penalties) -> int:
-    """Return how many numbers each sample's row of `uniforms` holds: those of augmentation, and the place between real and fake."""
+    """Return the columns of `Batch.uniforms`: those of augmentation, and one for WGAN-GP's interpolation."""
     return (NUM_UNIFORMS if isinstance(augment, DiffAugment) else 0) + (penalties.wgan_gp != 0)
 
 

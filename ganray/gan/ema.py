@@ -1,14 +1,14 @@
-"""The generator's exponential moving average, whose weights are what gets evaluated and published."""
+"""Exponential moving average (EMA) of the generator's weights: what gets evaluated and published."""
 
 import torch
 from torch import nn
 
-RAMP = 0.05  # the half-life is at most this share of the images seen (Karras et al. 2020, "Training GANs with limited data")
+RAMP_UP = 0.05  # the half-life is at most this fraction of the images seen ("EMA ramp-up", Karras et al. 2020, "Limited data")
 
 
 def ema_decay(images_seen: int, images: int, half_life: float) -> float:
-    """Return the share that the average keeps when `images` more have been seen; lengths are in images."""
-    return 0.5 ** (images / max(min(half_life, RAMP * images_seen), 1e-8))
+    """Return the weight of the old average after `images` more images; all three are in images."""
+    return float(0.5 ** (images / max(min(half_life, RAMP_UP * images_seen), 1e-8)))
 
 
 @torch.no_grad()

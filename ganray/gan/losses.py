@@ -1,4 +1,4 @@
-"""Adversarial losses of logits [N], each the mean over the batch. The papers stand beside the kinds in `ganray.config`."""
+"""Adversarial losses of logits [N], each the mean over the batch. Papers and equations: the loss kinds in `ganray.config`."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,7 +7,7 @@ from ganray.config import HingeLoss, LeastSquaresLoss, Loss, NonSaturatingLoss, 
 
 
 def discriminator_loss(loss: Loss, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return what the discriminator minimises, before penalties."""
+    """Return the discriminator's loss, without penalties."""
     match loss:
         case NonSaturatingLoss() | SaturatingLoss():
             return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
@@ -22,7 +22,7 @@ def discriminator_loss(loss: Loss, real_logits: Tensor, fake_logits: Tensor) -> 
 
 
 def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-    """Return what the generator minimises. Only losses that `is_relativistic` names need `real_logits`, which carry no gradient."""
+    """Return the generator's loss. `real_logits`, without gradient, are needed by relativistic losses only."""
     match loss:
         case NonSaturatingLoss():
             return F.softplus(-fake_logits).mean()
@@ -33,9 +33,10 @@ def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) 
         case HingeLoss() | WassersteinLoss():
             return -fake_logits.mean()
         case RelativisticLoss():
+            assert real_logits is not None, "a relativistic loss pairs each fake with a real"
             return F.softplus(real_logits - fake_logits).mean()
 
 
 def is_relativistic(loss: Loss) -> bool:
-    """Return whether the generator's loss judges each fake against a real."""
+    """Return whether the generator's loss compares each fake with a real."""
     return isinstance(loss, RelativisticLoss)

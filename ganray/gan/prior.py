@@ -1,4 +1,4 @@
-"""What generators sample from: standard normal latents, and for conditional ones labels as frequent as in their data."""
+"""The prior of generators: standard normal latents and, for conditional ones, labels distributed as in the dataset."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,18 @@ Inputs = tuple[Tensor, Tensor | None]
 
 @dataclass(frozen=True)
 class Prior:
-    """The inputs of a generator. `class_shares` sum to 1, one a class; empty for a generator that is not conditional."""
+    """The distribution of a generator's inputs. `class_shares` are class probabilities; empty for an unconditional generator."""
 
     latent_dim: int
     class_shares: tuple[float, ...] = ()
 
     @property
     def num_classes(self) -> int:
+        """The number of classes, 0 for an unconditional generator."""
         return len(self.class_shares)
 
-    def draw(self, seed: int, stream: str, start: int, number: int) -> Inputs:
-        """Return latents float32 [number, latent_dim] and labels int64 [number], or None, of samples `start` on, by index alone."""
+    def sample(self, seed: int, stream: str, start: int, number: int) -> Inputs:
+        """Return latents float32 [number, latent_dim] and labels int64 [number] (or None) of the samples with global index `start` on."""
         latents = RandomStream(seed, stream).normals(start, number, self.latent_dim)
         if not self.class_shares:
             return latents, None

@@ -1,6 +1,6 @@
-"""Samples from a generator, in fixed chunks, so that sample i is the same whoever makes it and however many there are.
+"""Sampling in fixed chunks: sample i is a function of the seed and i, whatever the number of samples, processes and machines.
 
-A convolution's last bits can depend on the size of its batch; whole chunks of one size keep the pixels equal.
+A convolution's last bits can depend on the size of its batch; chunks of one size keep the pixels equal.
 """
 
 import torch
@@ -12,15 +12,15 @@ CHUNK = 64
 
 
 def num_chunks(num_samples: int) -> int:
-    """Return how many chunks hold `num_samples` samples."""
+    """Return the number of chunks that hold `num_samples` samples."""
     return -(-num_samples // CHUNK)
 
 
 @torch.no_grad()
 def sample_chunk(generator: nn.Module, prior: Prior, *, seed: int, chunk: int, label: int | None = None) -> Tensor:
-    """Return samples `chunk * CHUNK` and following as uint8 [CHUNK, C, H, W], on the generator's device.
+    """Return the samples from index `chunk * CHUNK` on as uint8 [CHUNK, C, H, W], on the generator's device.
 
-    `label` makes them all of one class; else the seed and each sample's index decide the classes too.
+    With `label` all are of that class; without, classes are sampled from the prior.
     """
     device = next(generator.parameters()).device
     latents, labels = chunk_inputs(prior, seed=seed, chunk=chunk)
@@ -30,8 +30,8 @@ def sample_chunk(generator: nn.Module, prior: Prior, *, seed: int, chunk: int, l
 
 
 def chunk_inputs(prior: Prior, *, seed: int, chunk: int) -> tuple[Tensor, Tensor | None]:
-    """Return the latents [CHUNK, latent_dim] and labels [CHUNK] of a chunk of samples."""
-    return prior.draw(seed, "samples", chunk * CHUNK, CHUNK)
+    """Return the latents [CHUNK, latent_dim] and labels [CHUNK] (or None) of a chunk."""
+    return prior.sample(seed, "samples", chunk * CHUNK, CHUNK)
 
 
 def to_pixels(samples: Tensor) -> Tensor:

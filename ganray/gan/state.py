@@ -1,8 +1,8 @@
-"""Everything that training changes: networks, average, optimizers and the count of images. What a resume needs is all here."""
+"""The training state: networks, EMA, optimizers and progress. A resume needs nothing else."""
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ganray.config import Networks, Optimizer
-from ganray.gan.networks import build_networks, measure_standing_statistics
+from ganray.gan.networks import Shape, build_networks, measure_standing_statistics
 from ganray.gan.prior import Prior
 from ganray.gan.schedules import value_at
 
@@ -21,9 +21,9 @@ CALIBRATION_CHUNK = 256
 
 @dataclass
 class GanState:
-    """The state of a run, equal on every rank after every step.
+    """The training state of a run, equal on every rank after every step.
 
-    `images_seen` counts real images over all workers; `attempt` counts returns after a divergence.
+    `images_seen` counts real images over all workers; `attempt` counts rollbacks after a divergence.
     """
 
     generator: nn.Module
@@ -35,19 +35,19 @@ class GanState:
     attempt: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as tensors and plain values, which `torch.load(weights_only=True)` reads."""
+        """Return the state as tensors and plain values, which `torch.load(weights_only=True)` loads."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
         return {"format": FORMAT, "images_seen": self.images_seen, "attempt": self.attempt, **states}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state; its tensors may lie on another device."""
+        """Load a state; its tensors may be on another device. Raises ValueError for another format."""
         if state["format"] != FORMAT:
-            raise ValueError(f"a checkpoint of format {state['format']}, where this ganray reads {FORMAT}")
+            raise ValueError(f"expected a checkpoint of format {FORMAT}, got {state['format']}")
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.images_seen, self.attempt = state["images_seen"], state["attempt"]
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -59,41 +59,43 @@ class GanState:
 
 def create_state(
     networks: Networks,
-    shape: tuple[int, int, int],
+    shape: Shape,
     *,
     seed: int,
     device: torch.device,
     num_classes: int = 0,
     spectral_norm: bool = False,
 ) -> GanState:
-    """Return a fresh state for samples of `shape` (C, H, W), the same on every rank."""
+    """Return the initial state for samples of `shape` (C, H, W), the same on every rank."""
     built = build_networks(networks, shape, seed=seed, num_classes=num_classes, spectral_norm=spectral_norm)
-    return state_of(*(network.to(device, memory_format=torch.channels_last) for network in built))
+    for network in built:
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # an overload that torch does not declare
+    return state_of(*built)
 
 
 def state_of(generator: nn.Module, discriminator: nn.Module) -> GanState:
-    """Return the state of two networks that have not been trained yet."""
-    average = copy.deepcopy(generator).requires_grad_(False)
-    return GanState(generator, discriminator, average, _adam(generator), _adam(discriminator))
+    """Return the initial state of two networks: their EMA is the generator, their optimizers (Adam) are new."""
+    generator_ema = copy.deepcopy(generator).requires_grad_(False)
+    return GanState(generator, discriminator, generator_ema, _adam(generator), _adam(discriminator))
 
 
 def set_hyperparameters(state: GanState, optimizer: Optimizer) -> None:
-    """Give both optimizers what the job says for the images seen, whatever they held: a checkpoint brings its own along."""
+    """Set both optimizers' learning rates and betas to the job's values at `images_seen`; those of a loaded checkpoint do not count."""
     for adam, config in ((state.generator_optimizer, optimizer.generator), (state.discriminator_optimizer, optimizer.discriminator)):
         lr, *betas = (value_at(value, state.images_seen) for value in (config.lr, config.beta1, config.beta2))
         for group in adam.param_groups:
             group["lr"], group["betas"] = lr, tuple(betas)
 
 
-def compile_networks(state: GanState, names: list[str]) -> None:
-    """Pass the named networks through torch.compile, in place; shapes are fixed, and 1x1 latents break a dynamic one on CPUs."""
+def compile_networks(state: GanState, names: Sequence[str]) -> None:
+    """Compile the named networks in place (torch.compile), with static shapes: dynamic ones fail on CPUs for 1x1 feature maps."""
     for name in names:
         getattr(state, name).compile(dynamic=False)
 
 
 @contextlib.contextmanager
 def unchanged(state: GanState) -> Iterator[None]:
-    """Put the state back as it was when the block ends."""
+    """Restore the state when the block ends."""
     before = copy.deepcopy(state.state_dict())
     yield
     state.load_state_dict(before)
@@ -102,20 +104,21 @@ def unchanged(state: GanState) -> Iterator[None]:
 
 
 def calibrated_ema(state: GanState, ghost_batch: int, prior: Prior, *, seed: int) -> nn.Module:
-    """Return a copy of the averaged generator in eval mode, its normalisation measured on inputs that `seed` alone decides."""
-    average = copy.deepcopy(state.generator_ema)
-    device = next(average.parameters()).device
-    latents, labels = prior.draw(seed, "calibration", 0, _whole_groups(CALIBRATION_SAMPLES, ghost_batch))
+    """Return a copy of the EMA generator in eval mode, its standing statistics measured on inputs that are a function of `seed`."""
+    generator = copy.deepcopy(state.generator_ema)
+    device = next(generator.parameters()).device
+    latents, labels = prior.sample(seed, "calibration", 0, _whole_groups(CALIBRATION_SAMPLES, ghost_batch))
     chunk = _whole_groups(CALIBRATION_CHUNK, ghost_batch)
     chunks = [part.to(device).split(chunk) for part in (latents, labels) if part is not None]
-    measure_standing_statistics(average, zip(*chunks, strict=True))
-    return average
+    measure_standing_statistics(generator, zip(*chunks, strict=True))
+    return generator
 
 
 def _whole_groups(number: int, ghost_batch: int) -> int:
+    """Round up to a multiple of the ghost batch size."""
     return -(-number // ghost_batch) * ghost_batch
 
 
 def _adam(network: nn.Module) -> torch.optim.Optimizer:
-    """Return an optimizer whose rates are set at every step."""
+    """Return Adam, whose hyperparameters are set at every step."""
     return torch.optim.Adam(network.parameters(), fused=True)

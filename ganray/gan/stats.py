@@ -1,4 +1,6 @@
-"""What a step says about itself, as tensors on its device: summed up there, and read only when a line of metrics is due."""
+"""Statistics of a step as tensors on its device: averaged there, and copied to the host only when a line of metrics is written."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,15 +23,15 @@ MIN_VARIANCE = 1e-8
 Stats = dict[str, Tensor]
 
 
-def gathered(stats: Stats) -> Tensor:
-    """Return a step's statistics as one vector, `STATS` in order and then 1 if any was not finite, which leaves the others 0."""
+def stack_stats(stats: Stats) -> Tensor:
+    """Return a step's statistics as one vector: `STATS` in order, then a flag that is 1 if any was not finite; the others are then 0."""
     (first, *_) = stats.values()
     values = torch.stack([stats[name].to(torch.float32) if name in stats else first.new_zeros((), dtype=torch.float32) for name in STATS])
     skipped = ~values.isfinite().all()
     return torch.cat([values.masked_fill(skipped, 0.0), skipped.float()[None]])
 
 
-def mean_of(collected: list[Stats]) -> Stats:
+def mean_stats(collected: Sequence[Stats]) -> Stats:
     """Return the mean of the statistics of equal parts."""
     if len(collected) == 1:
         return collected[0]
@@ -38,9 +40,9 @@ def mean_of(collected: list[Stats]) -> Stats:
 
 @torch.no_grad()
 def diversity(fake_images: Tensor, real_images: Tensor) -> Tensor:
-    """Return the mean squared distance between two fakes of a batch over that between two reals; 0 where all fakes are alike.
+    """Return the mean squared distance between two fakes of a batch, relative to that between two reals; 0 if all fakes are equal.
 
-    That mean is twice the variance over the batch, which needs no pairs.
+    The mean squared distance of a pair is twice the variance over the batch.
     """
     return _variance(fake_images) / _variance(real_images).clamp(min=MIN_VARIANCE)
 
@@ -51,6 +53,7 @@ def _variance(images: Tensor) -> Tensor:
 
 
 def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
-    """Return the norm of all gradients that an optimizer is about to take; not finite if one of them is not."""
+    """Return the global norm of the gradients of an optimizer's parameters; not finite if one of them is not."""
     gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm

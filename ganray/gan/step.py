@@ -1,11 +1,11 @@
-"""One adversarial step: the discriminator, then the generator on the same fakes, then the average.
+"""One adversarial training step: the discriminator, then the generator on the same fakes, then the EMA.
 
-The generator runs once: the discriminator learns from its fakes detached, and the generator's gradient flows back through the
-graph that made them. Where a share is taken in parts, each part's fakes are made again for the generator, to keep memory flat.
+The generator runs once: the discriminator learns from its detached fakes, and the generator's gradient flows back through the
+graph that made them. With gradient accumulation each part's fakes are generated again for the generator, to keep memory flat.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
-from ganray.gan.augment import augment_as
+from ganray.gan.augment import apply_augment
 from ganray.gan.batch import Batch
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
@@ -21,14 +21,14 @@ from ganray.gan.networks.spectral import iterate_spectral_norm
 from ganray.gan.penalties import PenaltyWeights, interpolate, one_centred_penalty, penalty_weights, squared_gradients
 from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
-from ganray.gan.stats import Stats, diversity, gathered, gradient_norm, mean_of
+from ganray.gan.stats import Stats, diversity, gradient_norm, mean_stats, stack_stats
 
 Network = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a step follows. `batch_size` is global, a discriminator step's; `ema_half_life` is in images."""
+    """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images."""
 
     batch_size: int
     precision: torch.dtype
@@ -36,13 +36,13 @@ class Recipe:
     loss: Loss
     penalties: Penalties
     augment: Augment
-    ema_half_life: int | Cosine
+    ema_half_life: int | Cosine[int]
     accumulate: int
     discriminator_steps: int
 
 
 def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
-    """Return what a step follows for a job, whose schedules are decided."""
+    """Return the hyperparameters of a job whose schedules are resolved."""
     train = job.train
     return Recipe(
         batch_size=train.batch_size,
@@ -58,7 +58,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
 
 
 class AdversarialStep:
-    """Steps a state, on one rank or, where `torch.distributed` has several, in lockstep with the others."""
+    """Trains a state step by step, on one rank or, where `torch.distributed` has several, in lockstep with the others."""
 
     def __init__(self, state: GanState, recipe: Recipe) -> None:
         self.state, self.recipe = state, recipe
@@ -66,9 +66,9 @@ class AdversarialStep:
         self.device_type = next(state.generator.parameters()).device.type
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Train on this rank's share and return the step's statistics, as `ganray.gan.stats` has them, without waiting for the device.
+        """Train on this rank's local batch; return `stack_stats` of the step, without synchronising with the device.
 
-        The generator moves at every `discriminator_steps`-th step.
+        The generator is trained at every `discriminator_steps`-th step.
         """
         state, recipe = self.state, self.recipe
         step = state.images_seen // recipe.batch_size
@@ -86,42 +86,42 @@ class AdversarialStep:
             images = recipe.batch_size * recipe.discriminator_steps
             half_life = value_at(recipe.ema_half_life, state.images_seen)
             update_ema(state.generator_ema, state.generator, ema_decay(state.images_seen, images, half_life))
-        return gathered(stats)
+        return stack_stats(stats)
 
-    def _train_discriminator(self, parts: list[Batch], shared: Tensor | None, step: int) -> Stats:
+    def _train_discriminator(self, parts: Sequence[Batch], shared: Tensor | None, step: int) -> Stats:
         weights = penalty_weights(self.recipe.penalties, images_seen=self.state.images_seen, step=step)
         collected = []
-        for part, ends in _with_ends(parts):
-            fake_images = self._fakes_alone(part) if shared is None else shared.detach()
-            with _reduced(self.discriminator, now=ends):
-                objective, stats = self._objective(part, fake_images.to(part.real_images.dtype), weights)
+        for part, is_last in _with_last(parts):
+            fake_images = self._fakes_without_gradient(part) if shared is None else shared.detach()
+            with _gradient_sync(self.discriminator, enabled=is_last):
+                objective, stats = self._discriminator_objective(part, fake_images.to(part.real_images.dtype), weights)
                 (objective / len(parts)).backward()
             collected.append(stats)
-        norm = _apply(self.state.discriminator_optimizer)
-        return mean_of(collected) | {"gradient/discriminator": norm}
+        norm = _optimizer_step(self.state.discriminator_optimizer)
+        return mean_stats(collected) | {"gradient/discriminator": norm}
 
-    def _train_generator(self, parts: list[Batch], shared: Tensor | None) -> Stats:
+    def _train_generator(self, parts: Sequence[Batch], shared: Tensor | None) -> Stats:
         collected = []
         with frozen(self.state.discriminator):
-            for part, ends in _with_ends(parts):
-                with _reduced(self.generator, now=ends):
+            for part, is_last in _with_last(parts):
+                with _gradient_sync(self.generator, enabled=is_last):
                     fake_logits = self._logits(self.state.discriminator, self._fakes(part) if shared is None else shared, part)
                     loss = generator_loss(self.recipe.loss, self._real_logits(part), fake_logits)
                     (loss / len(parts)).backward()
-                collected.append({"loss/generator": loss.detach() * self.recipe.discriminator_steps})  # stands for the steps without
-        norm = _apply(self.state.generator_optimizer)
-        return mean_of(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
+                collected.append({"loss/generator": loss.detach() * self.recipe.discriminator_steps})  # averaged over steps without, too
+        norm = _optimizer_step(self.state.generator_optimizer)
+        return mean_stats(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
 
-    def _objective(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, Stats]:
-        """Return what the discriminator minimises on a part, and what there is to say about it."""
-        real_logits, fake_logits, r1, r2 = self._judge_both(part, fake_images, weights)
+    def _discriminator_objective(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, Stats]:
+        """Return the discriminator's loss with penalties, and statistics."""
+        real_logits, fake_logits, r1, r2 = self._logits_and_penalties(part, fake_images, weights)
         loss = discriminator_loss(self.recipe.loss, real_logits, fake_logits)
         wgan_gp = self._wgan_gp(part, fake_images) if weights.wgan_gp else torch.zeros_like(loss)
         objective = loss + weights.r1 * r1 + weights.r2 * r2 + weights.wgan_gp * wgan_gp
         penalties = {"penalty/r1": r1, "penalty/r2": r2, "penalty/wgan_gp": wgan_gp}
         stats = {
             "loss/discriminator": loss,
-            **{name: value * self.recipe.penalties.every for name, value in penalties.items()},  # stands for the steps without
+            **{name: value * self.recipe.penalties.every for name, value in penalties.items()},  # averaged over steps without, too
             "logits/real": real_logits.mean(),
             "logits/fake": fake_logits.mean(),
             "discriminator/accuracy": (real_logits > fake_logits).float().mean(),
@@ -129,56 +129,59 @@ class AdversarialStep:
         }
         return objective, {name: value.detach() for name, value in stats.items()}
 
-    def _judge_both(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, ...]:
-        """Return logits of reals and fakes [n] each, and R1 and R2 where they weigh anything.
+    def _logits_and_penalties(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return logits of reals and of fakes, [n] each, and the means of R1 and R2, zero where their weight is.
 
-        Both pass the discriminator in one batch, unless one of them alone is to be differentiated twice.
+        Reals and fakes pass the discriminator in one batch, unless only one of them is differentiated twice.
         """
-        none = fake_images.new_zeros((), dtype=torch.promote_types(fake_images.dtype, torch.float32))
+        zero = fake_images.new_zeros((), dtype=torch.promote_types(fake_images.dtype, torch.float32))
         if bool(weights.r1) != bool(weights.r2):
             reals, fakes = part.real_images.requires_grad_(bool(weights.r1)), fake_images.requires_grad_(bool(weights.r2))
             real_logits, fake_logits = (self._logits(self.discriminator, images, part) for images in (reals, fakes))
             if weights.r1:
-                return real_logits, fake_logits, squared_gradients(real_logits, reals).mean(), none
-            return real_logits, fake_logits, none, squared_gradients(fake_logits, fakes).mean()
+                return real_logits, fake_logits, squared_gradients(real_logits, reals).mean(), zero
+            return real_logits, fake_logits, zero, squared_gradients(fake_logits, fakes).mean()
         images = torch.cat([part.real_images, fake_images]).requires_grad_(bool(weights.r1))
-        logits = self._logits(self.discriminator, images, part, times=2)
-        r1, r2 = (half.mean() for half in squared_gradients(logits, images).chunk(2)) if weights.r1 else (none, none)
-        return *logits.chunk(2), r1, r2
+        logits = self._logits(self.discriminator, images, part, repeats=2)
+        r1, r2 = (half.mean() for half in squared_gradients(logits, images).chunk(2)) if weights.r1 else (zero, zero)
+        real_logits, fake_logits = logits.chunk(2)
+        return real_logits, fake_logits, r1, r2
 
     def _wgan_gp(self, part: Batch, fake_images: Tensor) -> Tensor:
+        assert part.uniforms is not None, "batches hold `num_uniforms` numbers a sample"
         images = interpolate(part.real_images.detach(), fake_images.detach(), part.uniforms[:, -1]).requires_grad_()
         return one_centred_penalty(squared_gradients(self._logits(self.discriminator, images, part), images)).mean()
 
-    def _logits(self, network: Network, images: Tensor, part: Batch, *, times: int = 1) -> Tensor:
-        """Return the logits of images, which are a part's, `times` over, in float32 at least, since losses are exponentials."""
-        labels, uniforms = (None if column is None else torch.cat([column] * times) for column in (part.labels, part.uniforms))
-        seen = augment_as(self.recipe.augment, images, uniforms, images_seen=self.state.images_seen)
-        with self._precision():
-            logits = network(seen, labels)
+    def _logits(self, discriminator: Network, images: Tensor, part: Batch, *, repeats: int = 1) -> Tensor:
+        """Return float32 logits [n * repeats] of images, augmented; they are a part's rows, `repeats` times."""
+        labels, uniforms = (None if column is None else torch.cat([column] * repeats) for column in (part.labels, part.uniforms))
+        augmented = apply_augment(self.recipe.augment, images, uniforms, images_seen=self.state.images_seen)
+        with self._autocast():
+            logits = discriminator(augmented, labels)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _real_logits(self, part: Batch) -> Tensor | None:
-        """Return the logits of the reals as they now are, for a generator's loss that wants them."""
+        """Return the logits of the reals after the discriminator's update, for a relativistic loss of the generator."""
         if not is_relativistic(self.recipe.loss):
             return None
         with torch.no_grad():
             return self._logits(self.state.discriminator, part.real_images, part)
 
     def _fakes(self, part: Batch) -> Tensor:
-        with self._precision():
+        with self._autocast():
             return self.generator(part.latents, part.labels)
 
-    def _fakes_alone(self, part: Batch) -> Tensor:
-        with torch.no_grad(), self._precision():
-            return self.state.generator(part.latents, part.labels)
+    def _fakes_without_gradient(self, part: Batch) -> Tensor:
+        with torch.no_grad(), self._autocast():
+            fake_images: Tensor = self.state.generator(part.latents, part.labels)
+            return fake_images
 
-    def _precision(self) -> torch.autocast:
+    def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device_type, self.recipe.precision, enabled=self.recipe.precision == torch.bfloat16)
 
 
 def distribute(network: nn.Module) -> Network:
-    """Return the network, wrapped so that every rank's gradients are averaged where there is more than one rank."""
+    """Return the network, wrapped in DDP (gradients averaged over the ranks) where there is more than one rank."""
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
         return network
     return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
@@ -186,7 +189,7 @@ def distribute(network: nn.Module) -> Network:
 
 @contextlib.contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Spare a network its weights' gradients while others pass through it."""
+    """Compute no gradients of a network's weights inside the block."""
     network.requires_grad_(False)
     try:
         yield
@@ -194,23 +197,23 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def _with_ends(parts: list[Batch]) -> Iterator[tuple[Batch, bool]]:
+def _with_last(parts: Sequence[Batch]) -> Iterator[tuple[Batch, bool]]:
     """Yield each part, and whether it is the last."""
     return ((part, number + 1 == len(parts)) for number, part in enumerate(parts))
 
 
-def _reduced(network: Network, *, now: bool) -> contextlib.AbstractContextManager[None]:
-    """Have a backward pass share its gradients with the other ranks only if `now`."""
-    return network.no_sync() if isinstance(network, DistributedDataParallel) and not now else contextlib.nullcontext()
+def _gradient_sync(network: Network, *, enabled: bool) -> contextlib.AbstractContextManager[None]:
+    """Let DDP average the gradients of a backward pass, or (gradient accumulation) only add them up on this rank."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) and not enabled else contextlib.nullcontext()
 
 
-def _apply(optimizer: torch.optim.Optimizer) -> Tensor:
-    """Move the weights, unless a gradient is not finite, and return the gradients' norm.
+def _optimizer_step(optimizer: torch.optim.Optimizer) -> Tensor:
+    """Update the weights, unless a gradient is not finite, and return the gradients' norm.
 
-    Gradients are the same on all ranks by now, so that all move or none does; and the optimizer decides it on the device.
+    Gradients are averaged over the ranks by now, so all ranks skip or none; `found_inf` lets the device decide, as GradScaler does.
     """
     norm = gradient_norm(optimizer)
-    optimizer.found_inf = (~norm.isfinite()).float()
+    setattr(optimizer, "found_inf", (~norm.isfinite()).float())  # noqa: B010 (an attribute that torch does not declare)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm

@@ -20,48 +20,48 @@ def images(number: int, *, channels: int = 3) -> torch.Tensor:
 
 
 def test_with_p_0_nothing_changes() -> None:
-    pictures = images(8)
-    assert torch.equal(augment(pictures, uniforms(8), POLICIES, p=0.0), pictures)
+    batch = images(8)
+    assert torch.equal(augment(batch, uniforms(8), POLICIES, p=0.0), batch)
 
 
-def test_with_p_1_every_picture_changes_and_stays_in_range() -> None:
-    pictures = images(64)
-    changed = augment(pictures, uniforms(64), POLICIES, p=1.0)
-    assert changed.shape == pictures.shape
-    assert (changed - pictures).flatten(1).abs().amax(1).min() > 0
+def test_with_p_1_every_image_changes_and_stays_in_range() -> None:
+    batch = images(64)
+    changed = augment(batch, uniforms(64), POLICIES, p=1.0)
+    assert changed.shape == batch.shape
+    assert (changed - batch).flatten(1).abs().amax(1).min() > 0
     assert changed.abs().max() <= 1
 
 
-def test_p_is_the_share_of_pictures_that_a_policy_changes() -> None:
-    pictures = images(4000, channels=1)
-    changed = augment(pictures, uniforms(4000), ["color"], p=0.3)
-    assert ((changed - pictures).flatten(1).abs().amax(1) > 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
+def test_p_is_the_share_of_images_that_a_policy_changes() -> None:
+    batch = images(4000, channels=1)
+    changed = augment(batch, uniforms(4000), ["color"], p=0.3)
+    assert ((changed - batch).flatten(1).abs().amax(1) > 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
 
 
 def test_the_same_numbers_change_reals_and_fakes_alike() -> None:
-    pictures, drawn = images(8), uniforms(8)
-    twice = augment(torch.cat([pictures, pictures]), torch.cat([drawn, drawn]), POLICIES, p=1.0)
+    batch, numbers = images(8), uniforms(8)
+    twice = augment(torch.cat([batch, batch]), torch.cat([numbers, numbers]), POLICIES, p=1.0)
     assert torch.equal(twice[:8], twice[8:])
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_gradients_flow_through_each_operation_and_back_again(policy: str) -> None:
-    pictures = (images(4) * 0.2).double().requires_grad_()  # far from the cut at -1 and 1
-    drawn = (uniforms(4).double() + 1) / 3
-    changed = augment(pictures, drawn, [policy], p=1.0)
-    (gradient,) = torch.autograd.grad(changed.square().sum(), pictures, create_graph=True)
+def test_gradients_flow_through_each_operation_and_twice(policy: str) -> None:
+    batch = (images(4) * 0.2).double().requires_grad_()  # far from the clamp at -1 and 1
+    numbers = (uniforms(4).double() + 1) / 3
+    changed = augment(batch, numbers, [policy], p=1.0)
+    (gradient,) = torch.autograd.grad(changed.square().sum(), batch, create_graph=True)
     assert (gradient.flatten(1).abs().amax(1) > 0).all()
-    (second,) = torch.autograd.grad(gradient.square().sum(), pictures)
+    (second,) = torch.autograd.grad(gradient.square().sum(), batch)
     assert (second.flatten(1).abs().amax(1) > 0).all()
     small = (torch.rand(2, 2, 4, 6, dtype=torch.float64) * 0.2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: augment(x, drawn[:2], [policy], p=1.0), (small,))
+    assert torch.autograd.gradcheck(lambda x: augment(x, numbers[:2], [policy], p=1.0), (small,))
 
 
 def test_translation_moves_by_whole_pixels_and_fills_with_zero() -> None:
-    pictures = images(2)
-    moved = translate(pictures, torch.tensor([[0.999, 0.001], [0.5, 0.5]]))
-    assert torch.equal(moved[1], pictures[1])
-    assert torch.equal(moved[0, :, 2:, :-3], pictures[0, :, :-2, 3:])
+    batch = images(2)
+    moved = translate(batch, torch.tensor([[0.999, 0.001], [0.5, 0.5]]))
+    assert torch.equal(moved[1], batch[1])
+    assert torch.equal(moved[0, :, 2:, :-3], batch[0, :, :-2, 3:])
     assert (moved[0, :, :2] == 0).all()
     assert (moved[0, :, :, -3:] == 0).all()
 
@@ -73,8 +73,8 @@ def test_cutout_blanks_half_of_each_side() -> None:
 
 
 def test_colour_in_its_middle_is_the_identity() -> None:
-    pictures = images(2)
-    assert torch.allclose(change_colour(pictures, torch.full((2, 3), 0.5)), pictures, atol=1e-6)
+    batch = images(2)
+    assert torch.allclose(change_colour(batch, torch.full((2, 3), 0.5)), batch, atol=1e-6)
 
 
 def test_a_schedule_goes_down_half_a_cosine_and_holds() -> None:

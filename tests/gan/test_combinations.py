@@ -45,7 +45,7 @@ def pairwise_cases() -> list[dict[str, int]]:
 
 
 def covered(case: dict[str, int]) -> set[tuple[str, int, str, int]]:
-    """Return the pairs that meet in a case."""
+    """Return the pairs of choices in a case."""
     return {(a, case[a], b, case[b]) for a, b in combinations([kind for kind in CHOICES if kind in case], 2)}
 
 

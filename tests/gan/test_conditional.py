@@ -1,4 +1,4 @@
-"""Generators that make what they are asked for: labels as frequent as in the data, classes by name, and traces of both."""
+"""Conditional generators: labels distributed as in the dataset, classes by name, and their provenance."""
 
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def pixels(folder: Path) -> list[np.ndarray]:
 
 def test_labels_are_as_frequent_as_in_the_data_and_depend_on_the_index_alone() -> None:
     prior = Prior(4, (0.2, 0.0, 0.8))
-    latents, labels = prior.draw(3, "samples", 0, 4000)
+    latents, labels = prior.sample(3, "samples", 0, 4000)
     assert (torch.bincount(labels, minlength=3) / 4000).tolist() == pytest.approx([0.2, 0.0, 0.8], abs=0.02)
-    again, labels_again = prior.draw(3, "samples", 1000, 10)
+    again, labels_again = prior.sample(3, "samples", 1000, 10)
     assert torch.equal(latents[1000:1010], again)
     assert torch.equal(labels[1000:1010], labels_again)
-    assert Prior(4).draw(3, "samples", 0, 8)[1] is None
+    assert Prior(4).sample(3, "samples", 0, 8)[1] is None
 
 
 def test_a_conditional_generator_loads_and_takes_labels(model: str) -> None:
@@ -65,13 +65,13 @@ def test_a_class_is_asked_for_by_name_or_number_and_traced(model: str, tmp_path:
 
 
 @pytest.mark.parametrize(("label", "says"), [("bird", "there is no class 'bird'; use one of cat, dog"), ("2", "there is no class '2'")])
-def test_a_class_that_there_is_not_costs_one_line(model: str, tmp_path: Path, label: str, says: str) -> None:
+def test_an_unknown_class_costs_one_line(model: str, tmp_path: Path, label: str, says: str) -> None:
     with pytest.raises(GanrayError, match=says):
         generate(model, num=1, seed=0, out=tmp_path / "x", label=label, local=True)
     assert not (tmp_path / "x").exists()
 
 
-def test_a_class_of_a_generator_that_has_none_costs_one_line(tmp_path: Path) -> None:
+def test_a_class_of_an_unconditional_generator_costs_one_line(tmp_path: Path) -> None:
     registry = Registry(open_store(tmp_path / "store"))
     publish(registry, 1.0)
     with pytest.raises(GanrayError, match="--class: this generator is not conditional"):

@@ -51,7 +51,7 @@ def test_gradients_of_a_linear_discriminator_are_its_weights() -> None:
     assert torch.allclose(linear.weight.grad, 2 * linear.weight, rtol=1e-12)
 
 
-def test_wgan_gp_of_a_linear_discriminator_is_its_norm_s_distance_from_one() -> None:
+def test_wgan_gp_of_a_linear_discriminator_is_the_squared_distance_of_its_norm_from_one() -> None:
     linear = nn.Linear(6, 1, dtype=torch.float64)
     images = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
     penalty = one_centred_penalty(squared_gradients(linear(images).flatten(), images)).mean()
@@ -72,13 +72,13 @@ def test_penalties_have_right_gradients() -> None:
     assert torch.autograd.gradcheck(lambda w: penalty(w, "wgan-gp"), (weight,))
 
 
-def test_points_between_lie_where_they_are_drawn() -> None:
+def test_interpolation_is_linear_in_its_uniforms() -> None:
     reals, fakes = torch.zeros(3, 1, 2, 2), torch.ones(3, 1, 2, 2)
     points = interpolate(reals, fakes, torch.tensor([0.0, 0.25, 1.0]))
     assert points[:, 0, 0, 0].tolist() == [0.0, 0.25, 1.0]
 
 
-def test_penalties_weigh_what_the_job_says_and_make_up_for_steps_without() -> None:
+def test_lazy_penalties_follow_schedules_and_are_scaled_by_their_interval() -> None:
     penalties = Penalties(r1_gamma=CosineWeight(start=1.0, end=0.0, images=100), wgan_gp=10, every=4)
     assert penalty_weights(penalties, images_seen=50, step=8) == PenaltyWeights(r1=pytest.approx(1.0), r2=0.0, wgan_gp=40.0)
     assert penalty_weights(penalties, images_seen=100, step=4).r1 == 0.0

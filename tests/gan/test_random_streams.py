@@ -1,4 +1,4 @@
-"""Random numbers by global index."""
+"""Counter-based random streams: numbers by global index."""
 
 import numpy as np
 import torch
@@ -6,14 +6,14 @@ import torch
 from ganray.gan.random_streams import RandomStream
 
 
-def test_a_sample_draws_the_same_wherever_a_stretch_begins() -> None:
-    draws = RandomStream(5, "latents")
-    whole = draws.normals(0, 40, 13)
-    assert torch.equal(whole[7:23], draws.normals(7, 16, 13))
-    assert torch.equal(whole[39:], draws.normals(39, 1, 13))
+def test_a_sample_has_the_same_numbers_in_any_range_of_indices() -> None:
+    stream = RandomStream(5, "latents")
+    whole = stream.normals(0, 40, 13)
+    assert torch.equal(whole[7:23], stream.normals(7, 16, 13))
+    assert torch.equal(whole[39:], stream.normals(39, 1, 13))
 
 
-def test_seed_stream_and_attempt_all_tell_draws_apart() -> None:
+def test_seed_stream_and_attempt_all_make_streams_independent() -> None:
     base = RandomStream(5, "latents").normals(0, 4, 8)
     for other in (RandomStream(6, "latents"), RandomStream(5, "labels"), RandomStream(5, "latents", attempt=1)):
         assert not torch.equal(base, other.normals(0, 4, 8))

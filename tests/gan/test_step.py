@@ -1,4 +1,4 @@
-"""One adversarial step: who moves, what is saved, and two workers against one."""
+"""One adversarial step: which network is trained, what a state holds, and two workers against one."""
 
 import dataclasses
 from itertools import pairwise
@@ -101,13 +101,13 @@ def test_accumulating_a_batch_in_parts_gives_the_gradients_of_the_whole() -> Non
             assert (found[number][name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-8, name
 
 
-def test_the_generator_moves_at_every_so_many_steps_only() -> None:
+def test_the_generator_trains_at_every_nth_step_only() -> None:
     recipe = dataclasses.replace(PLAIN, discriminator_steps=3)
     weights = [weights_of(run_steps(number, recipe=recipe))["generator/project.weight"] for number in range(5)]
     assert [not torch.equal(before, after) for before, after in pairwise(weights)] == [False, False, True, False]
 
 
-def test_lazy_penalties_weigh_as_much_in_the_mean() -> None:
+def test_lazy_penalties_have_the_same_mean_weight() -> None:
     lazy, always = with_penalties(r1_gamma=1.0, every=2), with_penalties(r1_gamma=1.0)
     step = AdversarialStep(new_state(UNNORMALISED), lazy)
     index = STATS.index("penalty/r1")
@@ -130,7 +130,7 @@ def test_a_warm_up_leaves_no_trace() -> None:
     assert all(torch.equal(before[name], weights) for name, weights in weights_of(state).items())
 
 
-def test_average_moves_by_its_half_life() -> None:
+def test_the_ema_moves_by_its_half_life() -> None:
     average, network = nn.Linear(1, 1), nn.Linear(1, 1)
     nn.init.constant_(average.weight, 0.0)
     nn.init.constant_(network.weight, 8.0)
@@ -139,7 +139,7 @@ def test_average_moves_by_its_half_life() -> None:
     assert average.weight.item() == pytest.approx(8 * (1 - 0.5**3))
 
 
-def test_average_follows_at_once_in_the_beginning() -> None:
+def test_the_ema_ramps_up() -> None:
     assert ema_decay(64, 64, 10_000) == pytest.approx(0.5 ** (1 / 0.05))
     assert ema_decay(10_000_000, 64, 10_000) == pytest.approx(0.5**0.0064)
 

@@ -1,4 +1,4 @@
-"""Network families, a file each, built from the job's `networks` section."""
+"""Network families, one file each, built from the job's `networks` section."""
 
 import torch
 from torch import nn
@@ -9,9 +9,9 @@ from ganray.gan.networks.norm import measure_standing_statistics
 from ganray.gan.networks.r3gan import R3ganDiscriminator, R3ganGenerator
 from ganray.gan.networks.spectral import add_spectral_norm
 
-__all__ = ["build_generator", "build_networks", "measure_standing_statistics"]
+__all__ = ["Shape", "build_generator", "build_networks", "measure_standing_statistics"]
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, int, int]  # (C, H, W) of a sample
 
 
 def build_networks(
@@ -19,7 +19,7 @@ def build_networks(
 ) -> tuple[nn.Module, nn.Module]:
     """Return generator and discriminator for samples of `shape` (C, H, W), initialised by `seed` alone.
 
-    `num_classes` is 0 for networks that are not conditional.
+    `num_classes` is 0 for unconditional networks.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -30,7 +30,7 @@ def build_networks(
 
 
 def build_generator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
-    """Return a generator of latents [N, latent_dim], and labels [N] if there are classes, to samples [N, C, H, W]."""
+    """Return a generator from latents [N, latent_dim], and labels [N] if conditional, to samples [N, C, H, W]."""
     match config:
         case DcganNetworks():
             return DcganGenerator(config, shape, num_classes)

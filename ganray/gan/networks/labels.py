@@ -1,13 +1,13 @@
-"""How a conditional generator takes its classes: an embedding behind the latents (Mirza and Osindero 2014)."""
+"""Class conditioning of generators: a label embedding concatenated to the latents (Mirza and Osindero 2014)."""
 
 import torch
 from torch import Tensor, nn
 
 
 def with_labels(latents: Tensor, labels: Tensor | None, embed: nn.Embedding | None) -> Tensor:
-    """Return latents [N, latent_dim] with the embeddings of labels [N] behind them: [N, 2 latent_dim]; without `embed`, the latents.
+    """Return latents [N, latent_dim] with the embeddings of labels [N] appended, [N, 2 latent_dim]; without `embed`, the latents.
 
-    Raises ValueError where labels are wanted and not given.
+    Raises ValueError if a conditional generator is called without labels.
     """
     if embed is None:
         return latents

@@ -1,14 +1,14 @@
-"""How feature maps lie in memory: channels last, which convolutions on CPUs and GPUs are fastest with."""
+"""Memory format of feature maps: channels last, the fastest for convolutions on CPUs and GPUs."""
 
 import torch
 from torch import Tensor
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Return images [N, C, H, W] channels last in memory.
+    """Return images [N, C, H, W] in channels-last memory format.
 
-    With one channel both layouts are the same bytes, and torch keeps the strides that mean channels first: the first
-    convolution then answers channels first, and element-wise operations that meet both layouts run 30 times slower.
+    With one channel both formats are the same bytes, and torch keeps the strides that mean channels first: the first
+    convolution then returns channels first, and element-wise operations on mixed formats run 30 times slower.
     """
     number, channels, height, width = images.shape
     if channels == 1:

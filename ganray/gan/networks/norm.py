@@ -1,10 +1,11 @@
-"""Batch normalisation over fixed groups of samples, so that its result does not depend on the number of workers.
+"""Ghost batch normalisation (Hoffer et al. 2017): over fixed groups of samples, so that results do not depend on the number of workers.
 
-Known as ghost batch normalisation (Hoffer et al. 2017). No running statistics are kept while training: what a generator
-needs outside training is measured on its own weights when it is read (standing statistics, Brock et al. 2019, section 4.2).
+No running statistics are kept while training: eval mode uses standing statistics, measured with the final weights (Brock et
+al. 2019, section 4.2).
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 
 class GhostBatchNorm(nn.Module):
-    """Normalise [N, C, H, W] over (group of samples, H, W) a channel; in eval mode by the standing statistics."""
+    """Normalise [N, C, H, W] over (ghost batch, H, W) for each channel; in eval mode by the standing statistics."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -27,10 +28,11 @@ class GhostBatchNorm(nn.Module):
         self.observed: list[tuple[Tensor, Tensor]] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return normalised features. Raises ValueError in training mode unless N is a multiple of the ghost batch size."""
         if not self.training:
             return F.batch_norm(features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         if len(features) % self.group:
-            raise ValueError(f"{len(features)} samples are no whole number of normalisation groups of {self.group}")
+            raise ValueError(f"expected a multiple of the ghost batch size {self.group}, got {len(features)} samples")
         if len(features) == self.group:
             return self._normalise(features)
         return torch.cat([self._normalise(group) for group in features.split(self.group)])
@@ -44,11 +46,8 @@ class GhostBatchNorm(nn.Module):
         return normalised
 
 
-def with_group_deviation(features: Tensor, group: int) -> Tensor:
-    """Return [N, C, H, W] with a channel more: how much features vary within each group of samples, on average over them.
-
-    Minibatch standard deviation (Karras et al. 2018, section 3), over fixed groups as normalisation is.
-    """
+def with_minibatch_std(features: Tensor, group: int) -> Tensor:
+    """Return [N, C, H, W] with one more channel: the minibatch standard deviation (Karras et al. 2018, section 3) of each group."""
     groups = features.unflatten(0, (-1, group))  # [N / group, group, C, H, W]
     deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
     spread = deviation.repeat_interleave(group).view(-1, 1, 1, 1).expand(-1, 1, *features.shape[2:])
@@ -56,10 +55,10 @@ def with_group_deviation(features: Tensor, group: int) -> Tensor:
 
 
 @torch.no_grad()
-def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Tensor | None, ...]]) -> None:
-    """Set the statistics that eval mode uses to the mean, over the groups of `inputs`, of each group's own; end in eval mode.
+def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Any, ...]]) -> None:
+    """Set the statistics of eval mode to the mean of those of all ghost batches in `inputs`, and switch to eval mode.
 
-    `inputs` are what the network is called with, a batch each.
+    `inputs` are the network's arguments, one tuple of tensors a batch.
     """
     layers = [module for module in network.modules() if isinstance(module, GhostBatchNorm)]
     network.train()
@@ -68,7 +67,7 @@ def measure_standing_statistics(network: nn.Module, inputs: Iterable[tuple[Tenso
     for batch in inputs if layers else ():
         network(*batch)
     for layer in layers:
-        means, variances = zip(*layer.observed, strict=True)
+        means, variances = zip(*(layer.observed or ()), strict=True)
         layer.running_mean.copy_(torch.stack(means).mean(0))
         layer.running_var.copy_(torch.stack(variances).mean(0))
         layer.observed = None
