@@ -56,8 +56,8 @@ def test_points_that_are_known_to_be_good_go_first_and_a_grid_holds_every_combin
     ("sweep", "says"),
     [
         ({"space": {"optimizer.generator.lrr": {"uniform": [0.1, 0.2]}}}, "sweep.space.optimizer.generator.lrr: there is no such field"),
-        ({"space": {LR: {"uniform": [0, 0.1]}}}, "sweep.space.optimizer.generator.lr: 0.0 will not do (with optimizer.generator.lr=0)"),
-        ({"space": {"train.batch_size": {"choice": [64, "big"]}}}, "sweep.space.train.batch_size: 'big' will not do"),
+        ({"space": {LR: {"uniform": [0, 0.1]}}}, "sweep.space.optimizer.generator.lr: expected a number greater than 0, got 0.0 (with optimizer.generator.lr=0)"),
+        ({"space": {"train.batch_size": {"choice": [64, "big"]}}}, "sweep.space.train.batch_size: expected an integer, got 'big'"),
         ({"space": {"data.resolution": {"choice": [16, 32]}}}, "sweep.space.data.resolution: must be the same for all trials"),
         (
             {"space": {"networks.width": {"choice": [8]}}, "scheduler": "pbt"},
@@ -84,8 +84,8 @@ def test_a_space_that_can_make_an_invalid_job_is_refused_with_one_shown(sweep: d
         ({"randint": [3, 3]}, "[3, 3) is an empty range"),
         ({"quniform": [0, 1, 2]}, "a step of 2 does not fit into [0, 1]"),
         ({"choice": []}, "at least 1 item"),
-        ({"lognormal": [0, 1]}, "is no range; write one of {loguniform: [low, high]}"),
-        (0.5, "is no range; write one of"),
+        ({"lognormal": [0, 1]}, "expected a range, got {'lognormal': [0, 1]}; write one of {loguniform: [low, high]}"),
+        (0.5, "expected a range, got 0.5; write one of"),
     ],
 )
 def test_a_dimension_that_is_none_says_so_in_a_line(dimension: object, says: str) -> None:
