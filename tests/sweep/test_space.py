@@ -56,7 +56,10 @@ def test_points_that_are_known_to_be_good_go_first_and_a_grid_holds_every_combin
     ("sweep", "says"),
     [
         ({"space": {"optimizer.generator.lrr": {"uniform": [0.1, 0.2]}}}, "sweep.space.optimizer.generator.lrr: there is no such field"),
-        ({"space": {LR: {"uniform": [0, 0.1]}}}, "sweep.space.optimizer.generator.lr: expected a number greater than 0, got 0.0 (with optimizer.generator.lr=0)"),
+        (
+            {"space": {LR: {"uniform": [0, 0.1]}}},
+            "sweep.space.optimizer.generator.lr: expected a number greater than 0, got 0.0 (with optimizer.generator.lr=0)",
+        ),
         ({"space": {"train.batch_size": {"choice": [64, "big"]}}}, "sweep.space.train.batch_size: expected an integer, got 'big'"),
         ({"space": {"data.resolution": {"choice": [16, 32]}}}, "sweep.space.data.resolution: must be the same for all trials"),
         (
