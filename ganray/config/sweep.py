@@ -133,14 +133,37 @@ class GridSearcher(Section):
 
 
 class OptunaSearcher(Section):
-    """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), fields seen together."""
+    """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), multivariate, with constant liar."""
 
     kind: Literal["optuna"] = "optuna"
     startup_trials: PositiveCount = Field(8, description="trials that are drawn at random before the estimator is asked")
 
 
+class HyperoptSearcher(Section):
+    """HyperOpt's tree-structured Parzen estimator."""
+
+    kind: Literal["hyperopt"] = "hyperopt"
+    startup_trials: PositiveCount = Field(8, description="trials that are drawn at random before the estimator is asked")
+    gamma: float = Field(0.25, gt=0, lt=1, description="share of the trials that count as good")
+
+
+class NevergradSearcher(Section):
+    """An optimiser of Nevergrad's: evolution strategies, differential evolution, particle swarms."""
+
+    kind: Literal["nevergrad"] = "nevergrad"
+    optimizer: str = Field("NGOpt", description="its name in nevergrad.optimizers.registry, as NGOpt, OnePlusOne, CMA, DE or PSO")
+
+
+class BohbSearcher(Section):
+    """BOHB (Falkner et al. 2018): a kernel density estimate at each budget; goes with the hyperband scheduler."""
+
+    kind: Literal["bohb"] = "bohb"
+
+
 Searcher = Annotated[
-    Annotated[RandomSearcher | GridSearcher | OptunaSearcher, Field(discriminator="kind")],
+    Annotated[
+        RandomSearcher | GridSearcher | OptunaSearcher | HyperoptSearcher | NevergradSearcher | BohbSearcher, Field(discriminator="kind")
+    ],
     BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value),
     kind_or("random"),
 ]
@@ -158,20 +181,52 @@ class AshaScheduler(Section):
     kind: Literal["asha"] = "asha"
     min_images: PositiveCount | None = Field(None, description="images at the first rung; null: the budget divided by reduction^2")
     reduction: int = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
+    promote: bool = Field(
+        True, description="trials wait at a rung and may be promoted later, as in the paper; false: Tune's variant, which stops them"
+    )
+
+
+class HyperbandScheduler(Section):
+    """Hyperband (Li et al. 2018): successive halving in brackets that trade the number of trials for their budget."""
+
+    kind: Literal["hyperband"] = "hyperband"
+    min_images: PositiveCount | None = Field(None, description="images at the first rung; null: the budget divided by reduction^2")
+    reduction: int = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
+
+
+class MedianScheduler(Section):
+    """Median stopping (Golovin et al. 2017): a trial ends that is worse than the median of the others' running means."""
+
+    kind: Literal["median"] = "median"
+    every: PositiveCount | None = Field(None, description="images between decisions; null: an eighth of the budget")
+    min_images: PositiveCount | None = Field(None, description="images before which no trial is stopped; null: `every`")
+    min_trials: PositiveCount = Field(3, description="trials that have come as far, below which none is stopped")
 
 
 class PbtScheduler(Section):
-    """Population-based training (Jaderberg et al. 2017): the worst copy the state of the best, and vary its settings."""
+    """Population-based training (Jaderberg et al. 2017): the worst clone the best, and explore: their params are perturbed."""
 
     kind: Literal["pbt"] = "pbt"
     every: PositiveCount | None = Field(None, description="images between exploits; null: an eighth of the budget")
-    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that copies, and that is copied")
-    resample: float = Field(0.25, ge=0, le=1, description="probability that a copied field is drawn anew rather than scaled")
-    factors: tuple[float, float] = Field((0.8, 1.25), description="what a copied number is multiplied with, one or the other")
+    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
+    resample: float = Field(0.25, ge=0, le=1, description="probability that a cloned field is drawn anew rather than scaled")
+    factors: tuple[float, float] = Field((0.8, 1.25), description="what a cloned number is multiplied with, one or the other")
+    synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
+
+
+class Pb2Scheduler(Section):
+    """Population-based bandits (Parker-Holder et al. 2020): the worst clone the best, and a Gaussian process chooses their params."""
+
+    kind: Literal["pb2"] = "pb2"
+    every: PositiveCount | None = Field(None, description="images between exploits; null: an eighth of the budget")
+    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
+    synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
 
 
 Scheduler = Annotated[
-    Annotated[NoScheduler | AshaScheduler | PbtScheduler, Field(discriminator="kind")],
+    Annotated[
+        NoScheduler | AshaScheduler | HyperbandScheduler | MedianScheduler | PbtScheduler | Pb2Scheduler, Field(discriminator="kind")
+    ],
     BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value),
     kind_or("none"),
 ]
@@ -193,19 +248,36 @@ class Sweep(Section):
     )
     metric: str = Field("metric/frechet", description="score that trials are compared by, as in a run's metrics")
     mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: less for frechet, else more")
-    trials: PositiveCount = Field(16, description="number of trials; the size of the population for pbt; at most this many of a grid")
+    trials: PositiveCount = Field(16, description="number of trials; the size of a population; at most this many of a grid")
     workers: PositiveCount = Field(1, description="workers a trial")
     max_concurrent: PositiveCount | None = Field(None, description="trials at once; null: as many as the cluster can place")
-    searcher: Searcher = Field(RandomSearcher(), description="what proposes trials: random, grid or optuna")
-    scheduler: Scheduler = Field(NoScheduler(), description="what ends or redirects trials early: none, asha or pbt")
+    searcher: Searcher = Field(
+        RandomSearcher(), description="what suggests trials, Ray Tune's: random, grid, optuna, hyperopt, nevergrad or bohb"
+    )
+    scheduler: Scheduler = Field(
+        NoScheduler(),
+        description="what ends or redirects trials early, a scheduler of Ray Tune's: none, asha, hyperband, median, pbt or pb2",
+    )
+    callbacks: list[Literal["tensorboard", "mlflow", "csv", "json"]] = Field([], description="loggers of Ray Tune's that follow the trials")
     images: PositiveCount | None = Field(None, description="images a trial at most; null: train.total_images")
     max_images: PositiveCount | None = Field(None, description="images of the whole sweep, over all trials")
     max_hours: float | None = Field(None, gt=0, description="hours of the whole sweep, after which its best so far wins")
-    seed: Count = Field(0, description="seed of what is proposed")
+    seed: Count = Field(0, description="seed of what is suggested and explored")
     vary_seed: bool = Field(False, description="give every trial a job seed of its own, instead of the same to all")
-    start_from: list[dict[str, Scalar]] = Field([], description="points that are tried first; a field left out has the job's value")
+    start_from: list[dict[str, Scalar]] = Field([], description="params that are tried first; a field left out has the job's value")
     on_collapse: Literal["stop", "warn"] = Field("stop", description="what becomes of a trial whose samples are all alike")
     finalists: Finalists = Field(Finalists(), description="who is scored again at the end, and how")
+
+    @model_validator(mode="after")
+    def _bohb_has_hyperband(self) -> "Sweep":
+        if self.searcher.kind == "bohb" and self.scheduler.kind != "hyperband":
+            raise FieldError("bohb searches with hyperband's budgets only", "use hyperband, or another searcher", field="scheduler")
+        return self
+
+    @property
+    def is_population(self) -> bool:
+        """Whether trials clone one another."""
+        return self.scheduler.kind in ("pbt", "pb2")
 
     @property
     def maximise(self) -> bool:
