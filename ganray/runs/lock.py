@@ -45,9 +45,9 @@ class Fence:
 
 
 @contextlib.contextmanager
-def driver_lock(store: ObjectStore, name: str, *, lease_s: float = LEASE_S) -> Iterator["DriverLock"]:
+def driver_lock(store: ObjectStore, name: str, *, lease_s: float | None = None) -> Iterator["DriverLock"]:
     """Hold the lock of the run in `store` while the block runs. Raises `RunLocked` if another living driver holds it."""
-    lock = DriverLock(store, name, lease_s)
+    lock = DriverLock(store, name, lease_s or LEASE_S)
     lock.acquire()
     try:
         yield lock

@@ -29,10 +29,10 @@ TINY = [
 TIMEOUT_S = 240
 
 
-def ganray(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def ganray(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Return the finished command; its output is kept, whatever it ended with."""
     command = [sys.executable, "-m", "ganray", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=REPOSITORY, env=_environment(environment))
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=REPOSITORY, env=environment(**variables))
 
 
 def train(storage: Path | str, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -52,16 +52,20 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Give a running command; whatever is left of it afterwards is ended."""
     command = [sys.executable, "-m", "ganray", *arguments]
     driver = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=_environment({}), start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=environment(), start_new_session=True
     )
     try:
         yield driver
     finally:
-        started = descendants(driver.pid)
-        for pid in [driver.pid, *started]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        driver.communicate()
+        ended(driver, descendants(driver.pid))
+
+
+def ended(driver: subprocess.Popen[str], others: list[int]) -> None:
+    """End a driver, and processes that it has started."""
+    for pid in [driver.pid, *others]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    driver.communicate()
 
 
 def descendants(pid: int) -> list[int]:
@@ -119,6 +123,7 @@ def final_state(storage: Path) -> dict[str, str]:
     return {str(file.relative_to(storage)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def _environment(extra: dict[str, str]) -> dict[str, str]:
+def environment(**extra: str) -> dict[str, str]:
+    """Return what a command of its own is to have in its environment."""
     kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **extra}

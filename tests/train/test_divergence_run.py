@@ -1,4 +1,4 @@
-"""A run that diverges goes back, under new attempts, and in the end says so instead of publishing what is broken."""
+"""A run that diverges rolls back, under new attempts, and in the end fails instead of publishing what is broken."""
 
 import json
 from pathlib import Path
@@ -18,13 +18,13 @@ EXPLODING = [  # rates that rise until no network survives them
 ]
 
 
-def test_a_run_that_diverges_returns_and_then_gives_up_in_one_line(tmp_path: Path) -> None:
+def test_a_run_that_diverges_rolls_back_and_then_gives_up_in_one_line(tmp_path: Path) -> None:
     done = train(tmp_path, *EXPLODING)
-    assert done.returncode == 2, done.stderr
-    said = done.stderr.splitlines()
-    assert any("training has diverged" in line for line in said)
-    assert any(line.startswith("going back to ") and line.endswith(" images for attempt 1") for line in said)
-    assert said[-1].startswith("error: optimizer: training diverged 2 times, the last time after ")
+    assert done.returncode == 4, done.stderr
+    lines = done.stderr.splitlines()
+    assert any("training has diverged" in line for line in lines)
+    assert any(line.startswith("rolling back to ") and line.endswith(" images for attempt 1") for line in lines)
+    assert lines[-1].startswith("error: optimizer: training diverged 2 times, the last time after ")
     assert not list(tmp_path.glob("models/*/*"))
 
     records = [json.loads(line) for part in sorted(tmp_path.glob("runs/tiny/metrics/*")) for line in part.read_text().splitlines()]
@@ -34,5 +34,5 @@ def test_a_run_that_diverges_returns_and_then_gives_up_in_one_line(tmp_path: Pat
     assert {"001", "002"} <= attempts
 
     again = train(tmp_path, *EXPLODING)
-    assert again.returncode == 2
-    assert again.stderr.splitlines()[-1] == said[-1]
+    assert again.returncode == 4
+    assert again.stderr.splitlines()[-1] == lines[-1]

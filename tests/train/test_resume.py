@@ -93,7 +93,7 @@ def test_a_second_driver_on_a_live_run_is_told_so(storage: Path) -> None:
     with training(storage) as driver:
         wait_until(lambda: (storage / "runs/tiny/lock.json").exists(), driver)
         second = train(storage)
-        assert second.returncode == 2
+        assert second.returncode == 3
         assert f"run 'tiny' is being driven by process {driver.pid}" in second.stderr
         assert driver.poll() is None
 
