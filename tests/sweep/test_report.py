@@ -175,6 +175,7 @@ LOOK = """(() => {
 })()"""
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [390, 1600])
 def test_a_browser_without_network_draws_every_chart(page: Path, browser: Browser, width: int, dark: bool) -> None:
@@ -191,6 +192,7 @@ def test_a_browser_without_network_draws_every_chart(page: Path, browser: Browse
     assert ink.mean() > 0.01  # text, and the strong lines of good trials: visible in either scheme
 
 
+@pytest.mark.e2e
 def test_the_pointer_names_a_trial_and_no_button_sends_the_data_away(page: Path, browser: Browser) -> None:
     script = """(async () => {
       const chart = document.querySelector("#learning-curves .chart");
@@ -206,6 +208,7 @@ def test_the_pointer_names_a_trial_and_no_button_sends_the_data_away(page: Path,
     assert not [title for title in buttons if title and re.search("share|cloud|upload", title, re.IGNORECASE)]
 
 
+@pytest.mark.e2e
 def test_printed_charts_fit_a_sheet(page: Path, browser: Browser) -> None:
     script = """(async () => {
       const widths = () => [...document.querySelectorAll(".chart")].map((chart) => chart.querySelector("svg").clientWidth);
