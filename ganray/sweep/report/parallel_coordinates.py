@@ -91,8 +91,6 @@ def _draw(figure: go.Figure, axis: Axis, place: int, *, last: bool) -> None:
     figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": "#9aa5b1", "width": 1}, layer="below")
     anchor = "right" if last else "left" if place == 0 else "center"
     name = {"text": f"<b>{axis.name}</b>", "y": 1.1 + 0.09 * (place % 2), "xanchor": anchor, "font": {"size": 12}}
-    ticks = [
-        {"text": text, "y": height, "xanchor": "left", "xshift": 4, "bgcolor": "rgba(255,255,255,0.5)"} for height, text in axis.ticks
-    ]
+    ticks = [{"text": text, "y": height, "xanchor": "left", "xshift": 4, "bgcolor": "rgba(255,255,255,0.5)"} for height, text in axis.ticks]
     for annotation in (name, *({"font": {"size": 11}} | tick for tick in ticks)):
         figure.add_annotation(x=place, showarrow=False, yanchor="middle", borderpad=0, **annotation)
