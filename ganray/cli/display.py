@@ -112,7 +112,7 @@ class TrainingView:
         from rich.text import Text
 
         bar = progress_columns()
-        bar.add_task("training", completed=fraction_done(self.job, snapshot), total=1.0)
+        bar.update(bar.add_task("training", total=1.0), completed=fraction_done(self.job, snapshot))
         return Group(bar, Text(training_line(self.job, snapshot)))
 
     def lines(self, snapshot: Mapping[str, Any]) -> list[str]:
@@ -145,7 +145,7 @@ def seconds_left(job: Job, metrics: Mapping[str, Any]) -> float | None:
         return None
     by_images = (job.train.total_images - metrics["images_seen"]) / rate
     by_time = job.train.max_seconds - metrics["time/trained_s"] if job.train.max_seconds else by_images
-    return max(min(by_images, by_time), 0.0)
+    return float(max(min(by_images, by_time), 0.0))
 
 
 def fraction_done(job: Job, metrics: Mapping[str, Any]) -> float:

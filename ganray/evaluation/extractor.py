@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ import torch
 from torch import Tensor
 
 from ganray.cluster.errors import unwrapped_errors
-from ganray.config import ClassifierExtractor, Extractor, Job
+from ganray.config import AutoExtractor, ClassifierExtractor, Job, RotationExtractor
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load, save, shipped
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
 from ganray.storage import MissingObject, open_store
+
+ResolvedExtractor = ClassifierExtractor | RotationExtractor
 
 SHIPPED = "shipped:"
 SEED = 0
@@ -43,11 +46,11 @@ class FittedExtractor:
 
 def ensure_extractor(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
-    weights = find_extractor(job.evaluate.extractor, dataset)
+    weights = find_extractor(resolved(job), dataset)
     if weights is None:
         fitted = fit_on_cluster(job, dataset, progress=progress)
-        dataset.storage.write_if_absent(_key(job.evaluate.extractor, dataset), fitted)
-        weights = dataset.storage.read(_key(job.evaluate.extractor, dataset))  # of two that fit at once, both use the first
+        dataset.storage.write_if_absent(_key(resolved(job), dataset), fitted)
+        weights = dataset.storage.read(_key(resolved(job), dataset))  # of two that fit at once, both use the first
     network = load(weights)
     if network.channels != dataset.card.channels:
         problem = f"its network takes {network.channels} channels and the data has {dataset.card.channels}"
@@ -55,14 +58,21 @@ def ensure_extractor(job: Job, dataset: PreparedDataset, *, progress: Callable[[
     return FittedExtractor(extractor_hash(weights), weights)
 
 
+def resolved(job: Job) -> ResolvedExtractor:
+    """Return the extractor section of a resolved job."""
+    extractor = job.evaluate.extractor
+    assert not isinstance(extractor, AutoExtractor), "the job is not resolved"
+    return extractor
+
+
 def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
     weights = fit_on_cluster(job, dataset, progress=progress)
-    dataset.storage.write(_key(job.evaluate.extractor, dataset), weights)
+    dataset.storage.write(_key(resolved(job), dataset), weights)
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def find_extractor(extractor: Extractor, dataset: PreparedDataset) -> bytes | None:
+def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> bytes | None:
     """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
     if extractor.weights.startswith(SHIPPED):
         return shipped(extractor.weights.removeprefix(SHIPPED))
@@ -79,9 +89,10 @@ def find_extractor(extractor: Extractor, dataset: PreparedDataset) -> bytes | No
 
 def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:
     """Fit an extractor in a Ray task, on a GPU where the job uses them, and return its weights file."""
-    meter = ProgressMeter.remote()
+    actor: Any = ray.remote(num_cpus=0)(ProgressMeter)
+    meter = actor.remote()
     task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
-    pending = task.remote(job.evaluate.extractor, dataset, meter)
+    pending = task.remote(resolved(job), dataset, meter)
     while not ray.wait([pending], timeout=0.5)[0]:
         if progress:
             progress(*ray.get(meter.read.remote()))
@@ -90,25 +101,21 @@ def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[in
 
 
 @ray.remote(max_retries=3)
-def fit(extractor: Extractor, dataset: PreparedDataset, meter: Any) -> bytes:
+def fit(extractor: ResolvedExtractor, dataset: PreparedDataset, meter: Any) -> bytes:
     """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
     return fit_weights(extractor, dataset, progress=lambda done, total: meter.write.remote(done, total))
 
 
-def fit_weights(extractor: Extractor, dataset: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
+def fit_weights(extractor: ResolvedExtractor, dataset: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
     """Fit a network to a prepared dataset in this process and return its weights file."""
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
     card, data = dataset.card, _samples_of(dataset)
-    settings = {"num_images": extractor.fit_images, "seed": SEED, "device": device, "progress": progress}
-    if isinstance(extractor, ClassifierExtractor):
-        network, accuracy = fit_classifier(data, len(card.classes), **settings)
-    else:
-        network, accuracy = fit_rotation(data, **settings)
+    fit = partial(fit_classifier, num_classes=len(card.classes or ())) if isinstance(extractor, ClassifierExtractor) else fit_rotation
+    network, accuracy = fit(data, num_images=extractor.fit_images, seed=SEED, device=device, progress=progress)
     facts = {"kind": extractor.kind, "dataset": card.fingerprint, "seed": SEED, "images": extractor.fit_images}
     return save(network, {**facts, "accuracy": accuracy, "classes": card.classes})
 
 
-@ray.remote(num_cpus=0)
 class ProgressMeter:
     """How far a task is."""
 
@@ -135,7 +142,7 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
     return Dataset(sample, len(images), dataset.card.channels)
 
 
-def _key(extractor: Extractor, dataset: PreparedDataset) -> str:
+def _key(extractor: ResolvedExtractor, dataset: PreparedDataset) -> str:
     """Return where a fitted extractor is kept: beside its dataset, by how it was fitted."""
     settings = json.dumps([extractor.kind, extractor.fit_images, SEED])
     return f"{dataset.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"

@@ -20,7 +20,7 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.evaluation.extractor import FittedExtractor
 from ganray.evaluation.score import Reference
-from ganray.metrics.feature_extractor import load
+from ganray.metrics.feature_extractor import FeatureNetwork, load
 from ganray.metrics.frechet import Moments
 from ganray.storage import MissingObject
 
@@ -52,7 +52,8 @@ def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, pro
     kept = spread(len(rows), job.evaluate.num_samples)
     options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
     weights, numbers = ray.put(extractor.weights), rows // dataset.card.rows_per_shard
-    running, parts = deque(), []
+    running: deque[ray.ObjectRef[np.ndarray]] = deque()
+    parts: list[Tensor] = []
     for number in np.unique(numbers):
         running.append(shard_features.options(**options).remote(weights, dataset, number, rows[numbers == number]))
         if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
@@ -66,7 +67,7 @@ def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, pro
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
-def _collect(task: ray.ObjectRef) -> Tensor:
+def _collect(task: "ray.ObjectRef[np.ndarray]") -> Tensor:
     with unwrapped_errors():
         return torch.from_numpy(ray.get(task).copy())
 
@@ -81,7 +82,7 @@ def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: 
 
 
 @torch.no_grad()
-def features_of(network: torch.nn.Module, pixels: Tensor) -> Tensor:
+def features_of(network: FeatureNetwork, pixels: Tensor) -> Tensor:
     """Return the features [N, D] of uint8 pictures [N, C, H, W], on the CPU."""
     return torch.cat([network.features(chunk).cpu() for chunk in pixels.split(CHUNK)])
 

@@ -11,6 +11,7 @@ from ganray.gan.distributed import gather_interleaved, rank, world_size
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, chunk_inputs, num_chunks, sample_chunk
 from ganray.metrics.classes import class_coverage, conditional_accuracy
+from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.kernel import kernel_distance
 from ganray.metrics.precision_recall import precision_recall
@@ -41,7 +42,7 @@ def protocol_of(evaluate: Evaluate, *, fingerprint: str, extractor: str) -> Prot
 
 
 def score_generator(
-    generator: nn.Module, prior: Prior, extractor: nn.Module, reference: Reference, evaluate: Evaluate
+    generator: nn.Module, prior: Prior, extractor: FeatureNetwork, reference: Reference, evaluate: Evaluate
 ) -> dict[str, float] | None:
     """Return the scores on rank 0 and None elsewhere. Every rank must call this with the same generator, in eval mode."""
     features = fake_features(generator, prior, extractor, num_samples=evaluate.num_samples, seed=evaluate.seed)
@@ -54,7 +55,7 @@ def score_generator(
 
 
 @torch.no_grad()
-def fake_features(generator: nn.Module, prior: Prior, extractor: nn.Module, *, num_samples: int, seed: int) -> Tensor:
+def fake_features(generator: nn.Module, prior: Prior, extractor: FeatureNetwork, *, num_samples: int, seed: int) -> Tensor:
     """Return the features float32 [num_samples, D] of samples 0 to num_samples - 1, the same whatever the number of ranks."""
     total = num_chunks(num_samples)
     mine = range(rank(), total, world_size())
@@ -79,12 +80,13 @@ def compare(features: Tensor, reference: Reference, *, neighbours: int) -> dict[
 
 
 @torch.no_grad()
-def compare_classes(features: Tensor, prior: Prior, extractor: nn.Module, reference: Reference, *, seed: int) -> dict[str, float]:
+def compare_classes(features: Tensor, prior: Prior, extractor: FeatureNetwork, reference: Reference, *, seed: int) -> dict[str, float]:
     """Return how the classes of a classifier's features [N, D] compare with the reals', and with what was asked for."""
     fake_classes, real_classes = (extractor.head(rows.to(features.device)).argmax(1) for rows in (features, reference.features))
     scores = {"metric/class_coverage": class_coverage(real_classes, fake_classes, extractor.num_outputs)}
     if prior.num_classes:
-        chunks = [chunk_inputs(prior, seed=seed, chunk=chunk)[1] for chunk in range(num_chunks(len(features)))]
+        labels = (chunk_inputs(prior, seed=seed, chunk=chunk)[1] for chunk in range(num_chunks(len(features))))
+        chunks = [chunk for chunk in labels if chunk is not None]
         scores["metric/conditional_accuracy"] = conditional_accuracy(torch.cat(chunks)[: len(features)], fake_classes)
     return scores
 

@@ -21,7 +21,7 @@ from ganray.errors import ConfigError
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
-MAY_CHANGE = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE: tuple[str, ...] = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
 MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publish.intended_use", "publish.limits", "publish.signing_key")
 
 
@@ -84,7 +84,7 @@ def _grows(new: float | None, old: float | None) -> bool:
 
 
 def _cluster_has_gpus(job: Job) -> bool:
-    return ray.cluster_resources().get("GPU", 0) >= job.workers * job.resources.gpus_per_worker
+    return bool(ray.cluster_resources().get("GPU", 0) >= job.workers * job.resources.gpus_per_worker)
 
 
 def _precision(job: Job, *, use_gpu: bool) -> str:
@@ -103,7 +103,7 @@ def gpu_has_bfloat16() -> bool:
 
 def cpu_has_bfloat16() -> bool:
     """Return whether this machine's CPU multiplies bfloat16 in hardware."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _mode(job: Job, card: DatasetCard) -> str:

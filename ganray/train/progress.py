@@ -6,7 +6,6 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
-@ray.remote(num_cpus=0)
 class ProgressActor:
     """Holds the newest metrics, and the messages that the driver has not logged yet."""
 
@@ -37,7 +36,8 @@ class ProgressActor:
 def start_progress_actor() -> Any:
     """Return a progress actor that lives on this node, as long as its driver."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ProgressActor.options(scheduling_strategy=here).remote()
+    actor: Any = ray.remote(num_cpus=0)(ProgressActor)
+    return actor.options(scheduling_strategy=here).remote()
 
 
 class ProgressClient:

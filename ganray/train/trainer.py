@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
@@ -57,8 +57,8 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
     job = context.job
     resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
     return TorchTrainer(
-        worker,
-        train_loop_config=context,
+        cast(Any, worker),
+        train_loop_config=cast(Any, context),
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=bool(job.use_gpu), resources_per_worker=resources),
         run_config=RunConfig(

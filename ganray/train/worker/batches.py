@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import ray.train
@@ -18,6 +18,9 @@ from ganray.gan.distributed import rank, world_size
 from ganray.gan.sampling import from_pixels
 from ganray.train.context import WorkerContext
 
+MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
+Inputs = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # images, latents, labels, uniforms
+
 
 class BatchLoader:
     """Yields this rank's local batch of every step, on the device, from `start` images on."""
@@ -31,7 +34,7 @@ class BatchLoader:
             draw_inputs, job.seed, attempt, latent_dim=job.networks.latent_dim, uniforms=num_uniforms(job.augment, job.penalties)
         )
         self.read = _reader(context, attempt)
-        self.prefetcher: Prefetcher[tuple[Tensor | None, ...]] = Prefetcher(self._make, start=start, step=job.train.batch_size)
+        self.prefetcher: Prefetcher[Inputs] = Prefetcher(self._make, start=start, step=job.train.batch_size)
 
     def __enter__(self) -> Self:
         return self
@@ -41,22 +44,25 @@ class BatchLoader:
 
     def next(self) -> Batch:
         """Return the next step's local batch, waiting for it if need be."""
-        images, *others = (tensor if tensor is None else tensor.to(self.device, non_blocking=True) for tensor in self.prefetcher.next())
-        return Batch(from_pixels(images), *others)
+        images, latents, labels, uniforms = self.prefetcher.next()
+        return Batch(from_pixels(self._move(images)), self._move(latents), self._move(labels), self._move(uniforms))
 
     @property
     def waited_s(self) -> float:
         """Seconds that training has waited for data so far."""
         return self.prefetcher.waited_s
 
-    def _make(self, images_seen: int) -> tuple[Tensor | None, ...]:
-        images, labels = self.read(images_seen)
+    def _make(self, images_seen: int) -> Inputs:
+        images, classes = self.read(images_seen)
         latents, uniforms = self.draw(start=images_seen + rank() * self.local_batch_size, number=self.local_batch_size)
-        tensors = (torch.from_numpy(images), latents, torch.from_numpy(labels) if self.conditional else None, uniforms)
-        return tuple(self._pin(tensor) for tensor in tensors)
+        labels = torch.from_numpy(classes) if self.conditional else None
+        return self._pin(torch.from_numpy(images)), self._pin(latents), self._pin(labels), self._pin(uniforms)
 
-    def _pin(self, tensor: Tensor | None) -> Tensor | None:
-        return tensor.pin_memory() if tensor is not None and self.device.type == "cuda" else tensor
+    def _pin(self, tensor: MaybeTensor) -> MaybeTensor:
+        return tensor if tensor is None or self.device.type != "cuda" else tensor.pin_memory()
+
+    def _move(self, tensor: MaybeTensor) -> MaybeTensor:
+        return tensor if tensor is None else tensor.to(self.device, non_blocking=True)
 
 
 def _reader(context: WorkerContext, attempt: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:

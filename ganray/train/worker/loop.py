@@ -68,13 +68,13 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
             if not due.interrupts_training:
                 continue
 
-            generator = (
-                calibrated_ema(state, job.networks.ghost_batch, context.prior, seed=job.seed) if due.evaluate or due.sample else None
-            )
-            if due.evaluate:
-                evaluator.evaluate(generator, state, metrics)
-            if writer and due.sample:
-                writer.write_samples(sample_chunk(generator, context.prior, seed=job.evaluate.seed, chunk=0), state.images_seen)
+            generator = None
+            if due.evaluate or due.sample:
+                generator = calibrated_ema(state, job.networks.ghost_batch, context.prior, seed=job.seed)
+                if due.evaluate:
+                    evaluator.evaluate(generator, state, metrics)
+                if writer and due.sample:
+                    writer.write_samples(sample_chunk(generator, context.prior, seed=job.evaluate.seed, chunk=0), state.images_seen)
             if writer and due.checkpoint:
                 now = progress_at(progress, metrics, evaluator)
                 writer.write_checkpoint(state, generator if due.evaluate else None, now, metrics.take_records())
@@ -147,4 +147,4 @@ def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device)
         images = torch.zeros(local_batch_size, *job.data.shape).contiguous(memory_format=torch.channels_last)
         uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties)), 0.5)
         for _ in range(job.train.discriminator_steps):
-            step(Batch(*(tensor if tensor is None else tensor.to(device) for tensor in (images, latents, labels, uniforms))))
+            step(Batch(images.to(device), latents.to(device), labels if labels is None else labels.to(device), uniforms.to(device)))

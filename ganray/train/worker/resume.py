@@ -24,8 +24,9 @@ class Start:
 def load_latest(context: WorkerContext, device: torch.device) -> tuple[GanState, Progress] | None:
     """Return the state to train from and what the run knew when it was saved, the same on every rank; None if it may not train."""
     state = fresh_state(context, device)
-    start, data = _find_start(context) if rank() == 0 else (None, None)
-    start = broadcast(start)
+    found, data = _find_start(context) if rank() == 0 else (None, None)
+    start = broadcast(found)
+    assert start is not None
     if not start.may_train:
         return None
     if start.has_state:
