@@ -1,20 +1,31 @@
-# Everything a newcomer needs: `make quickstart` and `make test` install what they use into .venv.
+# Everything a newcomer needs: each target installs what it uses into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PARALLEL := --numprocesses auto --dist loadfile
 
-.PHONY: quickstart test lint bench chaos clean
+.PHONY: quickstart check test lint types unit bench chaos clean
 
 quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
-test: .venv/installed
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not cluster and not e2e and not chaos and not slow"
+# What to run before each commit: style, types and the tests that need neither network nor Ray. Under two minutes on two cores.
+check: lint types unit
+
+# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands. Under twenty minutes.
+test: check
+	$(BIN)/pytest $(PARALLEL) -m storage
 	$(BIN)/pytest -m "(cluster or e2e) and not chaos and not slow"
 
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+unit: .venv/installed
+	$(BIN)/pytest $(PARALLEL) -m unit --cov --cov-report=term:skip-covered
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
