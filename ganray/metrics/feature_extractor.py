@@ -1,7 +1,7 @@
-"""The network whose features scores compare: a small convolutional one, its file format, and the weights that ship.
+"""The feature extractor that scores compare samples by: a small convolutional network, its file format, and shipped weights.
 
-It sees pictures as people do, as uint8 pixels. Standard Inception features come with no package and know photographs; a network
-of the data's own domain ranks noise, blur and missing classes better there.
+It takes uint8 pixels, so that a generator is scored on what it would be saved as. Inception features come with no package and
+are fitted to photographs; a network of the data's own domain ranks noise, blur and missing classes better there.
 """
 
 import hashlib
@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from ganray.errors import DataError
 
 FORMAT = 1  # raised whenever the same weights would give other features
-PLAIN_SIDE = 32  # pixels: for each doubling of the shorter side beyond it, the network halves pictures once more
+BASE_SIDE = 32  # pixels: for each doubling of the shorter side beyond it, the network has one more layer of stride 2
 
 
 class FeatureNetwork(nn.Module):
-    """Maps pictures uint8 [N, channels, H, W], of 16 pixels a side or more, to features [N, num_features].
+    """Maps images uint8 [N, channels, H, W], of 16 pixels a side or more, to features [N, num_features].
 
-    `side` is the shorter side, in pixels, of the pictures that it is made for; it takes others too.
+    `side` is the shorter side, in pixels, of the images that it is made for; it takes others, too.
     """
 
-    def __init__(self, channels: int, num_outputs: int, *, side: int = PLAIN_SIDE, num_features: int = 128) -> None:
+    def __init__(self, channels: int, num_outputs: int, *, side: int = BASE_SIDE, num_features: int = 128) -> None:
         super().__init__()
         self.channels, self.num_outputs, self.side, self.num_features = channels, num_outputs, side, num_features
-        extra_halvings = max(0, (side // PLAIN_SIDE).bit_length() - 1)
+        extra_halvings = max(0, (side // BASE_SIDE).bit_length() - 1)
         self.body = nn.Sequential(
             *_layer(channels, 32, stride=2),
             *(module for _ in range(extra_halvings) for module in _layer(32, 32, stride=2)),
@@ -39,28 +39,30 @@ class FeatureNetwork(nn.Module):
             *_layer(128, num_features, groups=2),
         )
         self.head = nn.Linear(num_features, num_outputs)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
 
     def features(self, images: Tensor) -> Tensor:
-        """Return features float32 [N, num_features] of pictures uint8 [N, C, H, W], on the network's device."""
+        """Return features float32 [N, num_features] of images uint8 [N, C, H, W], on the network's device."""
         pixels = images.to(self.head.weight.device).contiguous(memory_format=torch.channels_last)
-        return self.body(pixels.float().div_(127.5).sub_(1)).mean(dim=(2, 3))
+        maps: Tensor = self.body(pixels.float().div_(127.5).sub_(1))  # [N, num_features, h, w]
+        return maps.mean(dim=(2, 3))
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return logits float32 [N, num_outputs] of pictures uint8 [N, C, H, W], on the network's device."""
-        return self.head(self.features(images))
+        """Return logits float32 [N, num_outputs] of images uint8 [N, C, H, W], on the network's device."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
 
 
-def save(network: FeatureNetwork, how: dict[str, Any]) -> bytes:
-    """Return an extractor as the bytes of a safetensors file; `how` it was fitted goes along as JSON."""
+def save(network: FeatureNetwork, fit: dict[str, Any]) -> bytes:
+    """Return an extractor as the bytes of a safetensors file, with its fit's settings and results, JSON data, as metadata."""
     shape = {"channels": network.channels, "num_outputs": network.num_outputs, "side": network.side, "num_features": network.num_features}
-    metadata = {"format": FORMAT, "network": shape, "fit": how}
+    metadata = {"format": FORMAT, "network": shape, "fit": fit}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     return safetensors.save(tensors, {"ganray": json.dumps(metadata, sort_keys=True)})
 
 
 def load(data: bytes) -> FeatureNetwork:
-    """Return the extractor in a file's bytes, in eval mode and without gradients. Raises `GanrayError` for other bytes."""
+    """Return the extractor in a file's bytes, in eval mode and without gradients. Raises `DataError` for other bytes."""
     try:
         network = FeatureNetwork(**_metadata(data)["network"])
         network.load_state_dict(safetensors.load(data))
@@ -70,12 +72,13 @@ def load(data: bytes) -> FeatureNetwork:
 
 
 def facts(data: bytes) -> dict[str, Any]:
-    """Return what `save` was told about the fit. Raises `GanrayError` for bytes that are no extractor's file."""
-    return _metadata(data)["fit"]
+    """Return the fit's settings and results that `save` stored. Raises `DataError` for bytes that are not an extractor's file."""
+    fit: dict[str, Any] = _metadata(data)["fit"]
+    return fit
 
 
 def extractor_hash(data: bytes) -> str:
-    """Return what a protocol calls an extractor by: 16 hexadecimal digits of the SHA-256 of its tensors, in order of names."""
+    """Return an extractor's identity in a protocol: 16 hexadecimal digits of the SHA-256 of its tensors, in order of names."""
     digest = hashlib.sha256(f"ganray extractor {FORMAT}".encode())
     for name, tensor in sorted(load(data).state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -84,7 +87,7 @@ def extractor_hash(data: bytes) -> str:
 
 
 def shipped(name: str) -> bytes | None:
-    """Return the file of an extractor that comes with ganray, such as "fashion-mnist"; None if there is none of that name."""
+    """Return the file of an extractor that comes with ganray, such as "fashion-mnist"; None for an unknown name."""
     file = files("ganray.metrics").joinpath("weights", f"{name}.safetensors")
     return file.read_bytes() if file.is_file() else None
 
@@ -95,14 +98,14 @@ def _layer(channels: int, width: int, *, stride: int = 1, groups: int = 1) -> li
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
-    """Read what `save` wrote beside the tensors: a safetensors file starts with its header's length and the header, JSON."""
+    """Return the metadata that `save` wrote: a safetensors file starts with its header's length (8 bytes) and the header, JSON."""
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = json.loads(header["__metadata__"]["ganray"])
+        metadata: dict[str, Any] = json.loads(header["__metadata__"]["ganray"])
     except (ValueError, KeyError, TypeError) as error:
-        raise _no_extractor("it does not say what network it is") from error
+        raise _no_extractor("its header does not describe a network") from error
     if metadata.get("format") != FORMAT:
-        raise _no_extractor(f"its format is {metadata.get('format')}, not {FORMAT}")
+        raise _no_extractor(f"expected format {FORMAT}, got {metadata.get('format')}")
     return metadata
 
 

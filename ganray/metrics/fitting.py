@@ -1,4 +1,4 @@
-"""Fitting a feature extractor to a dataset, on its classes or on rotations of its pictures: the same weights for the same seed."""
+"""Fitting a feature extractor to a dataset, on its classes or on rotations of its images: the same weights for the same seed."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,22 +14,22 @@ from ganray.errors import DataError
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.tasks import Task, class_task, rotation_task
 
-Progress = Callable[[int, int], None]  # called now and then with the pictures seen and the pictures in all
-Pair = tuple[Tensor, Tensor]  # pictures uint8 [N, C, H, W] and labels int64 [N], -1 where there is none
+Progress = Callable[[int, int], None]  # takes the images seen and their total, every few batches
+Pair = tuple[Tensor, Tensor]  # images uint8 [N, C, H, W] and labels int64 [N], -1 where there is none
 
 MAX_EPOCHS = 50  # a small dataset is not repeated more often
-MAX_HELD_OUT = 5_000  # pictures
+MAX_HELD_OUT = 5_000  # images
 BATCH_SIZE = 128
 LEARNING_RATE = 8e-3
 WEIGHT_DECAY = 0.05
-WARM_UP = 0.05  # share of the fit in which the learning rate rises
+WARM_UP = 0.05  # fraction of the fit in which the learning rate rises
 PROGRESS_EVERY = 20  # batches
 NUM_THREADS = 2  # on a CPU: the last bits of a sum depend on it, so a fit that is to be repeated fixes it
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures of one shape. `sample` returns those of some rows, int64 [N], in that order, with their labels."""
+    """Images of one shape. `sample` returns those of some rows, int64 [N], in that order, with their labels."""
 
     sample: Callable[[np.ndarray], Pair]
     count: int
@@ -45,10 +45,10 @@ def fit_classifier(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[FeatureNetwork, float | None]:
-    """Fit an extractor to tell classes apart, on `num_images` pictures, repeats included; those without a label are left out.
+    """Fit an extractor to tell classes apart, on `num_images` images, repeats included; those without a label are left out.
 
-    Returns it, in eval mode, and the share of held-out pictures that it recognises, 0 to 1 (None if they are too few).
-    The same seed gives the same weights on one machine. Raises `GanrayError` if no picture has a label.
+    Returns it, in eval mode, and its accuracy on held-out images, 0 to 1 (None if the dataset is too small to hold any out).
+    The same seed gives the same weights on one machine. Raises `DataError` if no image has a label.
     """
     return _fit(class_task(num_classes), data, num_images, seed, torch.device(device), progress)
 
@@ -61,9 +61,9 @@ def fit_rotation(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[FeatureNetwork, float | None]:
-    """Fit an extractor to tell by how many quarters a picture was turned (Gidaris et al. 2018); needs no labels.
+    """Fit an extractor to predict rotations by multiples of 90 degrees (Gidaris et al. 2018); needs no labels.
 
-    Of pictures that are not square it learns from square cuts. Returns what `fit_classifier` does.
+    Images that are not square are cropped to squares. Returns what `fit_classifier` does.
     """
     return _fit(rotation_task(), data, num_images, seed, torch.device(device), progress)
 
@@ -82,7 +82,7 @@ def _fit(
 
 
 def _train(network: FeatureNetwork, batches: Iterator[Pair], total: int, progress: Progress | None) -> None:
-    """Train a network in place on `total` pictures, and leave it in eval mode."""
+    """Train a network in place on `total` images, and leave it in eval mode."""
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY)
     images_seen = num_batches = 0
@@ -99,14 +99,14 @@ def _train(network: FeatureNetwork, batches: Iterator[Pair], total: int, progres
 
 
 def _schedule(done: float) -> float:
-    """Return the learning rate's factor after a share `done` of the fit: a linear rise, then half a cosine down to 0."""
+    """Return the learning rate's factor after a fraction `done` of the fit: linear warm-up, then cosine decay to 0."""
     if done < WARM_UP:
         return 0.1 + 0.9 * done / WARM_UP
     return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
 def _batches(task: Task, data: Dataset, rows: np.ndarray, generator: Generator) -> Iterator[Pair]:
-    """Yield batches to train on, epoch after epoch, for ever. Raises `GanrayError` if an epoch has none."""
+    """Yield training batches, epoch after epoch, without end. Raises `DataError` if an epoch has none."""
     while True:
         num_batches = 0
         shuffled = rows[torch.randperm(len(rows), generator=generator).numpy()]
@@ -116,12 +116,12 @@ def _batches(task: Task, data: Dataset, rows: np.ndarray, generator: Generator) 
                 yield task.train(images, labels, generator)
                 num_batches += 1
         if not num_batches:
-            raise DataError("evaluate.extractor.kind", "a classifier needs labels, and no picture has one", "use rotation")
+            raise DataError("evaluate.extractor.kind", "expected images with labels to fit a classifier, got none", "use rotation")
 
 
 @torch.no_grad()
 def _accuracy(network: FeatureNetwork, task: Task, data: Dataset, rows: np.ndarray) -> float | None:
-    """Return the share of some rows' pictures that is recognised, 0 to 1; None if none of them is usable."""
+    """Return the accuracy on some rows' images, 0 to 1; None if none of them is usable."""
     num_right = num_tested = 0
     for start in range(0, len(rows), BATCH_SIZE):
         images, labels = task.test(*task.usable(*data.sample(rows[start : start + BATCH_SIZE])))
@@ -131,7 +131,7 @@ def _accuracy(network: FeatureNetwork, task: Task, data: Dataset, rows: np.ndarr
 
 
 def _initial_network(data: Dataset, num_outputs: int, generator: Generator) -> FeatureNetwork:
-    """Return a network for a dataset's pictures, with weights by He et al. (2015)."""
+    """Return a network for a dataset's images, with He initialisation (He et al. 2015)."""
     images, _ = data.sample(np.zeros(1, np.int64))
     with torch.random.fork_rng(devices=[]):
         network = FeatureNetwork(data.channels, num_outputs, side=min(images.shape[2:]))
@@ -145,7 +145,7 @@ def _initial_network(data: Dataset, num_outputs: int, generator: Generator) -> F
 
 @contextmanager
 def _reproducible() -> Iterator[None]:
-    """For a while, fix what sums depend on beside the hardware."""
+    """Fix, while the block runs, what floating-point sums depend on beside the hardware: threads and cuDNN's algorithms."""
     before = torch.get_num_threads()
     torch.set_num_threads(NUM_THREADS)
     try:

@@ -21,20 +21,12 @@ class Moments:
         features = features.double()
         return cls(len(features), features.mean(0), features.T.cov())
 
-    def merge(self, other: Self) -> Self:
-        """Return the moments of both sets together (Chan et al. 1979)."""
-        count = self.count + other.count
-        gap = other.mean - self.mean
-        scatter = self.covariance * (self.count - 1) + other.covariance * (other.count - 1)
-        between = torch.outer(gap, gap) * self.count * other.count / count
-        return type(self)(count, self.mean + gap * other.count / count, (scatter + between) / (count - 1))
-
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """Return |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), at least 0; NaN where moments are not finite.
+    """Return the squared distance |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), at least 0; NaN where moments are not finite.
 
-    The trace of the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric, so that
-    singular covariances do no harm.
+    The trace of the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric, so
+    singular covariances are fine.
     """
     a, b = (Moments(m.count, m.mean.cpu(), m.covariance.cpu()) for m in (a, b))
     if not all(part.isfinite().all() for part in (a.mean, a.covariance, b.mean, b.covariance)):
@@ -43,9 +35,10 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     eigenvalues = torch.linalg.eigvalsh(root @ b.covariance @ root)
     trace_of_root = eigenvalues.clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * trace_of_root
-    return max(distance.item(), 0.0)
+    return float(distance.clamp(min=0))
 
 
 def _symmetric_root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    return root

@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of features (Binkowski et al. 2018), which has no bias where samples are few."""
+"""Kernel distance (KID, Binkowski et al. 2018) between two sets of features: unbiased, however few samples there are."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ BLOCK = 1000  # features a block: memory stays flat, and the cost grows with the
 
 
 def kernel_distance(reals: Tensor, fakes: Tensor) -> float:
-    """Return the mean, over blocks of features [N, D] and [M, D] in order, of the unbiased estimate of MMD^2; about 0 if they are alike.
+    """Return the mean over blocks of features [N, D] and [M, D] of the unbiased estimate of MMD^2; around 0 for equal distributions.
 
-    The kernel is (x y / D + 1)^3 (section 4 of the paper). What a last, smaller block would hold is left out.
+    The kernel is (x y / D + 1)^3 (section 4 of the paper). A last, smaller block is left out.
     """
     size = min(BLOCK, len(reals), len(fakes))
     blocks = min(len(reals), len(fakes)) // size

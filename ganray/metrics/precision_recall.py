@@ -1,18 +1,19 @@
-"""How much of the reals the fakes cover, and how many fakes look like reals, by nearest neighbours in feature space."""
+"""Precision, recall, density and coverage of fakes against reals, by k-nearest-neighbour balls in feature space."""
 
 import torch
 from torch import Tensor
 
 from ganray.errors import DataError
 
-CHUNK = 2048  # features whose distances to as many others are held at once: memory stays flat
+CHUNK = 2048  # features whose distances to as many others are in memory at once
 
 
 def precision_recall(reals: Tensor, fakes: Tensor, neighbours: int) -> dict[str, float]:
     """Return precision and recall (Kynkaanniemi et al. 2019, Eq. 1-3), density and coverage (Naeem et al. 2020, Eq. 3-4).
 
-    `reals` [N, D] and `fakes` [M, D] are float32 features on one device. A ball around each reaches to the `neighbours`-th
-    nearest of its own set; raises `GanrayError` for a set that is too small for that. All lie in 0 to 1, but density may be more.
+    `reals` [N, D] and `fakes` [M, D] are float32 features on one device. A ball's radius is the distance to the
+    `neighbours`-th nearest other feature of its own set; raises `DataError` for a set that is too small. All values are in 0 to 1,
+    but density, which may be more.
     """
     centre = reals.mean(0)  # distances lose fewer digits near the origin
     reals, fakes = reals - centre, fakes - centre
@@ -42,7 +43,7 @@ def precision_recall(reals: Tensor, fakes: Tensor, neighbours: int) -> dict[str,
 def _squared_radii(features: Tensor, neighbours: int) -> Tensor:
     """Return each row's squared distance to its k-th nearest other row, [N]."""
     if len(features) <= neighbours:
-        problem = f"{neighbours} neighbours cannot be found among {len(features)} samples"
+        problem = f"expected fewer neighbours than samples, got {neighbours} of {len(features)}"
         raise DataError("evaluate.neighbours", problem, f"use at most {len(features) - 1}")
     radii = []
     for start in range(0, len(features), CHUNK):
@@ -51,7 +52,7 @@ def _squared_radii(features: Tensor, neighbours: int) -> Tensor:
         for column in range(0, len(features), CHUNK):
             distances = _squared_distances(rows, features[column : column + CHUNK])
             if column == start:
-                distances.fill_diagonal_(torch.inf)  # a row is no neighbour of its own
+                distances.fill_diagonal_(torch.inf)  # a row is not its own neighbour
             nearest = torch.cat([nearest, distances], dim=1).topk(neighbours, dim=1, largest=False).values
         radii.append(nearest[:, -1])
     return torch.cat(radii)

@@ -1,4 +1,4 @@
-"""What a feature extractor is fitted to: telling classes apart, or telling how pictures were turned; and the augmentation of both."""
+"""Pretext tasks of a feature extractor: classification, or rotation prediction; and the augmentation of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-NUM_TURNS = 4
+NUM_ROTATIONS = 4
 
 
 @dataclass(frozen=True)
 class Task:
-    """Makes batches to train and to test on from pictures uint8 [N, C, H, W] and the dataset's labels int64 [N]."""
+    """Makes batches to train and to test on from images uint8 [N, C, H, W] and the dataset's labels int64 [N]."""
 
     num_outputs: int
     usable: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -20,7 +20,7 @@ class Task:
 
 
 def class_task(num_classes: int) -> Task:
-    """Return the task of naming a picture's class."""
+    """Return the task of classifying images."""
     return Task(
         num_classes,
         usable=lambda images, labels: (images[labels >= 0], labels[labels >= 0]),
@@ -30,17 +30,17 @@ def class_task(num_classes: int) -> Task:
 
 
 def rotation_task() -> Task:
-    """Return the task of telling by how many quarters a picture was turned."""
+    """Return the task of predicting rotations by multiples of 90 degrees (Gidaris et al. 2018)."""
     return Task(
-        NUM_TURNS,
+        NUM_ROTATIONS,
         usable=lambda images, labels: (images, labels),
-        train=lambda images, _, generator: turn_each(cut_square(shift_and_flip(images, generator), generator), generator),
-        test=lambda images, _: turn_all(cut_square(images)),
+        train=lambda images, _, generator: rotate_each(crop_square(shift_and_flip(images, generator), generator), generator),
+        test=lambda images, _: rotate_all(crop_square(images)),
     )
 
 
 def shift_and_flip(images: Tensor, generator: Generator) -> Tensor:
-    """Return every picture moved by up to a sixteenth of its shorter side, its edges repeated, and half of them mirrored."""
+    """Return every image shifted by up to 1/16 of its shorter side, its edges repeated, and half of them flipped horizontally."""
     num, _, height, width = images.shape
     reach = min(height, width) // 16
     down, right = torch.randint(-reach, reach + 1, (2, num, 1), generator=generator)
@@ -52,8 +52,8 @@ def shift_and_flip(images: Tensor, generator: Generator) -> Tensor:
     return images[index, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)  # [N, H, W, C] -> [N, C, H, W]
 
 
-def cut_square(images: Tensor, generator: Generator | None = None) -> Tensor:
-    """Return a square of each picture's shorter side: the centre, or with a generator any one place for the whole batch."""
+def crop_square(images: Tensor, generator: Generator | None = None) -> Tensor:
+    """Return square crops of the images' shorter side: of the centre, or with a generator at one random position for the batch."""
     height, width = images.shape[2:]
     side = min(height, width)
     spare = height + width - 2 * side  # of the longer side, pixels
@@ -62,16 +62,16 @@ def cut_square(images: Tensor, generator: Generator | None = None) -> Tensor:
     return images[:, :, top : top + side, left : left + side]
 
 
-def turn_each(images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Return every square picture turned by some quarters, and by how many, int64 [N] in 0 to 3."""
-    turns = torch.randint(NUM_TURNS, (len(images),), generator=generator)
-    turned = images.clone()
-    for turn in range(1, NUM_TURNS):
-        turned[turns == turn] = images[turns == turn].rot90(turn, (2, 3))
-    return turned, turns
+def rotate_each(images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return every square image rotated by a random multiple of 90 degrees, and the multiples, int64 [N] in 0 to 3."""
+    multiples = torch.randint(NUM_ROTATIONS, (len(images),), generator=generator)
+    rotated = images.clone()
+    for multiple in range(1, NUM_ROTATIONS):
+        rotated[multiples == multiple] = images[multiples == multiple].rot90(multiple, (2, 3))
+    return rotated, multiples
 
 
-def turn_all(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return every square picture turned in all four ways [4 N, C, S, S], and by how many quarters, int64 [4 N]."""
-    turned = torch.cat([images.rot90(turn, (2, 3)) for turn in range(NUM_TURNS)])
-    return turned, torch.arange(NUM_TURNS).repeat_interleave(len(images))
+def rotate_all(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return every square image in all four rotations [4 N, C, S, S], and their multiples of 90 degrees, int64 [4 N]."""
+    rotated = torch.cat([images.rot90(multiple, (2, 3)) for multiple in range(NUM_ROTATIONS)])
+    return rotated, torch.arange(NUM_ROTATIONS).repeat_interleave(len(images))

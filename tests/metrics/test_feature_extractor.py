@@ -63,7 +63,7 @@ def test_a_truncated_file_and_one_of_another_format_are_a_users_mistake() -> Non
     data = save(FeatureNetwork(1, 5), {})
     with pytest.raises(GanrayError, match="not an extractor's file"):
         load(data[:-100])
-    with pytest.raises(GanrayError, match="its format is 7, not 1"):
+    with pytest.raises(GanrayError, match="expected format 1, got 7"):
         load(data.replace(json.dumps({"format": 1})[1:-1].replace('"', '\\"').encode(), b'\\"format\\": 7'))
 
 

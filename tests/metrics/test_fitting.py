@@ -8,7 +8,7 @@ from torch import Tensor
 from ganray.errors import GanrayError
 from ganray.metrics.feature_extractor import extractor_hash, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
-from ganray.metrics.tasks import cut_square, shift_and_flip, turn_all, turn_each
+from ganray.metrics.tasks import crop_square, rotate_all, rotate_each, shift_and_flip
 
 NUM = 400
 
@@ -98,12 +98,12 @@ def test_a_shift_keeps_what_is_the_same_everywhere_and_moves_the_rest_by_little(
 
 
 def test_turned_pictures_turn_back_by_their_labels() -> None:
-    squares = cut_square(noise(24, 16))
+    squares = crop_square(noise(24, 16))
     assert torch.equal(squares, noise(24, 16)[:, :, 4:20])
-    turned, turns = turn_each(squares, torch.Generator().manual_seed(0))
+    turned, turns = rotate_each(squares, torch.Generator().manual_seed(0))
     assert set(turns.tolist()) == {0, 1, 2, 3}
     back = torch.stack([image.rot90(-int(turn), (1, 2)) for image, turn in zip(turned, turns, strict=True)])
     assert torch.equal(back, squares)
-    all_turned, all_turns = turn_all(squares)
+    all_turned, all_turns = rotate_all(squares)
     assert torch.equal(all_turned[all_turns == 0], squares)
     assert torch.equal(all_turned[all_turns == 3].rot90(-3, (2, 3)), squares)

@@ -73,15 +73,6 @@ def test_singular_covariances_give_a_finite_distance() -> None:
     assert frechet_distance(flat, full) == pytest.approx(1 + 9, abs=1e-6)
 
 
-def test_moments_of_parts_merge_into_those_of_the_whole() -> None:
-    whole = features(5, number=300) + 100
-    merged = Moments.of(whole[:20]).merge(Moments.of(whole[20:70])).merge(Moments.of(whole[70:]))
-    expected = Moments.of(whole)
-    assert merged.count == 300
-    torch.testing.assert_close(merged.mean, expected.mean, rtol=1e-12, atol=0)
-    torch.testing.assert_close(merged.covariance, expected.covariance, rtol=1e-9, atol=1e-9)
-
-
 def test_features_that_are_not_finite_have_no_distance() -> None:
     broken = features(6)
     broken[3, 2] = math.inf
