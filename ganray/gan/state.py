@@ -14,7 +14,8 @@ from ganray.gan.networks import Shape, build_networks, measure_standing_statisti
 from ganray.gan.prior import Prior
 from ganray.gan.schedules import value_at
 
-FORMAT = 1
+FORMAT = 2
+RENAMED = {"generator_average": "generator_ema"}  # parts that format 1 called otherwise
 CALIBRATION_SAMPLES = 1024
 CALIBRATION_CHUNK = 256
 
@@ -40,9 +41,10 @@ class GanState:
         return {"format": FORMAT, "images_seen": self.images_seen, "attempt": self.attempt, **states}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state; its tensors may be on another device. Raises ValueError for another format."""
-        if state["format"] != FORMAT:
-            raise ValueError(f"expected a checkpoint of format {FORMAT}, got {state['format']}")
+        """Load a state; its tensors may be on another device. Raises ValueError for a later format."""
+        if state["format"] > FORMAT:
+            raise ValueError(f"expected a checkpoint of format {FORMAT} at most, got {state['format']}")
+        state = {RENAMED.get(name, name): part for name, part in state.items()}
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.images_seen, self.attempt = state["images_seen"], state["attempt"]

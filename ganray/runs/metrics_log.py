@@ -42,7 +42,8 @@ def scores_of(records: list[Record], metric: str) -> list[tuple[int, float]]:
 
 def last_event(records: list[Record]) -> str | None:
     """Return the message of the last event, None if there is none."""
-    return next((record["message"] for record in reversed(records) if record["kind"] == "event"), None)
+    events = (record for record in reversed(records) if record["kind"] == "event")
+    return next((event["message"] for event in events if "message" in event), None)
 
 
 def write_log(run: ObjectStore) -> None:

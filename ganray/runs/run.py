@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.config import Job, check_job
+from ganray.config.renamed import modernise
 from ganray.data.dataset import PreparedDataset, load_dataset
 from ganray.errors import ConfigError, DataError
 from ganray.runs.checkpoint import (
@@ -126,19 +127,11 @@ class Run:
                     return checkpoint
         return None
 
-    def progress(self) -> Progress | None:
-        """Return what the newest readable manifest records, None for a run without checkpoints."""
-        for name in reversed(self.checkpoints()):
-            try:
-                return read_manifest(self.store, name).progress
-            except DamagedCheckpoint:
-                continue
-        return None
-
     def best(self) -> Best | None:
-        """Return the best score so far, None if there is none."""
-        progress = self.progress()
-        return progress.best if progress else None
+        """Return the best score so far, by the newest readable manifest; None if there is none."""
+        progresses = (progress for name in reversed(self.checkpoints()) if (progress := self._progress_at(name)))
+        latest = next(progresses, None)
+        return latest.best if latest else None
 
     def best_checkpoint(self) -> Checkpoint:
         """Return the checkpoint with the best generator. Raises `ConfigError` if none was scored, `DataError` if it is damaged."""
@@ -189,7 +182,8 @@ class Run:
         Manifests go first. What is newer than `newest` was found damaged, and will be written again.
         """
         names = [name for name in self.checkpoints() if name <= newest]
-        pinned = {best.checkpoint for best in map(self._best_at, names[-keep:]) if best}
+        kept = [progress for name in names[-keep:] if (progress := self._progress_at(name))]
+        pinned = {progress.best.checkpoint for progress in kept if progress.best}
         for name in names[:-keep]:
             if name not in pinned:
                 self.store.delete(f"{FOLDER}/{name}/{MANIFEST}")
@@ -228,7 +222,7 @@ class Run:
             job, dataset = json.loads(self.store.read(JOB)), json.loads(self.store.read(DATASET))
         except (MissingObject, ValueError):
             return False
-        self._job, self._dataset, self._seen = check_job(job), self._load_dataset(dataset["folder"]), infos
+        self._job, self._dataset, self._seen = check_job(modernise(job)), self._load_dataset(dataset["folder"]), infos
         return True
 
     def _load_dataset(self, folder: str) -> PreparedDataset:
@@ -238,9 +232,9 @@ class Run:
             problem = f"{folder}, the dataset of run {self.name!r}, is gone"
             raise DataError("storage", problem, "restore it, or use another name") from None
 
-    def _best_at(self, name: str) -> Best | None:
+    def _progress_at(self, name: str) -> Progress | None:
         try:
-            return read_manifest(self.store, name).progress.best
+            return read_manifest(self.store, name).progress
         except DamagedCheckpoint:
             return None
 

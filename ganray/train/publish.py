@@ -16,12 +16,12 @@ from ganray.evaluation.score import protocol_of, score_generator
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
-from ganray.registry.alias import move_best
 from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
 from ganray.registry.manifest import to_json
 from ganray.registry.model_card import model_card
+from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
-from ganray.registry.reservation import newest_claimed
+from ganray.registry.reservation import latest_reserved
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
@@ -69,7 +69,7 @@ def publish_checkpoint(
             )
         return score
 
-    move_best(model, number, best.score, best.protocol, rescore=rescore)
+    promote_if_better(model, number, best.score, best.protocol, rescore=rescore)
     return child(model, number).uri
 
 
@@ -78,7 +78,7 @@ def publish_while_training(run: Run, job: Job) -> str:
     checkpoint = run.best_checkpoint()
     best, number = scored(checkpoint), publish_version(job, run, run.dataset, checkpoint)
     model = Registry(run.storage).model(job.model_name)
-    move_best(model, number, best.score, best.protocol, rescore=lambda _: None)
+    promote_if_better(model, number, best.score, best.protocol, rescore=lambda _: None)
     return child(model, number).uri
 
 
@@ -86,7 +86,7 @@ def publish_version(job: Job, run: Run, dataset: PreparedDataset, checkpoint: Ch
     """Publish a checkpoint's scored generator, once, and return its number."""
     registry, from_run = Registry(dataset.storage), f"{run.uri}@"
     key = f"{from_run}{checkpoint.name}:{checkpoint.files[GENERATOR].sha256}"
-    parent = newest_claimed(registry.model(job.model_name), starts_with=from_run, other_than=key)
+    parent = latest_reserved(registry.model(job.model_name), starts_with=from_run, other_than=key)
     lineage = {**describe_lineage(job, run, dataset, checkpoint), "parent": parent, **(origin or {})}
     files = artifact_files(job, checkpoint, dataset, lineage)
     signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None

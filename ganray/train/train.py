@@ -27,7 +27,7 @@ from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
-from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.files import atomic_write, local_errors
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext
 from ganray.train.progress import start_progress_actor
