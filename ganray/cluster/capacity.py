@@ -44,16 +44,15 @@ def check_worker_group_fits(job: Job, *, workers: int) -> None:
 def check_local_resources(job: Job) -> None:
     """Raise `ConfigError` if a local Ray, which cannot grow, has too few CPUs or GPUs for the job's workers."""
     available, worker = ray.cluster_resources(), worker_resources(job)
-    cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
-    needed_cpus, needed_gpus = (job.workers * worker.get(name, 0.0) for name in ("CPU", "GPU"))
-    if needed_cpus > cpus:
+    needed = {name: job.workers * amount for name, amount in worker.items()}
+    who = f"{plural(job.workers, 'worker')} need{'s' if job.workers == 1 else ''}"
+    if needed["CPU"] > (cpus := available.get("CPU", 0.0)):
         most = max(int(cpus / worker["CPU"]), 1)
-        problem = f"{plural(job.workers, 'worker')} need {plural(needed_cpus, 'CPU')} and this machine has {cpus:g}"
         remedy = f"use workers={most}, resources.cpus_per_worker={cpus / job.workers:g}, or a cluster (--address)"
-        raise ConfigError("workers", problem, remedy)
-    if needed_gpus > gpus:
-        problem = f"{plural(job.workers, 'worker')} need {plural(needed_gpus, 'GPU')} and this machine has {gpus:g}"
-        raise ConfigError("use_gpu", problem, "use use_gpu=false (for a new run), fewer workers, or a cluster (--address)")
+        raise ConfigError("workers", f"{who} {plural(needed['CPU'], 'CPU')} and this machine has {cpus:g}", remedy)
+    if needed.get("GPU", 0.0) > (gpus := available.get("GPU", 0.0)):
+        remedy = "use use_gpu=false (for a new run), fewer workers, or a cluster (--address)"
+        raise ConfigError("use_gpu", f"{who} {plural(needed['GPU'], 'GPU')} and this machine has {gpus:g}", remedy)
 
 
 def _node_resources() -> list[dict[str, float]]:

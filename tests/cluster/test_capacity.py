@@ -1,10 +1,10 @@
-"""How many workers nodes hold, and the desk where they ask for legs."""
+"""Capacity: how many workers fit on nodes, and what a local machine is too small for."""
 
 import pytest
 
-from ganray.cluster.capacity import count_workers, worker_resources
+from ganray.cluster.capacity import check_local_resources, count_workers, worker_resources
 from ganray.config import check_job
-from ganray.sweep.desk import LEAVE, Desk
+from ganray.errors import ConfigError
 
 CORE = {"CPU": 1.0}
 
@@ -31,42 +31,12 @@ def test_gpus_are_needed_where_they_are_used() -> None:
     assert worker_resources(check_job(job)) == {"CPU": 1.0}
 
 
-@pytest.fixture
-def desk() -> Desk:
-    """A desk in this process."""
-    return Desk.__ray_metadata__.modified_class()
-
-
-def test_a_leg_is_handed_out_once_and_its_slot_wishes_for_nothing_meanwhile(desk: Desk) -> None:
-    assert desk.ask("a", True) is None
-    assert desk.collect().wanting == ["a"]
-    assert desk.ask("a", False) is None
-    desk.assign("a", {"trial": 3})
-    assert desk.collect().wanting == []
-    assert desk.ask("a", False)["trial"] == 3
-    desk.hand_in("a", {"trial": 3})
-    assert desk.collect().outcomes == [{"trial": 3}]
-
-
-def test_workers_that_start_anew_drop_the_leg_of_those_that_died(desk: Desk) -> None:
-    desk.assign("a", {"trial": 3})
-    assert desk.ask("a", False)["trial"] == 3
-    assert desk.ask("a", True) is None
-    mail = desk.collect()
-    assert (mail.dropped, mail.wanting) == ([3], ["a"])
-
-
-def test_a_leg_that_nobody_has_begun_is_not_dropped(desk: Desk) -> None:
-    desk.assign("a", {"trial": 3})
-    assert desk.ask("a", True)["trial"] == 3
-    assert desk.collect().dropped == []
-
-
-def test_a_slot_that_is_gone_gives_its_leg_back(desk: Desk) -> None:
-    desk.ask("b", True)
-    desk.assign("a", {"trial": 3})
-    assert (desk.give_up("a"), desk.give_up("b"), desk.give_up("c")) == (3, None, None)
-    assert desk.collect().wanting == []
-    desk.assign("b", LEAVE)
-    assert desk.ask("b", False) == LEAVE
-    assert desk.give_up("b") is None
+def test_a_machine_that_is_too_small_names_the_field_and_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
+    check_local_resources(check_job({"workers": 2}))
+    with pytest.raises(ConfigError, match="4 workers need 4 CPUs and this machine has 2; use workers=2") as error:
+        check_local_resources(check_job({"workers": 4, "train": {"batch_size": 128}}))
+    assert error.value.field == "workers"
+    with pytest.raises(ConfigError, match="1 worker needs 1 GPU and this machine has 0") as error:
+        check_local_resources(check_job({"use_gpu": True}))
+    assert error.value.field == "use_gpu"

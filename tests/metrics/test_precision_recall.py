@@ -64,5 +64,5 @@ def test_copies_of_the_reals_are_perfect() -> None:
 
 
 def test_too_few_samples_for_the_neighbours_are_a_users_mistake() -> None:
-    with pytest.raises(GanrayError, match=r"evaluate\.neighbours: 5 neighbours .* 5 samples; use at most 4"):
+    with pytest.raises(GanrayError, match=r"evaluate\.neighbours: expected .* got 5 of 5; use at most 4"):
         precision_recall(points(7, 50), points(8, 5), 5)
