@@ -15,7 +15,6 @@ from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.kernel import kernel_distance
 from ganray.metrics.precision_recall import precision_recall
-from ganray.metrics.score import Protocol
 
 MIN_DIVERSITY = 1e-4  # of a generator that is not broken: its features' variance over that of the reals
 
@@ -26,19 +25,6 @@ class Reference:
 
     moments: Moments
     features: Tensor
-
-
-def protocol_of(evaluate: Evaluate, *, fingerprint: str, extractor: str) -> Protocol:
-    """Return what scores under a job's `evaluate` section are measured by, on a dataset and in an extractor's features."""
-    return Protocol(
-        metric="metric/frechet",
-        mode="min",
-        dataset=fingerprint,
-        extractor=extractor,
-        num_samples=evaluate.num_samples,
-        neighbours=evaluate.neighbours,
-        seed=evaluate.seed,
-    )
 
 
 def score_generator(

@@ -98,7 +98,7 @@ def _precision(job: Job, *, use_gpu: bool) -> str:
 
 def gpu_has_bfloat16() -> bool:
     """Return whether this process's GPU multiplies bfloat16 in hardware."""
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def cpu_has_bfloat16() -> bool:

@@ -8,12 +8,13 @@ import torch
 from ganray.config import Job
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
-from ganray.data.loading.resident import ResidentShards
-from ganray.evaluation.extractor import FittedExtractor
+from ganray.data.loading.resident import ResidentShards, load_resident
+from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
-from ganray.metrics.score import Protocol
 from ganray.runs.run import Run
+from ganray.train.progress import start_progress_actor
+from ganray.train.reporter import Reporter
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -22,17 +23,15 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class WorkerContext:
     """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed.
 
-    `reference` is the key of the reference statistics in the dataset's storage, and `progress_actor` the handle of the run's
-    progress actor. `stop_at` ends training before all of the job's images, as if they were done; None: it trains on all of them.
+    `progress_actor` is the handle of the run's progress actor. `stop_at` ends training before all of the job's images, as if they
+    were done; None: it trains on all of them.
     """
 
     job: Job
     run: Run
     dataset: PreparedDataset
     resident: ResidentShards | None
-    extractor: FittedExtractor
-    reference: str
-    protocol: Protocol
+    evaluation: Evaluation
     progress_actor: Any
     stop_at: int | None = None
 
@@ -50,6 +49,13 @@ class WorkerContext:
     def precision(self) -> torch.dtype:
         """What the networks compute in, under autocast."""
         return PRECISIONS[self.job.train.precision]
+
+
+def prepare_context(run: Run, job: Job, dataset: PreparedDataset, reporter: Reporter) -> WorkerContext:
+    """Return what the workers are handed, after making what is missing of it, and with resident data in the object store."""
+    evaluation = prepare_evaluation(job, dataset, stage=reporter.stage, progress=reporter.advance)
+    resident = load_resident(dataset) if job.data.mode == "resident" else None
+    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor())
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:

@@ -10,9 +10,7 @@ from typing import Any
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import GanrayError
-from ganray.evaluation.extractor import ensure_extractor
-from ganray.evaluation.reference import ensure_reference, load_reference
-from ganray.evaluation.score import protocol_of, score_generator
+from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
@@ -131,15 +129,12 @@ def describe_lineage(job: Job, run: Run, dataset: PreparedDataset, checkpoint: C
 
 def score_published(uri: str, job: Job, dataset: PreparedDataset, protocol: Protocol) -> float | None:
     """Return a published generator's score under a job's protocol, None if its samples or the extractor do not fit that."""
+    evaluation = prepare_evaluation(job, dataset)
     generator = load_generator(uri)
-    extractor = ensure_extractor(job, dataset)
-    if protocol_of(job.evaluate, fingerprint=dataset.card.fingerprint, extractor=extractor.hash) != protocol:
+    if evaluation.protocol != protocol or sample_chunk(generator, generator.prior, seed=0, chunk=0).shape[1:] != job.data.shape:
         return None
-    reference = ensure_reference(job, dataset, extractor)
-    if tuple(sample_chunk(generator, generator.prior, seed=0, chunk=0).shape[1:]) != job.data.shape:
-        return None
-    scores = score_generator(generator, generator.prior, extractor.network(), load_reference(dataset, reference), job.evaluate)
-    return scores[protocol.metric] if scores else None
+    score = evaluation.scorer()(generator, generator.prior)
+    return score.value if score else None
 
 
 def _package_version(name: str) -> str | None:

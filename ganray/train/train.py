@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,23 @@ from typing import Any
 from ganray.cluster.capacity import check_local_resources
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
-from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
-from ganray.data.loading.resident import load_resident
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
-from ganray.errors import ConfigError, StorageError, TrainingDiverged
-from ganray.evaluation.extractor import ensure_extractor, fit_anew
-from ganray.evaluation.reference import ensure_reference
-from ganray.evaluation.score import protocol_of
+from ganray.errors import ConfigError, TrainingDiverged
+from ganray.evaluation.extractor import fit_anew
 from ganray.registry.signing import load_private_key
 from ganray.runs.checkpoint import Checkpoint, status_of
-from ganray.runs.lock import DriverLock, driver_lock
+from ganray.runs.opening import locked, open_run
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
-from ganray.train.background_publisher import publishing_in_background
-from ganray.train.context import WorkerContext
-from ganray.train.progress import start_progress_actor
 from ganray.train.publish import publish_best
 from ganray.train.reporter import LogReporter, Reporter
-from ganray.train.trainer import fit
+from ganray.train.trainer import train_to_end
 
 
 def run_training(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> TrainingResult:
@@ -54,7 +46,8 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(run) as lock:
-        job = open_run(run, job, reporter)
+        reporter.stage("preparing data")
+        job = open_run(run, job, progress=reporter.advance)
         checkpoint = train_to_end(run, job, reporter, lock)
         return conclude(run, job, checkpoint, reporter)
 
@@ -69,72 +62,6 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
         storage.check_writable()
         check_shared(storage)
         yield
-
-
-@contextlib.contextmanager
-def locked(run: Run) -> Iterator[DriverLock]:
-    """Hold a run's lock while the block runs, and fence whatever is written to it by that."""
-    with driver_lock(run.store, run.name) as lock:
-        run.fence = lock.fence
-        run.refresh()
-        yield lock
-
-
-def open_run(run: Run, job: Job, reporter: Reporter) -> Job:
-    """Return the resolved job of a run, which is created if it was not: its data is prepared and every `auto` decided."""
-    reporter.stage("preparing data")
-    if run.exists():
-        job = resume_job(job, run.job)
-        run.update_job(job)
-    else:
-        dataset = prepare(job.data, run.storage, progress=reporter.advance)
-        job = resolve_job(job, dataset.card)
-        run.create(job, dataset)
-    return job
-
-
-def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> Checkpoint:
-    """Train until the run has ended or a stop was requested, in one start of workers more after each rollback."""
-    checkpoint, interrupted = run.latest_checkpoint(), False
-    with publishing_in_background(run, job):
-        while status_of(checkpoint, job).end_reason is None and not interrupted:
-            context = prepare_context(run, job, reporter)
-            with stop_requested_by(lock) as stop:
-                fit(context, reporter, stop)
-                interrupted = stop.is_set()
-            run.check_fence()
-            checkpoint = run.latest_checkpoint()
-            if checkpoint is None:
-                raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
-    assert checkpoint is not None
-    return checkpoint
-
-
-@contextlib.contextmanager
-def stop_requested_by(lock: DriverLock) -> Iterator[threading.Event]:
-    """Give an event that the first signal sets, or the loss of the lock, since then nothing may be written any more."""
-    with stop_on_signal() as stop:
-        lock.on_lost(stop.set)
-        yield stop
-
-
-def prepare_context(run: Run, job: Job, reporter: Reporter, *, dataset: PreparedDataset | None = None) -> WorkerContext:
-    """Return what the workers are handed, after making what is missing of it: extractor and reference statistics."""
-    dataset = dataset or run.dataset
-    reporter.stage("feature extractor")
-    extractor = ensure_extractor(job, dataset, progress=reporter.advance)
-    reporter.stage("reference statistics")
-    reference = ensure_reference(job, dataset, extractor, progress=reporter.advance)
-    return WorkerContext(
-        job=job,
-        run=run,
-        dataset=dataset,
-        resident=load_resident(dataset) if job.data.mode == "resident" else None,
-        extractor=extractor,
-        reference=reference,
-        protocol=protocol_of(job.evaluate, fingerprint=dataset.card.fingerprint, extractor=extractor.hash),
-        progress_actor=start_progress_actor(),
-    )
 
 
 def conclude(run: Run, job: Job, checkpoint: Checkpoint, reporter: Reporter) -> TrainingResult:

@@ -18,7 +18,12 @@ from ganray.cluster.errors import unwrap
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
-from ganray.train.context import WorkerContext
+from ganray.errors import StorageError
+from ganray.runs.checkpoint import Checkpoint, status_of
+from ganray.runs.lock import DriverLock
+from ganray.runs.run import Run
+from ganray.train.background_publisher import publishing_in_background
+from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
@@ -26,6 +31,24 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.25
 PATIENCE_S = 45.0  # without metrics from workers, before the user is told what they wait for
+
+
+def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> Checkpoint:
+    """Train until the run has ended or a stop was requested, in one start of workers more after each rollback."""
+    checkpoint, interrupted = run.latest_checkpoint(), False
+    with publishing_in_background(run, job):
+        while status_of(checkpoint, job).end_reason is None and not interrupted:
+            context = prepare_context(run, job, run.dataset, reporter)
+            with stop_on_signal() as stop:
+                lock.on_lost(stop.set)  # since then nothing may be written any more
+                fit(context, reporter, stop)
+                interrupted = stop.is_set()
+            run.check_fence()
+            checkpoint = run.latest_checkpoint()
+            if checkpoint is None:
+                raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
+    assert checkpoint is not None
+    return checkpoint
 
 
 class TrainingFailed(RuntimeError):

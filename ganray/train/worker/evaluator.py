@@ -3,10 +3,9 @@
 import torch
 from torch import nn
 
-from ganray.evaluation.reference import load_reference
-from ganray.evaluation.score import is_broken, score_generator
+from ganray.evaluation.score import is_broken
 from ganray.gan.state import GanState
-from ganray.metrics.score import Protocol, Score
+from ganray.metrics.score import Protocol
 from ganray.runs.checkpoint import checkpoint_name
 from ganray.runs.status import Best
 from ganray.train.context import WorkerContext
@@ -15,26 +14,24 @@ from ganray.train.worker.metrics import MetricsLogger
 
 
 class Evaluator:
-    """Holds the extractor and the reference statistics. `best` is the run's best so far, under its present protocol."""
+    """Scores by the run's protocol. `best` is the run's best so far under it."""
 
     def __init__(self, context: WorkerContext, device: torch.device, *, best: Best | None) -> None:
-        self.context, self.protocol = context, context.protocol
-        self.extractor = context.extractor.network().to(device)
-        self.reference = load_reference(context.dataset, context.reference)
-        self.best = comparable(best, context.protocol)
+        self.prior = context.prior
+        self.scorer = context.evaluation.scorer(device)
+        self.best = comparable(best, self.scorer.protocol)
 
     def evaluate(self, generator: nn.Module, state: GanState, metrics: MetricsLogger) -> None:
         """Score the generator, which is to be checkpointed at this state, and log what it scored. A collective."""
-        scores = score_generator(generator, self.context.prior, self.extractor, self.reference, self.context.job.evaluate)
-        if scores is None:  # not rank 0
+        score = self.scorer(generator, self.prior)
+        if score is None:  # not rank 0
             return
-        if is_broken(generator, scores):
+        if is_broken(generator, score.scores):
             message = f"at {state.images_seen:,} images the generator is broken: samples that are all alike, or non-finite weights"
             metrics.write_events([Event("broken generator", message)])
             return
-        metrics.log_scores(scores, self.protocol.dump())
-        score = Score(scores[self.protocol.metric], scores, self.protocol)
-        if self.protocol.is_better(score.value, self.best.score if self.best else None):
+        metrics.log_scores(score)
+        if score.protocol.is_better(score.value, than=self.best.score if self.best else None):
             name = checkpoint_name(state.attempt, state.images_seen)
             self.best = Best.of(score, images_seen=state.images_seen, checkpoint=name)
 

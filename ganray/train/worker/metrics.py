@@ -13,6 +13,7 @@ from torch import Tensor
 from ganray.gan.distributed import rank, reduce_mean
 from ganray.gan.state import GanState
 from ganray.gan.stats import STATS
+from ganray.metrics.score import Score
 from ganray.runs.metrics_log import Record
 from ganray.runs.status import EndReason
 from ganray.train.context import WorkerContext
@@ -68,10 +69,10 @@ class MetricsLogger:
             self.write_events(self.monitor.check_metrics(line, self.state.images_seen))
         self.restart_clock()
 
-    def log_scores(self, scores: dict[str, float], protocol: dict[str, Any]) -> None:
+    def log_scores(self, score: Score) -> None:
         """Write what an evaluation found, on rank 0; if it ends the run, all ranks hear of it at the next line of metrics."""
-        self.write("score", {**scores, "protocol": protocol})
-        events = self.monitor.check_scores(scores, self.state.images_seen)
+        self.write("score", {**score.scores, "protocol": score.protocol.dump()})
+        events = self.monitor.check_scores(score.scores, self.state.images_seen)
         self.collapsed |= any(event.ends for event in events)
         self.write_events([dataclasses.replace(event, ends=None) for event in events])
 

@@ -1,0 +1,72 @@
+"""How a job's generators are scored: extractor, reference statistics and protocol, prepared once and handed to whoever scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ganray.config import Evaluate, Job
+from ganray.data.dataset import PreparedDataset
+from ganray.evaluation.extractor import FittedExtractor, ensure_extractor
+from ganray.evaluation.reference import ensure_reference, load_reference
+from ganray.evaluation.score import score_generator
+from ganray.gan.prior import Prior
+from ganray.metrics.score import Protocol, Score
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What decides a score beside the generator. Picklable; `reference` is the key of the statistics in the dataset's storage."""
+
+    config: Evaluate
+    dataset: PreparedDataset
+    extractor: FittedExtractor
+    reference: str
+
+    @property
+    def protocol(self) -> Protocol:
+        """What scores are measured by."""
+        return Protocol(
+            metric="metric/frechet",
+            mode="min",
+            dataset=self.dataset.card.fingerprint,
+            extractor=self.extractor.hash,
+            num_samples=self.config.num_samples,
+            neighbours=self.config.neighbours,
+            seed=self.config.seed,
+        )
+
+    def scorer(self, device: torch.device | str = "cpu") -> "Scorer":
+        """Load extractor and reference statistics."""
+        return Scorer(self, torch.device(device))
+
+
+class Scorer:
+    """Scores generators by one protocol. Where there are several ranks, all must call it with the same generator, in eval mode."""
+
+    def __init__(self, evaluation: Evaluation, device: torch.device) -> None:
+        self.config, self.protocol = evaluation.config, evaluation.protocol
+        self.network = evaluation.extractor.network().to(device)
+        self.reference = load_reference(evaluation.dataset, evaluation.reference)
+
+    def __call__(self, generator: nn.Module, prior: Prior) -> Score | None:
+        """Return the generator's score on rank 0, None elsewhere."""
+        scores = score_generator(generator, prior, self.network, self.reference, self.config)
+        return None if scores is None else Score(scores[self.protocol.metric], scores, self.protocol)
+
+
+def prepare_evaluation(
+    job: Job,
+    dataset: PreparedDataset,
+    *,
+    stage: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Return how a resolved job's generators are scored, after making what is missing, on Ray: extractor and reference statistics."""
+    if stage:
+        stage("feature extractor")
+    extractor = ensure_extractor(job, dataset, progress=progress)
+    if stage:
+        stage("reference statistics")
+    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, progress=progress))

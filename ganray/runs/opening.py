@@ -1,0 +1,31 @@
+"""Opening a run: its driver's lock, and its job and dataset, which are resolved and prepared when it is created."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from ganray.config import Job
+from ganray.data.preparation.prepare import prepare
+from ganray.runs.lock import DriverLock, driver_lock
+from ganray.runs.resolve import resolve_job, resume_job
+from ganray.runs.run import Run
+
+
+@contextlib.contextmanager
+def locked(run: Run) -> Iterator[DriverLock]:
+    """Hold a run's lock while the block runs, and fence whatever is written to it by that."""
+    with driver_lock(run.store, run.name) as lock:
+        run.fence = lock.fence
+        run.refresh()
+        yield lock
+
+
+def open_run(run: Run, job: Job, *, progress: Callable[[int, int], None] | None = None) -> Job:
+    """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
+    if run.exists():
+        job = resume_job(job, run.job)
+        run.update_job(job)
+    else:
+        dataset = prepare(job.data, run.storage, progress=progress)
+        job = resolve_job(job, dataset.card)
+        run.create(job, dataset)
+    return job
