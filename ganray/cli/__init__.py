@@ -5,13 +5,13 @@ import sys
 
 import click
 
+from ganray.cli.artifacts import pull_command, push_command, verify_command
 from ganray.cli.data import fit_extractor_command, prepare_command
 from ganray.cli.display import StderrHandler
 from ganray.cli.generators import generate_command, provenance_command, publish_command
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
-from ganray.cli.upkeep import gc_command, pull_command, push_command, verify_command
 from ganray.errors import GanrayError
 
 __all__ = ["group", "main"]
@@ -40,7 +40,7 @@ for command in (
     sweep_report_command,
 ):
     group.add_command(command)
-for command in (verify_command, pull_command, push_command, gc_command):
+for command in (verify_command, pull_command, push_command):
     models_group.add_command(command)
 
 

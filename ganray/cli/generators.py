@@ -13,7 +13,7 @@ from ganray.cli.options import address_option, check_name, json_option, print_js
 @storage_option
 @json_option
 def publish_command(run: str, storage: str, as_json: bool) -> None:
-    """Publish the best generator of RUN, by name; what is published already stays as it is."""
+    """Publish the best generator of RUN, by name, unless it is published already."""
     check_name("RUN", run)
     from ganray.train.publish import publish_run
 
@@ -24,10 +24,10 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.command("generate")
 @click.argument("artifact")
 @click.option("--num", default=64, show_default=True, type=click.IntRange(1), help="How many samples.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Sample i depends on the seed and i alone.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Sample i is a function of the seed and i alone.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
-@click.option("--local", is_flag=True, help="In this process, without Ray.")
+@click.option("--local", is_flag=True, help="Generate in this process, without Ray.")
 @address_option
 @public_key_option
 @json_option
@@ -52,11 +52,11 @@ def generate_command(
 
 @click.command("provenance")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--storage", metavar="URI", help="Look the version up here, by its name, rather than where the picture says.")
+@click.option("--storage", metavar="URI", help="Find the version here, by its name, rather than at the URI in the image's record.")
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Say what made FILE, a PNG that `generate` has written, and make the very sample again to compare."""
+    """Print the version and seed of FILE, a PNG that `generate` has written, verified by generating the sample again."""
     from ganray.generate.provenance import provenance
 
     facts = provenance(file, storage=storage, public_key=public_key)
@@ -65,4 +65,4 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         return
     which = f"sample {facts['index']}" if "index" in facts else f"samples 0 to {facts['num'] - 1}"
     click.echo(f"{which} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
-    click.echo(f"found in {facts['found']}, made again: equal within {facts['largest_difference']} grey levels")
+    click.echo(f"found in {facts['found']}, generated again: equal within {facts['largest_difference']} grey levels")

@@ -1,7 +1,7 @@
-"""`ganray models`: what is published, and which version is the best."""
+"""`ganray models`: listing published versions, moving the best alias, deletion and garbage collection."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,8 @@ from ganray.cli.options import check_name, json_option, print_json, storage_opti
 
 if TYPE_CHECKING:
     from ganray.registry.alias import Best, Event
+    from ganray.registry.deletion import Removal
+    from ganray.registry.registry import Version
 
 
 @click.group("models")
@@ -33,10 +35,7 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
         print_json([asdict(version) for version in versions])
         return
     for version in versions:
-        when = datetime.fromtimestamp(version.published).strftime("%Y-%m-%d %H:%M")
-        score = f"{version.metric.removeprefix('metric/')} {_number(version.score)}"
-        images = f"{version.images_seen or 0:,} images"
-        click.echo(f"{version.model}  {version.version}  {score}  {images}  {when}{'  best' if version.is_best else ''}")
+        click.echo(_version_line(version))
     if not versions:
         click.echo(f"no models in {storage}")
 
@@ -47,7 +46,7 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
 @storage_option
 @json_option
 def show_command(name: str, version: str | None, storage: str, as_json: bool) -> None:
-    """Show VERSION of model NAME, or its best: scores, files and lineage, and the history of the best pointer."""
+    """Show VERSION of model NAME, or its best: scores, files and lineage, and the history of the best alias."""
     check_name("NAME", name)
     from ganray.registry.alias import read_history
     from ganray.registry.registry import Registry, describe
@@ -76,9 +75,9 @@ def best_command(name: str, storage: str, as_json: bool) -> None:
     from ganray.storage import open_store
 
     registry = Registry(open_store(storage))
-    store, _ = registry.version(name, None)
+    version, _ = registry.version(name)
     best = read_best(registry.model(name))
-    print_json({"uri": store.uri, **asdict(best)}) if as_json else click.echo(store.uri)
+    print_json({"uri": version.uri, **(best.dump() if best else {})}) if as_json else click.echo(version.uri)
 
 
 @models_group.command("promote")
@@ -88,7 +87,7 @@ def best_command(name: str, storage: str, as_json: bool) -> None:
 @why_option
 @json_option
 def promote_command(name: str, version: str, storage: str, why: str, as_json: bool) -> None:
-    """Make VERSION the best of model NAME, whatever its score, and write down who did and why."""
+    """Make VERSION, of any score, the best of model NAME, and record who did so and why."""
     check_name("NAME", name)
     from ganray.registry.promotion import promote
     from ganray.registry.registry import Registry
@@ -103,7 +102,7 @@ def promote_command(name: str, version: str, storage: str, why: str, as_json: bo
 @why_option
 @json_option
 def rollback_command(name: str, storage: str, why: str, as_json: bool) -> None:
-    """Make the version that was the best of model NAME before the best again; once more goes back further."""
+    """Make the previous best of model NAME the best again. Repeated, it goes back further."""
     check_name("NAME", name)
     from ganray.registry.promotion import rollback
     from ganray.registry.registry import Registry
@@ -117,7 +116,7 @@ def rollback_command(name: str, storage: str, why: str, as_json: bool) -> None:
 @click.argument("version")
 @storage_option
 @why_option
-@click.option("--pinned-too", is_flag=True, help="Even if the history of the best pointer names it.")
+@click.option("--pinned-too", is_flag=True, help="Even if the history of the best alias names it.")
 @json_option
 def delete_command(name: str, version: str, storage: str, why: str, pinned_too: bool, as_json: bool) -> None:
     """Delete VERSION of model NAME, never its best; its number is not used again."""
@@ -130,12 +129,53 @@ def delete_command(name: str, version: str, storage: str, why: str, pinned_too: 
     print_json({"model": name, "deleted": version}) if as_json else click.echo(f"deleted  {name} {version}")
 
 
+@models_group.command("gc")
+@click.argument("name", required=False)
+@storage_option
+@click.option("--keep", default=5, show_default=True, type=click.IntRange(0), help="Newest versions to keep.")
+@click.option("--days", default=30.0, show_default=True, type=click.FloatRange(0), help="Keep all that is younger than this.")
+@click.option("--yes", is_flag=True, help="Remove the garbage; without, only list it.")
+@json_option
+def gc_command(name: str | None, storage: str, keep: int, days: float, yes: bool, as_json: bool) -> None:
+    """List the garbage of model NAME, or of all: unreferenced versions, unfinished ones, leftovers. With --yes, remove it."""
+    if name:
+        check_name("NAME", name)
+    from ganray.registry.deletion import collect, plan_garbage
+    from ganray.registry.registry import Registry
+    from ganray.storage import open_store
+
+    registry = Registry(open_store(storage))
+    found = plan_garbage(registry, name, keep=keep, older_than_s=timedelta(days=days).total_seconds())
+    if yes:
+        collect(registry, found, why="gc: nothing points to it")
+    if as_json:
+        print_json({"removed": yes, "found": [asdict(removal) for removal in found]})
+    else:
+        click.echo("\n".join(_garbage_lines(found, removed=yes)))
+
+
+def _garbage_lines(found: "list[Removal]", *, removed: bool) -> list[str]:
+    """Return a line for each removal, and one for all of them."""
+    lines = [f"{removal.model}  {removal.version or removal.key}  {removal.size:,} bytes  {removal.why}" for removal in found]
+    total = sum(removal.size for removal in found)
+    verb = "removed" if removed else "would remove, with --yes,"
+    return [*lines, f"{verb} {len(found)}, {total:,} bytes" if found else "nothing to remove"]
+
+
 def _print_best(name: str, best: "Best", *, as_json: bool) -> None:
-    print_json({"model": name, **asdict(best)}) if as_json else click.echo(f"best of {name}  {best.version}")
+    print_json({"model": name, **best.dump()}) if as_json else click.echo(f"best of {name}  {best.version}")
+
+
+def _version_line(version: "Version") -> str:
+    """Return a version as a line of a listing."""
+    when = datetime.fromtimestamp(version.published).strftime("%Y-%m-%d %H:%M")
+    score = f"{version.metric.removeprefix('metric/')} {_number(version.score)}"
+    images = f"{version.images_seen or 0:,} images"
+    return f"{version.model}  {version.version}  {score}  {images}  {when}{'  best' if version.is_best else ''}"
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    """Return the facts of a version that fit on a screen; --json has the rest."""
+    """Return the main facts of a version, one a line; --json has all."""
     lineage = facts["lineage"]
     shown = {name: facts[name] for name in ("model", "version", "uri", "manifest", "signed")}
     shown |= {name: _number(value) for name, value in facts["scores"].items()}

@@ -9,7 +9,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from ganray.config import Job, load_job
-from ganray.config.fields import Name
+from ganray.config.fields import NAME_CHARACTERS, Name
 from ganray.errors import ConfigError
 
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
@@ -18,9 +18,12 @@ address_option = click.option("--address", help="Ray cluster to use; else RAY_AD
 storage_option = click.option("--storage", required=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
 why_option = click.option("--why", required=True, metavar="TEXT", help="The reason, for the history.")
 public_key_option = click.option(
-    "--public-key", type=click.Path(path_type=Path), help="Take only what this Ed25519 key's other half signed; a PEM file."
+    "--public-key", type=click.Path(path_type=Path), help="Require a signature by the private half of this Ed25519 key, a PEM file."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,16 +32,16 @@ def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_job(job: str, overrides: tuple[str, ...]) -> Job:
-    """Return the job that a command was given."""
+    """Return the job in a command's arguments. Raises `ConfigError`."""
     return load_job(job, overrides)
 
 
 def check_name(field: str, name: str) -> str:
-    """Return the name of a run or model; raise `GanrayError` for `field` if nothing can be called so."""
+    """Return the name of a run, sweep or model. Raises `ConfigError` for `field` for an invalid one."""
     try:
-        return TypeAdapter(Name).validate_python(name)
+        return _NAME.validate_python(name)
     except ValidationError:
-        raise ConfigError(field, f"{name!r} is no name", "write it in lower-case letters, digits, dots, hyphens and underscores") from None
+        raise ConfigError(field, f"invalid name {name!r}", f"use {NAME_CHARACTERS}") from None
 
 
 def print_json(data: Any) -> None:
@@ -47,15 +50,15 @@ def print_json(data: Any) -> None:
 
 
 def print_rows(rows: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what is known by name, as lines for a person, groups below their names, or as JSON."""
+    """Print values by name as lines, nested ones below their group's name, or as JSON."""
     if as_json:
-        return print_json(rows)
+        print_json(rows)
+        return
     for name, value in rows.items():
         if isinstance(value, Mapping):
             click.echo(name)
             width = max(map(len, value), default=0) + 2
-            for part, said in value.items():
-                click.echo(f"  {part:<{width}}{said}")
+            for part, text in value.items():
+                click.echo(f"  {part:<{width}}{text}")
         else:
             click.echo(f"{name:<14}{value}")
-    return None

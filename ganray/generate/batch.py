@@ -1,28 +1,28 @@
-"""Many samples from a published generator, through Ray Data or in this process, pixel for pixel the same."""
+"""Batch generation from a published generator, by Ray Data or in this process, with equal pixels."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
 from ganray.cluster.session import ray_session
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.generate.record import KEY, Record, make_record
-from ganray.modalities.image import encode_png, grid_png
-from ganray.registry.artifact import build, build_checked, open_artifact, read_artifact
+from ganray.modalities.image import Pixels, encode_png, grid_png
+from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
-from ganray.storage.local import local_errors
+from ganray.storage.base import Progress
+from ganray.storage.files import atomic_write, local_errors
 
 MAX_GRID_SAMPLES = 4096
-BLOCKS_A_CPU = 4  # tasks of Ray Data: few enough that building the generator does not count
-Progress = Callable[[int, int], None]
+BLOCKS_PER_CPU = 4  # tasks of Ray Data: few enough that building the generator in each does not count
 
 
 def generate(
@@ -37,19 +37,21 @@ def generate(
     public_key: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Write samples 0 to num - 1 of a published generator and return where they are.
+    """Write samples 0 to num - 1 of a published generator, and return `out`.
 
-    `out` is a `.png` (a grid), a `.parquet` file (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files
-    named by index. Sample i depends on the artifact, the seed, i and `label` alone. That is a class of a conditional generator,
-    by name or number, for all samples; without it classes are as frequent as in the training data. `local` makes them in this
-    process, without Ray.
-    Every file carries a record of what made it. With `public_key`, a PEM file, the artifact must be signed by its other half.
+    `artifact` is the URI of a version's folder, or of a model's (then its best). `out` is a `.png` (a grid), a `.parquet` file
+    (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files named by index. Sample i is a function of the
+    artifact, the seed, i and `label` alone: the name or number of a class, for all samples; without it, classes are as frequent as
+    in the training data. `local` generates in this process, without Ray; otherwise `address` is the cluster's. Every file carries
+    a provenance record. With `public_key`, a PEM file, the artifact must be signed by the private half.
+
+    Raises `ConfigError` for an unusable `out` or `label`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
     check_out(out, num)
-    store = open_artifact(artifact)
-    files = read_artifact(store, public_key=public_key)
-    number = class_number(build_checked(files, where=store.uri), label)
-    record = make_record(store, read_manifest(store), seed=seed, label=number)
+    version = open_artifact(artifact)
+    files = read_artifact(version, public_key=public_key)
+    number = class_number(build_checked(files, where=version.uri), label)
+    record = make_record(version, read_manifest(version), seed=seed, label=number)
     if local:
         _write(out, num, in_process(files, chunks=range(num_chunks(num)), seed=seed, label=number), record, progress)
     else:
@@ -58,8 +60,8 @@ def generate(
     return out
 
 
-def class_number(generator: nn.Module, label: str | None) -> int | None:
-    """Return the number of the class that a name or number means, None for None; raise `GanrayError` if there is no such class."""
+def class_number(generator: PublishedGenerator, label: str | None) -> int | None:
+    """Return the number of a class given by name or number, None for None. Raises `ConfigError` for an unknown class."""
     if label is None:
         return None
     if not generator.num_classes:
@@ -73,22 +75,19 @@ def class_number(generator: nn.Module, label: str | None) -> int | None:
 
 
 def check_out(out: Path, num: int) -> None:
-    """Raise `GanrayError` if samples cannot be written to `out`."""
+    """Raise `ConfigError` if `num` samples cannot be written to `out`."""
     if out.suffix == ".png" and num > MAX_GRID_SAMPLES:
-        raise ConfigError(
-            "--out",
-            f"a grid of {num} pictures is too large to look at",
-            f"name a folder or a .parquet file, or ask for {MAX_GRID_SAMPLES} at most",
-        )
+        remedy = f"name a folder or a .parquet file, or ask for {MAX_GRID_SAMPLES} at most"
+        raise ConfigError("--out", f"a grid of {num} images is too large", remedy)
     if out.suffix not in (".png", ".parquet", ""):
-        raise ConfigError("--out", f"{out.suffix!r} is no format that samples can be written in", "name a .png, a .parquet or a folder")
+        raise ConfigError("--out", f"unsupported format {out.suffix!r}", "name a .png file, a .parquet file or a folder")
     nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     if nearest != out and not nearest.is_dir():
-        raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be made")
+        raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be created")
 
 
-def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[np.ndarray]:
-    """Yield chunks of samples by their numbers, uint8 [CHUNK, C, H, W], made on one thread so that the pixels are those of a cluster's."""
+def in_process(files: Mapping[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[Pixels]:
+    """Yield the chunks of the given numbers, uint8 [CHUNK, C, H, W], generated on one thread, as on a cluster, for equal pixels."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -99,19 +98,19 @@ def in_process(files: dict[str, bytes], *, chunks: Iterable[int], seed: int, lab
         torch.set_num_threads(before)
 
 
-def on_cluster(files: dict[str, bytes], *, num: int, seed: int, label: int | None) -> Iterator[np.ndarray]:
-    """Yield the chunks of samples in order, made by as many workers as the cluster gives."""
+def on_cluster(files: Mapping[str, bytes], *, num: int, seed: int, label: int | None) -> Iterator[Pixels]:
+    """Yield the chunks of `num` samples in order, generated by Ray Data on all CPUs of the cluster."""
     import ray
 
     cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_A_CPU * cpus))
+    chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_PER_CPU * cpus))
     chunks.context.execution_options.preserve_order = True
     for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), seed=seed, label=label), batch_size=None).iter_rows():
         yield row["pixels"]
 
 
-def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int, label: int | None) -> dict[str, np.ndarray]:
-    """Return a block of chunks, by their numbers, as uint8 [n, CHUNK, C, H, W]."""
+def make_chunks(block: dict[str, NDArray[Any]], *, weights: Any, seed: int, label: int | None) -> dict[str, Pixels]:
+    """Return a block of chunks, by their numbers in `id`, as uint8 [n, CHUNK, C, H, W]. `weights` refers to the artifact's files."""
     import ray
 
     torch.set_num_threads(1)
@@ -120,49 +119,42 @@ def make_chunks(block: dict[str, np.ndarray], *, weights: Any, seed: int, label:
     return {"pixels": torch.stack(chunks).numpy()}
 
 
-def _write(out: Path, num: int, chunks: Iterable[np.ndarray], record: Record, progress: Progress | None) -> None:
-    counted = _counted(chunks, num, progress)
+def _write(out: Path, num: int, chunks: Iterable[Pixels], record: Record, progress: Progress | None) -> None:
+    """Write chunks of samples, with their record, in the format of `out`."""
+    samples = _counted(chunks, num, progress)
     with local_errors("write", out, field="--out"):
-        out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".png":
-            png = grid_png(np.concatenate(list(counted)), record.of(num=num).texts())
-            _replace(out, lambda aside: aside.write_bytes(png))
+            with atomic_write(out) as file:
+                file.write(grid_png(np.concatenate(list(samples)), record.of(num=num).texts()))
         elif out.suffix == ".parquet":
-            _replace(out, lambda aside: _write_parquet(aside, counted, record.of(num=num)))
+            with atomic_write(out) as file:
+                _write_parquet(file, samples, record.of(num=num))
         else:
-            out.mkdir(exist_ok=True)
-            for index, image in enumerate(image for chunk in counted for image in chunk):
+            out.mkdir(parents=True, exist_ok=True)
+            for index, image in enumerate(image for chunk in samples for image in chunk):
                 (out / f"{index:06d}.png").write_bytes(encode_png(image, record.of(index=index).texts()))
 
 
-def _counted(chunks: Iterable[np.ndarray], num: int, progress: Progress | None) -> Iterator[np.ndarray]:
-    """Yield the chunks, the last cut so that there are `num` samples, and tell how far it is."""
+def _counted(chunks: Iterable[Pixels], num: int, progress: Progress | None) -> Iterator[Pixels]:
+    """Yield the chunks, the last one truncated to `num` samples in all, and report progress in samples."""
     for number, chunk in enumerate(chunks):
-        wanted = chunk[: num - number * CHUNK]
-        yield wanted
+        samples = chunk[: num - number * CHUNK]
+        yield samples
         if progress:
-            progress(number * CHUNK + len(wanted), num)
+            progress(number * CHUNK + len(samples), num)
 
 
-def _write_parquet(path: Path, chunks: Iterable[np.ndarray], record: Record) -> None:
+def _write_parquet(file: BinaryIO, chunks: Iterable[Pixels], record: Record) -> None:
+    """Write chunks of samples as row groups."""
     writer, index = None, 0
     for chunk in chunks:
         flat = chunk.reshape(len(chunk), -1)
         images = pa.FixedSizeBinaryArray.from_buffers(pa.binary(flat.shape[1]), len(flat), [None, pa.py_buffer(np.ascontiguousarray(flat))])
         table = pa.table({"index": np.arange(index, index + len(chunk)), "image": images})
         if writer is None:
-            facts = {b"shape": str(list(chunk.shape[1:])).encode(), KEY.encode(): record.to_json().encode()}
-            writer = pq.ParquetWriter(path, table.schema.with_metadata(facts), compression="zstd")
+            metadata = {b"shape": str(list(chunk.shape[1:])).encode(), KEY.encode(): record.to_json().encode()}
+            writer = pq.ParquetWriter(file, table.schema.with_metadata(metadata), compression="zstd")
         writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
         index += len(chunk)
-    writer.close()
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file aside and put it in place once it is whole."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        write(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    if writer is not None:
+        writer.close()

@@ -1,7 +1,7 @@
-"""Where a picture came from: its record is read, the version looked up, and the very sample made again to compare."""
+"""Provenance of a generated image: its record is read, the version found, and the sample generated again and compared."""
 
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -9,61 +9,86 @@ from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generate.batch import MAX_GRID_SAMPLES, in_process
 from ganray.generate.record import Record, parse_record
-from ganray.modalities.image import UnreadableImage, grid, read_png, to_pixels
+from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_pixels
 from ganray.registry.artifact import open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-SAME_WITHIN = 1  # grey levels: what machines that round otherwise may differ by
+MAX_DIFFERENCE = 1  # grey levels by which machines may round differently
+REMEDY = "name a PNG file that `ganray generate` has written"
 
 
-def provenance(file: Path, *, storage: str | None = None, public_key: Path | None = None) -> dict[str, Any]:
-    """Return what made a picture, having made it again: the record, and the largest difference in grey levels.
+class Provenance(TypedDict):
+    """The record of a verified image, the URI where its version was `found`, and the largest difference in grey levels."""
 
-    The version is looked up where the record says, or by name in `storage`. Raises `GanrayError` for a picture that has no record,
-    whose version is not there or is another now, or that is not what its record says.
+    model: NotRequired[str]
+    version: NotRequired[str]
+    artifact: str
+    manifest: str
+    seed: int
+    label: NotRequired[int]
+    index: NotRequired[int]
+    num: NotRequired[int]
+    digital_source_type: str
+    found: str
+    largest_difference: int
+
+
+def provenance(file: Path, *, storage: str | None = None, public_key: Path | None = None) -> Provenance:
+    """Return the verified provenance of an image: its sample was generated again, and is the same.
+
+    The version is found at the URI in the record, or by name in `storage`. Raises `DataError` for a file that is not an image with a
+    record, or not the sample in its record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
-    try:
-        pixels, texts = read_png(file)
-    except UnreadableImage as error:
-        raise DataError(str(file), f"cannot be read ({error})", "name a PNG file that `ganray generate` has written") from None
-    record = parse_record(texts)
-    if record is None or (record.num or 1) > MAX_GRID_SAMPLES:
-        raise DataError(str(file), "does not say what made it", "name a PNG file that `ganray generate` has written, unchanged")
-    store = find_version(record, storage)
-    manifest = read_manifest(store)
-    if manifest.hash != record.manifest:
-        raise ArtifactError(store.uri, f"is not the version that made {file}: its manifest has another hash", "name the right --storage")
-    made = make_again(record, read_artifact(store, public_key=public_key))
-    difference = _difference(pixels, made)
-    if difference is None or difference > SAME_WITHIN:
+    pixels, record = _read(file)
+    version = find_version(record, storage)
+    if read_manifest(version).hash != record.manifest:
+        problem = f"is not the version that generated {file}: its manifest has another hash"
+        raise ArtifactError(version.uri, problem, "name the right --storage")
+    expected = regenerate(record, read_artifact(version, public_key=public_key))
+    difference = _difference(pixels, expected)
+    if difference is None or difference > MAX_DIFFERENCE:
         found = "another size" if difference is None else f"differences of up to {difference} grey levels"
-        raise DataError(str(file), f"is not what its record says: the sample made again has {found}", "do not trust the record")
-    return {**record.model_dump(exclude_none=True), "found": store.uri, "largest_difference": difference}
+        raise DataError(str(file), f"is not the sample in its record: generated again, that has {found}", "do not trust the record")
+    facts = {**record.model_dump(exclude_none=True), "found": version.uri, "largest_difference": difference}
+    return cast(Provenance, facts)
 
 
 def find_version(record: Record, storage: str | None) -> ObjectStore:
-    """Return the store of the version that a record names."""
+    """Return the store of a record's version: at the URI in the record, or by name in the `storage`."""
     if storage is None:
         return open_artifact(record.artifact)
     if record.model is None:
-        raise ConfigError("--storage", "the picture does not say of which model it is", "leave --storage out")
+        raise ConfigError("--storage", "the image's record names no model", "leave --storage out")
     return Registry(open_store(storage)).version(record.model, record.version)[0]
 
 
-def make_again(record: Record, files: dict[str, bytes]) -> np.ndarray:
-    """Return the picture of a record, uint8 [C, H, W]: one sample, or the grid of the first."""
+def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:
+    """Return the image of a record, uint8 [C, H, W]: one sample, or the grid of the first `num`."""
     if record.index is not None:
         (chunk,) = in_process(files, chunks=[record.index // CHUNK], seed=record.seed, label=record.label)
-        return chunk[record.index % CHUNK]
+        sample: Pixels = chunk[record.index % CHUNK]
+        return sample
     num = record.num or 1
     chunks = in_process(files, chunks=range(num_chunks(num)), seed=record.seed, label=record.label)
     return to_pixels(grid(np.concatenate(list(chunks))[:num]))
 
 
-def _difference(left: np.ndarray, right: np.ndarray) -> int | None:
-    """Return the largest difference in grey levels, None between pictures of different sizes."""
+def _read(file: Path) -> tuple[Pixels, Record]:
+    """Return an image's pixels and its record. Raises `DataError` for a file without them."""
+    try:
+        pixels, texts = read_png(file)
+    except UnreadableImage as error:
+        raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
+    record = parse_record(texts)
+    if record is None or (record.num or 1) > MAX_GRID_SAMPLES:
+        raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
+    return pixels, record
+
+
+def _difference(left: Pixels, right: Pixels) -> int | None:
+    """Return the largest difference in grey levels, None for images of different shapes."""
     if left.shape != right.shape:
         return None
     return int(np.abs(left.astype(np.int16) - right.astype(np.int16)).max())

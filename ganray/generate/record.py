@@ -1,4 +1,4 @@
-"""What every generated file says of itself: which version made it, from which seed, and that no camera did."""
+"""The provenance record in generated files: version, seed and sample, and IPTC's digital source type."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ganray.registry.manifest import Manifest
 from ganray.storage import ObjectStore
 
-KEY = "ganray"  # of the PNG text chunk, and in Parquet's schema metadata, that holds the record as JSON
+KEY = "ganray"  # key of the record as JSON, in a PNG text chunk or Parquet's schema metadata
 XMP_KEY = "XML:com.adobe.xmp"
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC's term for what such a model makes
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC's term for the output of a trained model
 # IPTC Photo Metadata Standard 2023.1, section "Digital Source Type"
 XMP = (
     '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -21,9 +21,9 @@ XMP = (
 
 
 class Record(BaseModel):
-    """What made a file: a version by name, place and manifest hash; the seed; the class, if one was asked for; which sample.
+    """The origin of a file: a version by name, URI and manifest hash, the seed, the class if one was given, and the samples.
 
-    That is `index`, or `num` for a grid of the first so many.
+    These are the one of `index`, or the first `num`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,22 +42,22 @@ class Record(BaseModel):
         return self.model_copy(update={"index": index, "num": num})
 
     def to_json(self) -> str:
-        """Return the record as it is written into files."""
+        """Return the record as JSON, without fields that are None."""
         return self.model_dump_json(exclude_none=True)
 
     def texts(self) -> dict[str, str]:
-        """Return the PNG text chunks that say it: for ganray, and for whoever reads IPTC's metadata."""
+        """Return the record as PNG text chunks by keyword: as JSON, and as XMP with IPTC's digital source type."""
         return {KEY: self.to_json(), XMP_KEY: XMP}
 
 
 def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int | None = None) -> Record:
-    """Return what all files from one version and seed have in common. Settings of a server's URI are left out: they are this machine's."""
+    """Return the record of all files from one version and seed. Settings of its URI are left out: they are this machine's."""
     name, number = manifest.lineage.get("model"), manifest.lineage.get("version")
     return Record(model=name, version=number, artifact=store.uri.partition("?")[0], manifest=manifest.hash, seed=seed, label=label)
 
 
 def parse_record(texts: Mapping[str, str]) -> Record | None:
-    """Return the record among a file's texts, or None if there is none that can be understood."""
+    """Return the record in a file's texts, None without a valid one."""
     try:
         return Record.model_validate(json.loads(texts[KEY]))
     except (KeyError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Published generators: what an artifact is, and the registry of versions with its best pointer."""
+"""Published generators: artifacts, and the registry of their versions with a best alias a model."""
 
 from ganray.registry.artifact import load_generator
 from ganray.registry.registry import Registry, Version

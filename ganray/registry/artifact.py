@@ -1,4 +1,4 @@
-"""A published generator: its files, their manifest, and loading it from wherever it lies. Safetensors and JSON, never a pickle."""
+"""The artifact of a published generator: its files and how they are loaded. Safetensors and JSON, never a pickle."""
 
 import json
 import warnings
@@ -10,15 +10,15 @@ import safetensors.torch
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from ganray.config import Networks
 from ganray.config.renamed import modernise
 from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
-from ganray.registry.alias import VERSION, read_best
-from ganray.registry.manifest import Manifest, read_file, read_manifest
+from ganray.registry.alias import read_best
+from ganray.registry.manifest import VERSION, Manifest, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, child, open_store
 
@@ -26,8 +26,34 @@ FORMAT = 2  # of config.json; 1 had other names for some fields, which `modernis
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
 
+class PublishedGenerator(nn.Module):
+    """A generator with what its inputs are: maps latents [N, latent_dim], and labels [N] if it is conditional, to samples in [-1, 1].
+
+    `classes` are the names of the classes by number, None where they have none; `prior` is the distribution of the inputs.
+    """
+
+    def __init__(self, network: nn.Module, prior: Prior, classes: list[str] | None) -> None:
+        super().__init__()
+        self.network, self.prior, self.classes = network, prior, classes
+
+    @property
+    def latent_dim(self) -> int:
+        """The size of a latent vector."""
+        return self.prior.latent_dim
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, 0 for an unconditional generator."""
+        return self.prior.num_classes
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return samples [N, C, H, W] in [-1, 1] of latents float [N, latent_dim] and, if conditional, labels int64 [N]."""
+        samples: Tensor = self.network(latents, labels)
+        return samples
+
+
 def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Prior, classes: list[str] | None) -> dict[str, Any]:
-    """Return the content of an artifact's `config.json`: what it takes to build the generator of samples [C, H, W]."""
+    """Return the content of an artifact's `config.json`: all that `build` needs beside the weights. `shape` is (C, H, W)."""
     return {
         "format": FORMAT,
         "networks": networks.model_dump(mode="json"),
@@ -38,26 +64,27 @@ def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Pri
     }
 
 
-def load_generator(uri: str, *, public_key: str | Path | None = None) -> nn.Module:
-    """Return a published generator, in eval mode on the CPU, with `latent_dim` and `num_classes`.
+def load_generator(uri: str, *, public_key: str | Path | None = None) -> PublishedGenerator:
+    """Return a published generator, in eval mode on the CPU, verified against its manifest.
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
     [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
-    only what its other half signed is loaded. Raises `GanrayError` if nothing is there or it is not what was published.
+    it must be signed by the private half. Raises `ArtifactError` for an artifact that is missing, damaged or not signed,
+    `ConfigError` for a malformed URI or key file, `StorageError` for a storage that cannot be read.
     """
     store = open_artifact(uri)
     return build_checked(read_artifact(store, public_key=public_key), where=store.uri)
 
 
 def open_artifact(uri: str) -> ObjectStore:
-    """Return the store of the version that an ARTIFACT names."""
+    """Return the store of a version, given the URI of its folder, or of its model's folder (then the best)."""
     store = open_store(uri)
     best = read_best(store)
     return child(store, best.version) if best else store
 
 
 def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -> dict[str, bytes]:
-    """Return an artifact's files by name, each checked against the manifest, and that against a signature if there is a key."""
+    """Return an artifact's files by name, verified against the manifest, and that against its signature if a key is given."""
     manifest = read_manifest(store)
     if public_key is not None:
         check_signature(store, manifest, load_public_key(public_key, field="--public-key"))
@@ -66,18 +93,21 @@ def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -
 
 
 def _check_place(store: ObjectStore, manifest: Manifest) -> None:
-    """Raise `GanrayError` if a signed version lies where another should: an old one, passed off as new."""
+    """Raise `ArtifactError` for a signed version in the folder of another: a rollback attack with an old version."""
     *_, number = store.root.split("/")
     signed = manifest.lineage.get("version")
     if VERSION.fullmatch(number) and number != signed:
-        raise ArtifactError(store.uri, f"says that it is version {signed}", "do not use it; pull it from where it was published")
+        raise ArtifactError(store.uri, f"has the manifest of version {signed}", "do not use it; pull it from where it was published")
 
 
-def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
-    """Return the generator that files from elsewhere describe; raise `GanrayError`, before memory is taken, if they fit together badly."""
+def build_checked(files: Mapping[str, bytes], *, where: str) -> PublishedGenerator:
+    """Return the generator in untrusted files, which are first built on the meta device, so that a hostile config takes no memory.
+
+    Raises `ArtifactError`, naming `where` they were read, for files that do not fit together.
+    """
     try:
         with warnings.catch_warnings(), torch.device("meta"):
-            warnings.simplefilter("ignore")  # that nothing is copied is the point: what a hostile config asks for is only compared
+            warnings.simplefilter("ignore")  # the meta device copies nothing, of which torch warns
             build(files)
         return build(files)
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -85,8 +115,8 @@ def build_checked(files: Mapping[str, bytes], *, where: str) -> nn.Module:
         raise ArtifactError(where, problem, "do not use it, or update ganray if a newer one published it") from error
 
 
-def build(files: Mapping[str, bytes]) -> nn.Module:
-    """Return the generator that an artifact's files describe, with `latent_dim`, `num_classes`, `classes` and `prior`."""
+def build(files: Mapping[str, bytes]) -> PublishedGenerator:
+    """Return the generator in an artifact's files, in eval mode. Any exception may come of files that were not verified."""
     config = json.loads(files[CONFIG])
     if config["format"] > FORMAT:
         raise ValueError(f"{CONFIG} is of format {config['format']}")
@@ -94,6 +124,4 @@ def build(files: Mapping[str, bytes]) -> nn.Module:
     prior = Prior(networks.latent_dim, tuple(config["class_shares"]))
     generator = build_generator(networks, tuple(config["shape"]), prior.num_classes)
     generator.load_state_dict(safetensors.torch.load(files[GENERATOR]))
-    generator.prior, generator.classes = prior, config["classes"]
-    generator.latent_dim, generator.num_classes = prior.latent_dim, prior.num_classes
-    return generator.eval().requires_grad_(False)
+    return PublishedGenerator(generator, prior, config["classes"]).eval().requires_grad_(False)

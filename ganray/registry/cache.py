@@ -1,12 +1,8 @@
-"""Published generators on this machine: `pull` fetches each once, keyed by its manifest's hash, for any number of processes."""
+"""The local cache of artifacts: `pull` downloads each once, keyed by its manifest's SHA-256, for any number of processes."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import shutil
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 from ganray.errors import ArtifactError
@@ -14,18 +10,21 @@ from ganray.registry.manifest import AGAIN, MANIFEST, FileEntry, Manifest, read_
 from ganray.registry.signing import SIGNATURE_BYTES, check_signature, load_public_key, signature_name
 from ganray.storage import MissingObject, ObjectStore, RefusedObject, open_store
 from ganray.storage.base import Progress
-from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.files import atomic_folder, atomic_write, file_lock, local_errors
 
 
 def cache_folder() -> Path:
-    """Return where pulled artifacts lie: GANRAY_CACHE, or `ganray` in the user's cache folder."""
+    """Return the folder of the cache: GANRAY_CACHE, or `ganray` in the user's cache folder."""
     if given := os.environ.get("GANRAY_CACHE"):
         return Path(given).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganray"
 
 
 def pull(store: ObjectStore, *, public_key: Path | None = None, progress: Progress | None = None) -> Path:
-    """Fetch the version in `store` into the cache, checked file by file, and return its folder there; nothing if it is there."""
+    """Download the version in `store` into the cache, unless it is there, verified file by file, and return its folder.
+
+    Raises `ArtifactError` for a version that is missing, damaged, or not signed by the private half of `public_key`, a PEM file.
+    """
     manifest = read_manifest(store)
     key = load_public_key(public_key, field="--public-key") if public_key else None
     if key:
@@ -33,16 +32,19 @@ def pull(store: ObjectStore, *, public_key: Path | None = None, progress: Progre
     cache = cache_folder()
     folder = cache / "artifacts" / manifest.hash
     with local_errors("write", cache, field="GANRAY_CACHE"):
-        with _alone(cache / "locks" / manifest.hash):
+        (cache / "locks").mkdir(parents=True, exist_ok=True)
+        with file_lock(cache / "locks" / manifest.hash):
             if not folder.exists():
                 _fetch(store, manifest, folder, progress)
-        with atomic_write(_reference(store.uri)) as file:
-            file.write(manifest.hash.encode())
+        _refer(store.uri, folder)
     return folder
 
 
-def pulled(uri: str, *, public_key: Path | None = None) -> Path:
-    """Return the folder of what was last pulled from `uri`, without asking its server. Raises `GanrayError` if nothing was."""
+def find_pulled(uri: str, *, public_key: Path | None = None) -> Path:
+    """Return the folder of the version last pulled from `uri`, without a request to its server.
+
+    Raises `ArtifactError` if none was, or for one that was not signed by the private half of `public_key`, a PEM file.
+    """
     with contextlib.suppress(FileNotFoundError):
         folder = cache_folder() / "artifacts" / _reference(uri).read_text()
         if folder.is_dir():
@@ -54,37 +56,32 @@ def pulled(uri: str, *, public_key: Path | None = None) -> Path:
 
 
 def remember(uri: str, folder: Path) -> None:
-    """Let `pulled(uri)` find a folder of the cache: a model's URI stands for its best as it was pulled last."""
-    with local_errors("write", cache_folder(), field="GANRAY_CACHE"), atomic_write(_reference(uri)) as file:
-        file.write(folder.name.encode())
+    """Let `find_pulled(uri)` return a folder of the cache: a model's URI refers to the best version as it was pulled last."""
+    with local_errors("write", cache_folder(), field="GANRAY_CACHE"):
+        _refer(uri, folder)
 
 
 def _fetch(store: ObjectStore, manifest: Manifest, folder: Path, progress: Progress | None) -> None:
-    """Download an artifact into a folder aside, which takes its place when all of it is there and right."""
-    aside = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    """Download an artifact, whose folder appears once all of it is verified."""
     total, done = sum(entry.size for entry in manifest.files.values()), 0
-    try:
-        aside.mkdir(parents=True)
+    with atomic_folder(folder) as temporary:
         for name, entry in manifest.files.items():
-            _download(store, name, entry, aside / name, _shifted(progress, done, total))
+            _download(store, name, entry, temporary / name, _offset(progress, done, total))
             done += entry.size
-        _copy_signature(store, manifest, aside)
-        (aside / MANIFEST).write_bytes(manifest.data)
-        aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _copy_signature(store, manifest, temporary)
+        (temporary / MANIFEST).write_bytes(manifest.data)
 
 
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Return what tells of one file's bytes as a part of all."""
+def _offset(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Return a callback for one file's bytes that reports them as a part of all files' bytes."""
     return (lambda done, _: progress(before + done, total)) if progress else None
 
 
 def _download(store: ObjectStore, name: str, entry: FileEntry, path: Path, progress: Progress | None) -> None:
-    """Download a file of an artifact, and raise `GanrayError` unless it is the one that was published."""
+    """Download a file of an artifact. Raises `ArtifactError` unless its SHA-256 is the published one."""
     where = f"{store.uri}/{name}"
     try:
-        found = store.download(name, path, most=entry.size, progress=progress)
+        found = store.download(name, path, max_bytes=entry.size, progress=progress)
     except MissingObject:
         raise ArtifactError(where, "is missing", AGAIN) from None
     except RefusedObject as error:
@@ -99,14 +96,11 @@ def _copy_signature(store: ObjectStore, manifest: Manifest, folder: Path) -> Non
         (folder / name).write_bytes(store.read_at_most(name, SIGNATURE_BYTES))
 
 
+def _refer(uri: str, folder: Path) -> None:
+    with atomic_write(_reference(uri)) as file:
+        file.write(folder.name.encode())
+
+
 def _reference(uri: str) -> Path:
+    """Return the file that holds the name of the folder last pulled from a URI."""
     return cache_folder() / "references" / hashlib.sha256(uri.encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process or thread at a time into the block."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,12 +1,12 @@
-"""The part of a model card that the Hugging Face Hub reads: YAML metadata that it takes as it is."""
+"""The YAML metadata of a model card, as the Hugging Face Hub reads it."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 TASK = "unconditional-image-generation"
-HUB_DATASETS = {"fashion-mnist": "zalando-datasets/fashion_mnist"}  # datasets that the Hub knows, by ganray's names
-# The identifiers that the Hub knows (its documentation, "Licenses"); any other licence is `other`, with a name.
+HUB_DATASETS = {"fashion-mnist": "zalando-datasets/fashion_mnist"}  # datasets of the Hub by ganray's names
+# The Hub's identifiers of licences (its documentation, "Licenses"); any other licence is `other`, with a name.
 _IDENTIFIERS = """
     apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 artistic-2.0
     bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-
@@ -21,7 +21,7 @@ LICENCES = frozenset(_IDENTIFIERS.split())
 def hub_metadata(
     name: str, *, kind: str, licence: str | None, scores: Mapping[str, float], dataset: Mapping[str, Any], metric: str
 ) -> dict[str, Any]:
-    """Return a card's metadata. `dataset` is the dataset card as plain data, `metric` the one that decides."""
+    """Return a card's metadata. `dataset` is the dataset card as plain data; the score of `metric` comes first."""
     metadata: dict[str, Any] = {"library_name": "ganray", "pipeline_tag": TASK, "tags": ["gan", "ganray", kind, "pytorch"]}
     if licence:
         metadata |= hub_licence(licence)
@@ -36,7 +36,7 @@ def hub_metadata(
 
 
 def hub_licence(licence: str) -> dict[str, str]:
-    """Return a licence as the Hub wants it: one of its identifiers, or `other` with a name."""
+    """Return the metadata of a licence: one of the Hub's identifiers, or `other` with a name."""
     identifier = licence.strip().lower().replace(" ", "-")
     if identifier in LICENCES:
         return {"license": identifier}

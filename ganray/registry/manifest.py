@@ -1,7 +1,8 @@
-"""An artifact's manifest: size and hash of every file, and where it all comes from. What it says is checked before it is believed."""
+"""An artifact's manifest: size and SHA-256 of every file, and the lineage. It is untrusted input, validated before it is used."""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,13 +13,14 @@ from ganray.errors import ArtifactError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
 FORMAT = 1
+VERSION = re.compile(r"\d{4,12}")  # the number of a version, as its folder is named
 MANIFEST = "manifest.json"
 MAX_FILES = 64
 MAX_FILE_BYTES = 64 << 30
 MAX_JSON_BYTES = 4 << 20  # of a manifest, or of any other JSON file
 AGAIN = "publish again, or restore it from a copy"
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]  # one plain part: no folder, no '..', nothing hidden
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]  # no folder, no '..', no hidden file
 
 
 class _Part(BaseModel):
@@ -41,7 +43,7 @@ class Deletion(_Part):
 
 
 class Lineage(_Part):
-    """Where a generator comes from. What later versions of ganray add to it is kept."""
+    """The origin of a generator. Fields that later versions of ganray add are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     model: str | None = None
@@ -58,7 +60,7 @@ class _Content(_Part):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it lies: `data` is what is hashed and signed."""
+    """A manifest: `data` are its bytes as stored, which are hashed and signed."""
 
     data: bytes
     files: Mapping[str, FileEntry]
@@ -67,28 +69,28 @@ class Manifest:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the manifest, which stands for the whole artifact."""
+        """SHA-256 of the manifest in hex, which identifies the whole artifact."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 def make_manifest(files: Mapping[str, bytes], lineage: Mapping[str, Any]) -> bytes:
-    """Return the manifest of an artifact: size and SHA-256 of every other file, and where it comes from."""
+    """Return the manifest of an artifact: size and SHA-256 of every other file, and its lineage."""
     entries = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())}
     return to_json({"format": FORMAT, "files": entries, "lineage": lineage})
 
 
 def make_tombstone(*, who: str, when: str, why: str) -> bytes:
-    """Return what stands in a manifest's place once a version is deleted: its number is never used again."""
+    """Return the tombstone that replaces the manifest of a deleted version, whose number is never used again."""
     return to_json({"format": FORMAT, "deleted": {"who": who, "when": when, "why": why}})
 
 
 def to_json(data: Any) -> bytes:
-    """Return plain data as readable JSON, refusing numbers that JSON does not have."""
+    """Return plain data as indented JSON. Raises `ValueError` for NaN and infinities, which JSON does not have."""
     return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
-    """Return a manifest; raise `GanrayError`, naming `where` it lies, for what is none, or names what no artifact may hold."""
+    """Return a validated manifest. Raises `ArtifactError`, naming `where` it was read, for an invalid one or one of a later format."""
     try:
         content = _Content.model_validate(json.loads(data))
     except ValidationError as error:
@@ -103,7 +105,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
 
 
 def find_manifest(store: ObjectStore) -> Manifest | None:
-    """Return the manifest of the version in `store`, of a deleted one too, or None if there is none."""
+    """Return the manifest or tombstone of the version in `store`, None if there is neither. Raises `ArtifactError` for an invalid one."""
     where = f"{store.uri}/{MANIFEST}"
     try:
         return parse_manifest(store.read_at_most(MANIFEST, MAX_JSON_BYTES), where)
@@ -114,7 +116,7 @@ def find_manifest(store: ObjectStore) -> Manifest | None:
 
 
 def read_manifest(store: ObjectStore) -> Manifest:
-    """Return an artifact's manifest; raise `GanrayError` if there is no artifact, or it was deleted."""
+    """Return an artifact's manifest. Raises `ArtifactError` if there is no artifact, or it was deleted."""
     manifest = find_manifest(store)
     if manifest is None:
         remedy = "name a version's folder or a model's, as `ganray models list` shows"
@@ -126,7 +128,7 @@ def read_manifest(store: ObjectStore) -> Manifest:
 
 
 def read_file(store: ObjectStore, name: str, entry: FileEntry) -> bytes:
-    """Return a file of an artifact; raise `GanrayError` unless it is what its entry in the manifest says."""
+    """Return the content of an artifact's file. Raises `ArtifactError` unless its size and SHA-256 are those of its entry."""
     where = f"{store.uri}/{name}"
     try:
         data = store.read_at_most(name, entry.size)
@@ -135,7 +137,7 @@ def read_file(store: ObjectStore, name: str, entry: FileEntry) -> bytes:
     except RefusedObject as error:
         raise ArtifactError(where, f"is not what was published: it {error}", f"do not use it; {AGAIN}") from None
     if len(data) != entry.size:
-        raise ArtifactError(where, f"has {len(data)} bytes where {entry.size} were published", AGAIN)
+        raise ArtifactError(where, f"has {len(data)} bytes, and {entry.size} were published", AGAIN)
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise ArtifactError(where, "does not have the published SHA-256", f"do not use it; {AGAIN}")
     return data

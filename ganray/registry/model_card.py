@@ -1,4 +1,4 @@
-"""The model card: what a generator is, how it was made and measured, and how to load it, with Hugging Face's metadata."""
+"""The model card: intended use, loading, scores, data, recipe and lineage of a generator, with the Hugging Face Hub's metadata."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def model_card(
         _data(job, dataset),
         f"## Recipe\n\n{_table('', '', _recipe(job))}",
         f"## Lineage\n\n{_table('', '', _lineage(job, lineage))}",
-        "Packages, sizes, SHA-256 and the whole job stand in `manifest.json`.",
+        "`manifest.json` holds packages, sizes, SHA-256 and the whole job.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -40,21 +40,21 @@ def _summary(job: Job, images_seen: int) -> str:
     channels, height, width = job.data.shape
     return f"""# {job.model_name}
 
-A {job.networks.kind} generator of {height} x {width} {"grey" if channels <= 2 else "colour"} pictures.
+A {job.networks.kind} generator of {height} x {width} {"grey" if channels <= 2 else "colour"} images.
 Trained with ganray on {images_seen:,} images.
 
 ![samples](samples.png)"""
 
 
 def _use(job: Job) -> str:
-    said = job.publish
+    stated = job.publish
     return f"""## Intended use
 
-{said.intended_use or "Not stated by who trained it."}
+{stated.intended_use or "Not stated by its publisher."}
 
 ## Limits
 
-{said.limits or "Not stated by who trained it. It shows what it has seen: gaps and biases of the training data are its own."}"""
+{stated.limits or "Not stated by its publisher. It reproduces the gaps and biases of its training data."}"""
 
 
 def _loading(job: Job) -> str:
@@ -109,15 +109,15 @@ def _adam(config: Adam) -> str:
     return f"Adam, lr {_number(config.lr)}, betas ({_number(config.beta1)}, {_number(config.beta2)})"
 
 
-def _number(value: float | Cosine) -> str:
-    """Return a number, or what a schedule goes from and to."""
+def _number(value: float | Cosine[Any]) -> str:
+    """Return a number, or the start and end of a schedule."""
     if isinstance(value, Cosine):
         return f"{_number(value.start)} to {_number(value.end)} by a cosine"
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the generator comes from, None for what is not known."""
+    """Return the origin of the generator, None for unknown entries."""
     return {
         "run": f"`{lineage['run']}`",
         "sweep": f"{sweep['name']}, trial {sweep['trial']}" if (sweep := lineage.get("sweep")) else None,
@@ -129,7 +129,7 @@ def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(left: str, right: str, values: Mapping[str, Any]) -> str:
-    """Return a table of what is known."""
+    """Return a Markdown table of the values other than None."""
     known = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in values.items() if value is not None}
     rows = [f"| {name} | {value} |" for name, value in known.items()]
     return "\n".join([f"| {left} | {right} |".replace("  ", " "), "|---|---|", *rows])

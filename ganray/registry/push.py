@@ -1,11 +1,11 @@
-"""An artifact from anywhere, published in a registry as a version of its own."""
+"""Publication of an existing artifact, from any storage, in a registry."""
 
 import hashlib
 from pathlib import Path
 
-from ganray.registry.alias import move_best
 from ganray.registry.artifact import GENERATOR, build_checked, read_artifact
 from ganray.registry.manifest import read_manifest
+from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry, read_metrics
 from ganray.storage import ObjectStore, child
 
@@ -15,8 +15,9 @@ def push(
 ) -> tuple[ObjectStore, bool]:
     """Publish the artifact in `source` as the model's next version, and return its store and whether it now is the best.
 
-    Pushing it again returns the version that has it. A version's lineage tells what it was pushed from. It becomes the best by a
-    better score of the same protocol alone. Raises `GanrayError` for what is not whole, not signed by `public_key`, or no generator.
+    Pushing it again returns the version that has it. The version's lineage names the one that it was pushed from. It becomes the
+    best only by a better score of the same protocol. `public_key`, by which the source must be signed, and `signing_key` are PEM
+    files. Raises `ArtifactError` for a source that is damaged, not signed, or holds no generator.
     """
     manifest = read_manifest(source)
     files = read_artifact(source, public_key=public_key)
@@ -27,5 +28,5 @@ def push(
     key = f"pushed:{manifest.hash}:{hashlib.sha256(files[GENERATOR]).hexdigest()}"
     number = registry.publish(name, files, lineage, key=key, signing_key=signing_key)
     model = registry.model(name)
-    is_best = metrics.score is not None and move_best(model, number, metrics.score, metrics.protocol.model_dump(), rescore=lambda _: None)
+    is_best = metrics.score is not None and promote_if_better(model, number, metrics.score, metrics.protocol, rescore=lambda _: None)
     return child(model, number), is_best

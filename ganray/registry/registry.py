@@ -1,56 +1,71 @@
-"""Versions of a model: claiming their numbers, filling them, and listing them.
+"""Versions of a model: reserving their numbers, writing them, and listing them.
 
-A version is claimed by write-if-absent, filled, and made by its manifest, which comes last; from then on it never changes.
+A version's number is reserved by write-if-absent, its files are written, and the manifest, written last, commits it; from then on
+it never changes.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, FiniteFloat
 
 from ganray.errors import ArtifactError, ConfigError, StorageError
-from ganray.registry.alias import VERSION, read_best
+from ganray.metrics.score import Protocol
+from ganray.registry.alias import read_best
 from ganray.registry.artifact import GENERATOR, METRICS
-from ganray.registry.manifest import AGAIN, MANIFEST, Manifest, find_manifest, make_manifest, parse_manifest, read_file, read_manifest
-from ganray.registry.reservation import find_claim, make_claim
+from ganray.registry.manifest import (
+    AGAIN,
+    MANIFEST,
+    VERSION,
+    Manifest,
+    find_manifest,
+    make_manifest,
+    parse_manifest,
+    read_file,
+    read_manifest,
+)
+from ganray.registry.reservation import find_reservation, reserve
 from ganray.registry.signing import load_private_key, signature_name
 from ganray.storage import ObjectStore, child
 
 
-class Protocol(BaseModel):
-    """What scores were measured by: at least the metric that decides."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    metric: str
-
-
 class Metrics(BaseModel):
-    """An artifact's `metrics.json`."""
+    """An artifact's `metrics.json`: its scores by metric, and the protocol that they were measured by."""
 
     scores: dict[str, FiniteFloat]
     protocol: Protocol
 
     @property
     def score(self) -> float | None:
-        """The score that decides which version is best."""
+        """The score by the protocol's metric, by which versions are compared."""
         return self.scores.get(self.protocol.metric)
 
 
 @dataclass(frozen=True)
 class Version:
-    """One published version, as a listing shows it. `published` is in Unix seconds."""
+    """One published version in a listing. `published` is in Unix seconds."""
 
     model: str
     version: str
     uri: str
     score: float | None
-    metric: str | None
+    metric: str
     images_seen: int | None
     published: float
     is_best: bool
+
+
+class Description(TypedDict):
+    """A version in detail: its manifest's SHA-256, whether it is signed, scores and their protocol, sizes of files in bytes, lineage."""
+
+    manifest: str
+    signed: bool
+    scores: dict[str, float]
+    protocol: dict[str, Any]
+    files: dict[str, int]
+    lineage: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,41 +75,43 @@ class Registry:
     storage: ObjectStore
 
     def model(self, name: str) -> ObjectStore:
-        """Return the store of a model's versions."""
+        """Return the store of a model's versions, whether it has any or not."""
         return child(self.storage, f"models/{name}")
 
     def models(self) -> list[str]:
-        """Return the names of all models that have a version."""
-        keys = (info.key.split("/") for info in self.storage.list("models/"))
-        return sorted({parts[1] for parts in keys if len(parts) == 4 and parts[3] == MANIFEST})
-
-    def claimed_models(self) -> list[str]:
-        """Return the names of all models that a version was ever claimed of, finished or not."""
+        """Return the names of all models that have a finished version, sorted."""
         parts = (info.key.split("/") for info in self.storage.list("models/"))
-        return sorted({model[1] for model in parts if len(model) == 4 and VERSION.fullmatch(model[2])})
+        return sorted({name for _, name, *rest in parts if len(rest) == 2 and rest[1] == MANIFEST})
+
+    def reserved_models(self) -> list[str]:
+        """Return the names of all models of which a version was ever reserved, finished or not, sorted."""
+        parts = (info.key.split("/") for info in self.storage.list("models/"))
+        return sorted({name for _, name, *rest in parts if len(rest) == 2 and VERSION.fullmatch(rest[0])})
 
     def existing(self, name: str) -> ObjectStore:
-        """Return the store of a model's versions; raise `GanrayError` if it has none."""
+        """Return the store of a model's versions. Raises `ArtifactError` for a model that has none."""
         if name not in (known := self.models()):
-            raise ArtifactError(
-                "NAME", f"there is no model {name!r} in {self.storage.uri}", f"its models: {', '.join(known) or 'none yet'}"
-            )
+            problem = f"there is no model {name!r} in {self.storage.uri}"
+            raise ArtifactError("NAME", problem, f"its models: {', '.join(known) or 'none yet'}")
         return self.model(name)
 
     def versions(self, name: str) -> list[Version]:
-        """Return a model's finished versions but for deleted ones, oldest first; raise `GanrayError` if there is no such model."""
-        store = self.existing(name)
-        infos = {info.key.split("/")[0]: info for info in store.list() if info.key.endswith(f"/{MANIFEST}")}
-        best = read_best(store)
+        """Return a model's published versions, oldest first. Raises `ArtifactError` for a model that has none."""
+        model = self.existing(name)
+        infos = {info.key.split("/")[0]: info for info in model.list() if info.key.endswith(f"/{MANIFEST}")}
+        best = read_best(model)
         described = (
-            _describe(name, child(store, number), number, info.modified, is_best=best is not None and best.version == number)
+            _version(name, child(model, number), number, info.modified, is_best=best is not None and best.version == number)
             for number, info in sorted(infos.items())
             if VERSION.fullmatch(number)
         )
         return [version for version in described if version]
 
-    def version(self, name: str, number: str | None) -> tuple[ObjectStore, str]:
-        """Return the store and number of a model's version, of its best without a number; raise `GanrayError` if it is not there."""
+    def version(self, name: str, number: str | None = None) -> tuple[ObjectStore, str]:
+        """Return the store and number of a model's version, by default its best.
+
+        Raises `ConfigError` for a malformed number, `ArtifactError` for a model or version that is missing or was deleted.
+        """
         model = self.existing(name)
         if number is None:
             best = read_best(model)
@@ -110,61 +127,62 @@ class Registry:
     ) -> str:
         """Store an artifact as the model's next version, read it back, and return its number.
 
-        `key` names what is published: publishing it again returns the version that has it. `signing_key` is a PEM file.
+        `key` identifies the publication: publishing it again returns the version that has it. `signing_key` is a PEM file with an
+        Ed25519 key. Raises `ConfigError` for an unusable key, `StorageError` for a storage that does not keep what is written.
         """
-        store = self.model(name)
-        store.check_conditional_writes()
+        model = self.model(name)
+        model.check_conditional_writes()
         sign = load_private_key(signing_key, field="publish.signing_key").sign if signing_key else None
         while True:
-            number = find_claim(store, key) or make_claim(store, key)
-            manifest = _fill(child(store, number), files, {**lineage, "model": name, "version": number}, sign)
+            number = find_reservation(model, key) or reserve(model, key)
+            manifest = _write(child(model, number), files, {**lineage, "model": name, "version": number}, sign)
             if not manifest.deleted:
                 return number
 
 
 def check_version(number: str) -> str:
-    """Return a version's number; raise `GanrayError` for what is none."""
+    """Return a version's number. Raises `ConfigError` for a malformed one."""
     if not VERSION.fullmatch(number):
-        raise ConfigError("VERSION", f"{number!r} is no version", "write it like 0001")
+        raise ConfigError("VERSION", f"invalid version {number!r}", "write it like 0001")
     return number
 
 
-def read_metrics(store: ObjectStore, manifest: Manifest) -> Metrics:
-    """Return an artifact's scores and their protocol; raise `GanrayError` for a file that holds neither."""
+def read_metrics(version: ObjectStore, manifest: Manifest) -> Metrics:
+    """Return an artifact's scores and their protocol. Raises `ArtifactError` for a file that is missing or invalid."""
     if METRICS not in manifest.files:
-        raise ArtifactError(f"{store.uri}/{METRICS}", "is missing", AGAIN)
+        raise ArtifactError(f"{version.uri}/{METRICS}", "is missing", AGAIN)
     try:
-        return Metrics.model_validate_json(read_file(store, METRICS, manifest.files[METRICS]))
+        return Metrics.model_validate_json(read_file(version, METRICS, manifest.files[METRICS]))
     except ValueError:
-        raise ArtifactError(f"{store.uri}/{METRICS}", "is broken", AGAIN) from None
+        raise ArtifactError(f"{version.uri}/{METRICS}", "is broken", AGAIN) from None
 
 
-def describe(store: ObjectStore) -> dict[str, Any]:
-    """Return what there is to say of a version: hash, signature, scores, protocol, files with their sizes, lineage."""
-    manifest = read_manifest(store)
-    metrics = read_metrics(store, manifest)
+def describe(version: ObjectStore) -> Description:
+    """Return the details of a version. Raises `ArtifactError` for a damaged one."""
+    manifest = read_manifest(version)
+    metrics = read_metrics(version, manifest)
     return {
         "manifest": manifest.hash,
-        "signed": any(info.key == signature_name(manifest.hash) for info in store.list("manifest-")),
+        "signed": any(info.key == signature_name(manifest.hash) for info in version.list("manifest-")),
         "scores": metrics.scores,
-        "protocol": metrics.protocol.model_dump(),
+        "protocol": metrics.protocol.dump(),
         "files": {name: entry.size for name, entry in manifest.files.items()},
         "lineage": dict(manifest.lineage),
     }
 
 
-def _fill(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
-    """Write a claimed version's files and then its manifest, unless that is there, and return the one that is.
+def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
+    """Write a reserved version's files and then its manifest, unless that exists, and return the one that does.
 
     Where another publisher of the same key wrote a file first, that file stays: so no manifest ever names a file that changes.
     """
-    there = find_manifest(version)
-    if there:
-        return there
-    held = {name: _keep(version, name, data) for name, data in files.items()}
-    if held[GENERATOR] != files[GENERATOR]:
+    existing = find_manifest(version)
+    if existing:
+        return existing
+    stored = {name: _write_file(version, name, data) for name, data in files.items()}
+    if stored[GENERATOR] != files[GENERATOR]:
         raise OSError(f"{version.uri}/{GENERATOR} is another generator than the one that is published")
-    manifest = parse_manifest(make_manifest(held, lineage), version.uri)
+    manifest = parse_manifest(make_manifest(stored, lineage), version.uri)
     if sign:
         version.write_if_absent(signature_name(manifest.hash), sign(manifest.data))
     if version.write_if_absent(MANIFEST, manifest.data):
@@ -172,22 +190,21 @@ def _fill(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str
     return find_manifest(version) or manifest
 
 
-def _keep(version: ObjectStore, name: str, data: bytes) -> bytes:
-    """Write a file unless it is there, and return what is there."""
+def _write_file(version: ObjectStore, name: str, data: bytes) -> bytes:
+    """Write a file unless it exists, and return what is stored. Raises `StorageError` if that is not what was written."""
     written = version.write_if_absent(name, data)
-    held = version.read(name)
-    if written and hashlib.sha256(held).digest() != hashlib.sha256(data).digest():
-        raise StorageError(
-            f"{version.uri}/{name}", "does not read back as it was written", "check the disk or the server, and publish again"
-        )
-    return held
+    stored = version.read(name)
+    if written and stored != data:
+        remedy = "check the disk or the server, and publish again"
+        raise StorageError(f"{version.uri}/{name}", "does not read back as it was written", remedy)
+    return stored
 
 
-def _describe(name: str, store: ObjectStore, number: str, published: float, *, is_best: bool) -> Version | None:
-    """Return what a listing shows of a version, None if it is deleted."""
-    manifest = find_manifest(store)
+def _version(name: str, version: ObjectStore, number: str, published: float, *, is_best: bool) -> Version | None:
+    """Return a version as a listing shows it, None if it was deleted."""
+    manifest = find_manifest(version)
     if manifest is None or manifest.deleted:
         return None
-    metrics = read_metrics(store, manifest)
+    metrics = read_metrics(version, manifest)
     images_seen = manifest.lineage.get("images_seen")
-    return Version(name, number, store.uri, metrics.score, metrics.protocol.metric, images_seen, published, is_best)
+    return Version(name, number, version.uri, metrics.score, metrics.protocol.metric, images_seen, published, is_best)

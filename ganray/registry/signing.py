@@ -1,6 +1,6 @@
 """Signatures of manifests by Ed25519 (RFC 8032) keys in PEM files, as `openssl genpkey -algorithm ed25519` makes them.
 
-A signature is its 64 raw bytes in a file of its own, named by the manifest's hash, so `openssl pkeyutl -verify -rawin` checks it too.
+A signature is a file of 64 raw bytes named by the manifest's hash, so `openssl pkeyutl -verify -rawin` checks it too.
 """
 
 import os
@@ -15,7 +15,7 @@ from ganray.registry.manifest import Manifest
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
 SIGNATURE_BYTES = 64
-PASSPHRASE = "GANRAY_SIGNING_PASSPHRASE"  # the variable that opens an encrypted key
+PASSPHRASE = "GANRAY_SIGNING_PASSPHRASE"  # the environment variable with the passphrase of an encrypted key
 MAKE_ONE = "make one: openssl genpkey -algorithm ed25519 -out signing.pem; openssl pkey -in signing.pem -pubout -out signing.pub.pem"
 
 
@@ -25,7 +25,7 @@ def signature_name(manifest_hash: str) -> str:
 
 
 def load_private_key(path: str | Path, *, field: str) -> Ed25519PrivateKey:
-    """Return the key that signs; `GanrayError` for `field` tells what is wrong with its file and nothing of what is in it."""
+    """Return the private key in a PEM file. Raises `ConfigError` for `field`, which repeats nothing of the file's content."""
     passphrase = os.environ.get(PASSPHRASE)
     try:
         key = load_pem_private_key(_read(path, field), passphrase.encode() if passphrase else None)
@@ -34,35 +34,35 @@ def load_private_key(path: str | Path, *, field: str) -> Ed25519PrivateKey:
             field, f"the key in {path} is encrypted, or is not and {PASSPHRASE} is set", f"set or unset {PASSPHRASE}"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(field, f"{path} is no private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
+        raise ConfigError(field, f"{path} is not a private key in PEM, or {PASSPHRASE} does not open it", MAKE_ONE) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(field, f"the key in {path} is not Ed25519", MAKE_ONE)
     return key
 
 
 def load_public_key(path: str | Path, *, field: str) -> Ed25519PublicKey:
-    """Return the key that signatures are checked with, or raise `GanrayError` for `field`."""
+    """Return the public key in a PEM file. Raises `ConfigError` for `field`."""
     try:
         key = load_pem_public_key(_read(path, field))
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(field, f"{path} is no public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
+        raise ConfigError(field, f"{path} is not a public key in PEM", "name the file that `openssl pkey -pubout` wrote") from None
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError(field, f"the key in {path} is not Ed25519", "name the public half of the key that signed")
     return key
 
 
 def check_signature(store: ObjectStore, manifest: Manifest, key: Ed25519PublicKey) -> None:
-    """Raise `GanrayError` unless the artifact in `store` was signed by the other half of `key`."""
+    """Raise `ArtifactError` unless the artifact in `store` is signed by the private half of `key`."""
     try:
         key.verify(store.read_at_most(signature_name(manifest.hash), SIGNATURE_BYTES), manifest.data)
     except MissingObject:
         raise ArtifactError(store.uri, "is not signed", "do not use it; or publish it with publish.signing_key") from None
     except (InvalidSignature, RefusedObject):
-        raise ArtifactError(store.uri, "is not signed by this key", "do not use it, or name the public key of who published it") from None
+        raise ArtifactError(store.uri, "is not signed by this key", "do not use it, or name the public key of its publisher") from None
 
 
 def _read(path: str | Path, field: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise ConfigError(field, f"cannot read {path} ({os.strerror(error.errno).lower()})", MAKE_ONE) from None
+        raise ConfigError(field, f"cannot read {path} ({(error.strerror or str(error)).lower()})", MAKE_ONE) from None

@@ -1,4 +1,4 @@
-"""Whether what lies in a registry still is what was published: every file hashed again, the pointer and its history followed."""
+"""Integrity check of a registry: every file is hashed again, the best alias and its history are followed."""
 
 from pathlib import Path
 
@@ -10,54 +10,55 @@ from ganray.registry.alias import read_best, read_history
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS
 from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, read_file, read_manifest
 from ganray.registry.registry import Registry, read_metrics
-from ganray.registry.reservation import claimed, is_of_claim
+from ganray.registry.reservation import is_reservation_file, reserved_versions
 from ganray.registry.signing import check_signature, load_public_key, signature_name
 from ganray.storage import ObjectStore, child
 
 
 def verify_model(registry: Registry, name: str, number: str | None = None, *, public_key: Path | None = None) -> dict[str, list[str]]:
-    """Return what is wrong with each version of a model, or with one, nothing for those that are whole.
+    """Return the problems of each version of a model, or of one version, by its number: an empty list for an undamaged one.
 
-    Over a whole model, what is wrong with the pointer and its history stands under "best".
+    For a whole model, the problems of the alias and its history are under "best". With `public_key`, a PEM file, a version that
+    was not signed by its private half is a problem.
     """
     model = registry.existing(name)
     if number is not None:
         store, number = registry.version(name, number)
         return {number: damage(store, public_key=public_key)}
-    live = [version for version in claimed(model) if _is_published(child(model, version))]
-    found = {version: damage(child(model, version), public_key=public_key) for version in live}
-    return {**found, "best": damage_of_pointer(model, live)}
+    published = [version for version in reserved_versions(model) if _is_published(child(model, version))]
+    found = {version: damage(child(model, version), public_key=public_key) for version in published}
+    return {**found, "best": alias_damage(model, published)}
 
 
 def damage(store: ObjectStore, *, public_key: Path | None = None) -> list[str]:
-    """Return what is wrong with the version in `store`, a line each."""
+    """Return the problems of the version in `store`, a line each."""
     key = load_public_key(public_key, field="--public-key") if public_key else None
     try:
         manifest = read_manifest(store)
         if key:
             check_signature(store, manifest, key)
     except GanrayError as error:
-        return [_said(error)]
-    problems = [problem for name in manifest.files if (problem := _damage_of_file(store, manifest, name))]
+        return [_problem(error)]
+    problems = [problem for name in manifest.files if (problem := _file_damage(store, manifest, name))]
     known = {*manifest.files, MANIFEST, signature_name(manifest.hash)}
     problems += [f"{name} is missing from the manifest" for name in (GENERATOR, CONFIG, METRICS) if name not in manifest.files]
     return problems + [
-        f"{info.key} is not named by the manifest" for info in store.list() if info.key not in known and not is_of_claim(info.key)
+        f"{info.key} is not named by the manifest" for info in store.list() if info.key not in known and not is_reservation_file(info.key)
     ]
 
 
-def damage_of_pointer(model: ObjectStore, live: list[str]) -> list[str]:
-    """Return what is wrong with a model's pointer and its history."""
+def alias_damage(model: ObjectStore, published: list[str]) -> list[str]:
+    """Return the problems of a model's alias and its history, a line each."""
     try:
         best, events = read_best(model), read_history(model)
     except GanrayError as error:
-        return [_said(error)]
+        return [_problem(error)]
     if best is None:
         return ["there is no best version"]
-    problems = [] if best.version in live else [f"the best, {best.version}, is not there"]
+    problems = [] if best.version in published else [f"the best, {best.version}, is missing"]
     numbers = [event.number for event in events]
     if numbers != list(range(1, len(numbers) + 1)):
-        problems.append(f"the history has moves {numbers}, where none should be missing")
+        problems.append(f"the history has moves {numbers}, expected 1, 2, 3 and so on")
     if events and events[-1].to_version != best.version:
         problems.append(f"the history ends at {events[-1].to_version}, and the best is {best.version}")
     return problems
@@ -67,11 +68,11 @@ def _is_published(store: ObjectStore) -> bool:
     try:
         manifest = find_manifest(store)
     except GanrayError:
-        return True  # it is, and damaged
+        return True  # and damaged
     return manifest is not None and manifest.deleted is None
 
 
-def _damage_of_file(store: ObjectStore, manifest: Manifest, name: str) -> str | None:
+def _file_damage(store: ObjectStore, manifest: Manifest, name: str) -> str | None:
     try:
         data = read_file(store, name, manifest.files[name])
         if name == GENERATOR:
@@ -79,11 +80,11 @@ def _damage_of_file(store: ObjectStore, manifest: Manifest, name: str) -> str | 
         if name == METRICS:
             read_metrics(store, manifest)
     except GanrayError as error:
-        return _said(error)
+        return _problem(error)
     except SafetensorError:
-        return f"{name} is no safetensors file"
+        return f"{name} is not a safetensors file"
     return None
 
 
-def _said(error: GanrayError) -> str:
+def _problem(error: GanrayError) -> str:
     return f"{error.field} {error.problem}"

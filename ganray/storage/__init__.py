@@ -1,9 +1,9 @@
-"""Where ganray keeps things: a local folder or a bucket, opened by URI. The only room that knows boto3."""
+"""Object stores, in a local folder or a bucket, opened by URI. The only folder that knows boto3."""
 
 import dataclasses
 import os
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ganray.errors import ConfigError
@@ -14,8 +14,8 @@ from ganray.storage.local import LocalStore
 def open_store(uri: str | Path) -> ObjectStore:
     """Open a folder, `file:///folder`, or `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true]`.
 
-    Reads and writes nothing. Raises `GanrayError` for a URI that names neither. Go down by `child`, not by joining URIs:
-    what follows `?` belongs at their end.
+    Reads and writes nothing. Raises `ConfigError` for a malformed URI, or one of another scheme. Use `child` for a place below,
+    rather than joining URIs: the settings after `?` stand at their end.
     """
     text = str(uri)
     scheme = text.partition("://")[0] if "://" in text else ""
@@ -24,15 +24,16 @@ def open_store(uri: str | Path) -> ObjectStore:
 
         return open_s3(text)
     if scheme not in ("", "file"):
-        raise ConfigError(FIELD, f"there is no kind of store named {scheme}://", "name a folder or s3://bucket/prefix")
+        raise ConfigError(FIELD, f"unsupported scheme {scheme}://", "name a folder or s3://bucket/prefix")
     folder = unquote(urlsplit(text).path) if scheme else text
     return LocalStore(os.path.abspath(os.path.expanduser(folder)))
 
 
 def child(store: ObjectStore, prefix: str) -> ObjectStore:
-    """Return the part of a store below `prefix`, as a store that shares its connections."""
+    """Return the store of the objects below `prefix`, which shares the connections. Raises `ValueError` for an invalid prefix."""
     root = f"{store.root}/{check_key(prefix.removesuffix('/'))}"
-    return cast(ObjectStore, dataclasses.replace(store, root=root))  # every implementation is a dataclass
+    implementation = cast(Any, store)  # a dataclass
+    return cast(ObjectStore, dataclasses.replace(implementation, root=root))
 
 
 __all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "child", "open_store"]

@@ -1,4 +1,4 @@
-"""What a store can do, whatever it lies on: named objects, each of which readers see whole or not at all."""
+"""The interface of an object store: named objects, each of which readers see whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,114 +7,129 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-FIELD = "storage"  # what a user points at when a store does not work
-CHECKS = ".ganray-check-"  # starts the names of objects that only try what a store can do
+FIELD = "storage"  # the field of errors about a store
+CHECKS = ".ganray-check-"  # prefix of the names of objects that only probe what a store can do
 Progress = Callable[[int, int], None]  # takes bytes done and bytes in all
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """An object in a listing: its key, its size in bytes, and when it was last written in Unix seconds."""
+    """An object in a listing: its key, its size in bytes, and its last modification in Unix seconds."""
 
     key: str
     size: int
     modified: float
 
 
+Listing: TypeAlias = list[ObjectInfo]  # the name by which a class with a method `list` can say so
+
+
 class MissingObject(KeyError):
-    """A key was read that is not there."""
+    """A key that does not exist was read."""
 
 
 class RefusedObject(Exception):
-    """What a careful reader does not read: larger than it may be, or no plain file. The text says which."""
+    """An object of untrusted origin that is not read: larger than its maximum, or not a regular file. The text gives the reason."""
 
 
 class ObjectStore(Protocol):
-    """Objects under one URI. Implementations are frozen dataclasses with a `root`, picklable and safe to share by threads.
+    """Objects under one URI. Implementations are frozen dataclasses with a `root`, picklable and thread-safe.
 
-    Keys are relative paths with '/' between their parts; `ValueError` for any other. What a user has to mend (rights, a missing
-    bucket, a full disk, an unreachable server) is raised as `GanrayError`.
+    Keys are relative paths with '/' between their segments; any other raises `ValueError`. Rights, credentials, a missing bucket,
+    a full disk or an unreachable server raise `StorageError`.
     """
 
-    root: str
+    @property
+    def root(self) -> str:
+        """The folder, or bucket and prefix, that holds the objects."""
 
     @property
     def uri(self) -> str:
-        """What `open_store` opens the same place by: absolute, without a slash at the end."""
+        """The URI by which `open_store` opens the same store: absolute, without a slash at the end."""
 
     def read(self, key: str) -> bytes:
         """Return an object's content. Raises `MissingObject`."""
 
-    def read_at_most(self, key: str, most: int) -> bytes:
-        """Return the content of an object that others may have made, found to hold at most `most` bytes before it is read.
+    def read_at_most(self, key: str, max_bytes: int) -> bytes:
+        """Return the content of an untrusted object, whose size is checked before it is read.
 
-        Raises `MissingObject`, and `RefusedObject` for a larger one, and for a link or whatever else is no plain file.
+        Raises `MissingObject`, and `RefusedObject` for a larger one, and for a link, a pipe or anything but a regular file.
         """
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
-        """Return an object's content and a tag of it, for `write_if_unchanged`. Raises `MissingObject`."""
+        """Return an object's content and its tag for `write_if_unchanged`. Raises `MissingObject`."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Make or replace an object in one step."""
+        """Create or replace an object atomically."""
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
-        """Make an object unless it is there, and return whether this call made it. Of racing calls one makes it.
+        """Create an object unless it exists, and return whether this call did. Of racing calls one does.
 
-        Where a lost answer was asked for again, what is there counts as made by this call if it has the same content: racing
-        writers tell theirs apart by writing who they are.
+        After a lost response the request is repeated, and an object of the same content counts as created by this call: racing
+        writers write distinct contents, such as an identifier of their own.
         """
 
     def write_if_unchanged(self, key: str, data: bytes, tag: str) -> bool:
-        """Replace an object if it still is what `read_tagged` saw, and return whether this call did (compare-and-swap).
+        """Replace an object if its tag is still that of `read_tagged`, and return whether this call did (compare-and-swap).
 
-        A key that is swapped should not be changed by `write`, which asks nobody.
+        A key that is swapped must not be changed by `write`, which is unconditional.
         """
 
-    def list(self, prefix: str = "") -> list[ObjectInfo]:
+    def list(self, prefix: str = "") -> Listing:
         """Return the objects whose keys start with `prefix`, at any depth, sorted by key."""
 
     def delete(self, key: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object, if it exists."""
 
     def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
-        """Make or replace an object from a local file of any size, in one step, and return its SHA-256 in hex."""
+        """Create or replace an object from a local file of any size, atomically, and return its SHA-256 in hex."""
 
-    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
-        """Copy an object to a local file, which is replaced in one step, and return its SHA-256 in hex.
+    def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
+        """Copy an object to a local file, which is replaced atomically, and return its SHA-256 in hex.
 
-        Raises `MissingObject`, and, given `most` bytes, `RefusedObject` as `read_at_most` does.
+        Raises `MissingObject`, and, given `max_bytes`, `RefusedObject` as `read_at_most` does.
         """
 
-    def leftovers(self) -> list[ObjectInfo]:
-        """Return what writers that were killed have left and no listing shows, by keys for `remove_leftover`."""
+    def leftovers(self) -> Listing:
+        """Return temporary files and incomplete uploads of killed writers, which no listing shows, by keys for `remove_leftover`."""
 
     def remove_leftover(self, key: str) -> None:
-        """Remove something that `leftovers` has found."""
+        """Remove an entry of `leftovers`."""
 
     def filesystem(self) -> tuple[FileSystem, str]:
         """Return the same place for pyarrow and Ray Data: a filesystem, and the path in it."""
 
     def check_conditional_writes(self) -> None:
-        """Raise `GanrayError` on a server that ignores the conditions of conditional writes. Asks it once a process."""
+        """Raise `StorageError` for a server that ignores the conditions of conditional writes. Probed once a process."""
 
     def check_writable(self) -> None:
-        """Write a small object and remove it again. Raises `GanrayError` where that cannot be done."""
+        """Write a small object and remove it again. Raises `StorageError` where that fails."""
+
+
+def key_problem(key: str) -> str | None:
+    """Return what makes a key invalid, None for a valid one."""
+    if "\0" in key:
+        return "NUL character"
+    segments = key.split("/")
+    if "" in segments:
+        return "empty path segment"
+    return "path segment '.' or '..'" if {".", ".."} & set(segments) else None
 
 
 def check_key(key: str) -> str:
-    """Return `key`, or raise `ValueError` if it is not a relative path of plain parts."""
-    if "\0" in key or any(part in ("", ".", "..") for part in key.split("/")):
-        raise ValueError(f"{key!r} is no key: keys are relative paths without empty parts, '.' or '..'")
+    """Return `key`. Raises `ValueError` unless it is a relative path of plain segments."""
+    if problem := key_problem(key):
+        raise ValueError(f"invalid object key {key!r}: {problem}")
     return key
 
 
 def check_prefix(prefix: str) -> str:
-    """Return `prefix`, or raise `ValueError` if no key could start with it."""
+    """Return `prefix`. Raises `ValueError` if no valid key starts with it."""
     if prefix:
         check_key(prefix.removesuffix("/"))
     return prefix

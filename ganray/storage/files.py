@@ -1,33 +1,103 @@
-"""Reading local files that others may have made or be changing: plain ones only, hashed as they are copied, gone or not."""
+"""Local files: atomic writes and folders, locks between processes, reading untrusted files, and errors of the file system."""
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import shutil
 import stat
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ganray.errors import StorageError
 from ganray.storage.base import ObjectInfo, Progress, RefusedObject
 
+TEMPORARY = ".tmp-"  # prefix of the names of files that are being written
 
-def open_plain(path: Path) -> BinaryIO:
-    """Open a file without following a link or waiting for a pipe; raise `RefusedObject` for whatever is no plain file."""
+_RIGHTS = "grant this user the right, or name another place"
+_SPACE = "free some space, or name another place"
+_FOLDER = "name a folder; this path is, or goes through, a file"
+REMEDIES = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "mount it for writing, or name another place",
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.ENOTDIR: _FOLDER,
+    errno.EEXIST: _FOLDER,
+}
+
+
+@contextlib.contextmanager
+def local_errors(operation: str, folder: str | Path, *, field: str) -> Iterator[None]:
+    """Translate errors of rights, space and paths into a `StorageError` for `field`; others pass. `operation` is as in "write"."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REMEDIES:
+            raise
+        raise StorageError(field, f"cannot {operation} {folder}: {os.strerror(error.errno).lower()}", REMEDIES[error.errno]) from error
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, commit: Callable[[Path, Path], None] = os.replace) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path`, which takes its name in one step when the block ends well, and is removed otherwise.
+
+    `commit` is `os.replace`, or `os.link` to raise `FileExistsError` if `path` exists.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        commit(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, which takes its name in one step when the block ends well, and is removed otherwise."""
+    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock (flock) on a file in an existing folder, against other processes and threads of this machine."""
+    with path.open("ab") as file:  # closing it releases the lock
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file without following a link or waiting for a pipe. Raises `RefusedObject` for anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise
-        raise RefusedObject("is a link, or no file") from None
+        raise RefusedObject("is a link, or not a file") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise RefusedObject("is no plain file")
+        raise RefusedObject("is not a regular file")
     return os.fdopen(descriptor, "rb")
 
 
 def copy_hashed(source: BinaryIO, target: BinaryIO, progress: Progress | None) -> str:
-    """Copy a file's content and return its SHA-256."""
+    """Copy a file's content and return its SHA-256 in hex."""
     digest, total, done = hashlib.sha256(), os.fstat(source.fileno()).st_size, 0
     while piece := source.read(1 << 20):
         target.write(piece)
@@ -38,15 +108,24 @@ def copy_hashed(source: BinaryIO, target: BinaryIO, progress: Progress | None) -
     return digest.hexdigest()
 
 
-def walk(root: str, folder: str, *, wanted: Callable[[str], bool]) -> Iterator[ObjectInfo]:
-    """Yield the files below `folder` of `root` whose names are `wanted`. Those that vanish meanwhile are left out."""
+def walk(root: str, folder: str, *, select: Callable[[str], bool]) -> Iterator[ObjectInfo]:
+    """Yield the files below `folder` of `root` whose names `select` accepts, without those that are removed meanwhile."""
     for parent, _, names in os.walk(Path(root, folder), onerror=_raise_unless_missing):
         for name in names:
             path = Path(parent, name)
             with contextlib.suppress(FileNotFoundError):
-                if wanted(name):
+                if select(name):
                     status = path.stat()
                     yield ObjectInfo(path.relative_to(root).as_posix(), status.st_size, status.st_mtime)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder's new names to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _raise_unless_missing(error: OSError) -> None:

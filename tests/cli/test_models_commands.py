@@ -63,7 +63,7 @@ def test_best_prints_a_uri_that_loads(storage: Path) -> None:
     assert (best["uri"], best["version"], best["score"]) == (uri, "0002", 2.0)
 
 
-def test_promote_and_rollback_move_the_best_and_say_why(storage: Path) -> None:
+def test_promote_and_rollback_move_the_best_and_record_why(storage: Path) -> None:
     assert models("promote", "m", "0003", "--why", "sharper", storage=storage) == "best of m  0003\n"
     assert as_json("best", "m", storage=storage)["event"]["why"] == "sharper"
     assert as_json("rollback", "m", "--why", "no", storage=storage)["version"] == "0002"
@@ -79,10 +79,10 @@ def test_a_deleted_version_is_listed_no_more(storage: Path) -> None:
 
 
 def test_verify_names_the_file_that_is_damaged(storage: Path) -> None:
-    assert models("verify", "m", storage=storage) == "m 0001  whole\nm 0002  whole\nm 0003  whole\nm best  whole\n"
+    assert models("verify", "m", storage=storage) == "m 0001  ok\nm 0002  ok\nm 0003  ok\nm best  ok\n"
     weights = storage / "models/m/0003" / GENERATOR
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x77")
-    with pytest.raises(GanrayError, match="0003 of 4 checked is not whole"):
+    with pytest.raises(GanrayError, match="0003 of 4 checked is damaged"):
         models("verify", "m", storage=storage)
     done = CliRunner().invoke(group, ["models", "verify", "m", "--storage", str(storage), "--json"])
     found = {entry["what"]: entry for entry in json.loads(done.stdout)}
@@ -111,18 +111,18 @@ def test_push_makes_a_version_elsewhere(storage: Path, tmp_path: Path) -> None:
     assert load_generator(str(other / "models/n"), public_key=public).latent_dim == 8
 
 
-def test_gc_says_what_would_go_and_takes_it_when_told(storage: Path) -> None:
+def test_gc_lists_garbage_and_removes_it_with_yes(storage: Path) -> None:
     publish(Registry(open_store(storage)), 6.0, 7.0)
     assert models("gc", storage=storage) == "nothing to remove\n"
     found = as_json("gc", "m", "--keep", "1", "--days", "0", storage=storage)
     assert (found["removed"], [entry["version"] for entry in found["found"]]) == (False, ["0003", "0004"])
-    assert "would remove (say --yes) 2" in models("gc", "--keep", "1", "--days", "0", storage=storage)
+    assert "would remove, with --yes, 2" in models("gc", "--keep", "1", "--days", "0", storage=storage)
     assert len(as_json("list", storage=storage)) == 5
     assert "\nremoved 2" in models("gc", "--keep", "1", "--days", "0", "--yes", storage=storage)
     assert [version["version"] for version in as_json("list", storage=storage)] == ["0001", "0002", "0005"]
 
 
-def test_whence_tells_of_a_grid(storage: Path, tmp_path: Path) -> None:
+def test_provenance_of_a_grid_names_its_version(storage: Path, tmp_path: Path) -> None:
     run("generate", storage / "models/m", "--num", "4", "--seed", "9", "--out", tmp_path / "grid.png", "--local")
     assert run("provenance", tmp_path / "grid.png").startswith("samples 0 to 3 of m 0002 from seed 9\nfound in ")
     assert json.loads(run("provenance", tmp_path / "grid.png", "--storage", storage, "--json"))["largest_difference"] == 0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ganray.registry.alias import move_best
+from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
-from tests.helpers.artifacts import RULES, artifact
+from tests.helpers.artifacts import PROTOCOL, artifact
 from tests.helpers.refusals import as_root, mistake, mounted, objects
 from tests.helpers.runs import ganray, train
 
@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> Path:
     """The folder of a published model with one version, its best."""
     registry = Registry(open_store(tmp_path))
     number = registry.publish("m", artifact(), {"images_seen": 1}, key="a")
-    move_best(registry.model("m"), number, 1.0, RULES, rescore={}.get)
+    promote_if_better(registry.model("m"), number, 1.0, PROTOCOL, rescore={}.get)
     return tmp_path / "models/m"
 
 
@@ -41,7 +41,7 @@ def model(tmp_path: Path) -> Path:
             "train.batch_size",
             "50 does not split over 2 workers into whole groups of networks.ghost_batch=32; use 64",
         ),
-        ("storage=gs://bucket/x", "storage", "there is no kind of store named gs://; name a folder or s3://bucket/prefix"),
+        ("storage=gs://bucket/x", "storage", "unsupported scheme gs://; name a folder or s3://bucket/prefix"),
         ("seed", "seed", "is not an override; write it as key=value"),
     ],
 )
@@ -78,12 +78,12 @@ def test_a_job_file_that_cannot_be_read_is_refused(content: bytes | None, says: 
         (["generate", "ARTIFACT", "--out", "x.png", "--num", "0"], "ganray generate", "0 is not in the range"),
         (["generat"], "ganray", "no such command 'generat'"),
         (["publish", "RUN"], "ganray publish", "missing option '--storage'"),
-        (["publish", "../other", "--storage", "STORE"], "RUN", "'../other' is no name"),
+        (["publish", "../other", "--storage", "STORE"], "RUN", "invalid name '../other'"),
         (["publish", "nobody", "--storage", "STORE"], "RUN", "there is no run 'nobody' in"),
         (["models", "list", "nothing", "--storage", "STORE"], "NAME", "there is no model 'nothing' in"),
         (["generate", "STORE/models/nothing", "--out", "x.png"], "STORE/models/nothing", "holds no published generator"),
-        (["generate", "STORE/models/nothing", "--out", "x.jpg"], "--out", "'.jpg' is no format that samples can be written in"),
-        (["generate", "STORE/models/nothing", "--out", "x.png", "--num", "5000"], "--out", "a grid of 5000 pictures is too large"),
+        (["generate", "STORE/models/nothing", "--out", "x.jpg"], "--out", "unsupported format '.jpg'"),
+        (["generate", "STORE/models/nothing", "--out", "x.png", "--num", "5000"], "--out", "a grid of 5000 images is too large"),
     ],
 )
 def test_a_command_about_what_is_not_there_is_refused(arguments: list[str], field: str, says: str, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def change(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "damage", "says"),
     [
-        ("0001/generator.safetensors", cut, r"has \d+ bytes where \d+ were published"),
+        ("0001/generator.safetensors", cut, r"has \d+ bytes, and \d+ were published"),
         ("0001/generator.safetensors", change, "does not have the published SHA-256"),
         ("0001/config.json", Path.unlink, "is missing"),
         ("0001/manifest.json", cut, "is broken"),

@@ -1,4 +1,4 @@
-"""What a generated picture says of itself, and `whence`, which makes it again and believes nothing else."""
+"""What a generated image message of itself, and `whence`, which makes it again and believes nothing else."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     """Sample 70 of seed 3, of a model's best."""
     publish(Registry(open_store(tmp_path / "store")), 2.0, 1.0)
     generate(str(tmp_path / "store/models/m"), num=71, seed=3, out=tmp_path / "made", local=True)
@@ -34,8 +34,8 @@ def picture(tmp_path: Path) -> Path:
 
 
 def texts(path: Path) -> dict[str, str]:
-    with Image.open(path) as picture:
-        return dict(picture.text)
+    with Image.open(path) as image:
+        return dict(image.text)
 
 
 def rewrite(path: Path, pixels: np.ndarray, changed: dict[str, str]) -> None:
@@ -59,73 +59,73 @@ def test_every_picture_is_traced_to_the_sample_it_is(registry: Registry, tmp_pat
     assert (facts["num"], facts["largest_difference"]) == (10, 0)
 
 
-def test_a_picture_says_that_no_camera_took_it(picture: Path) -> None:
-    found = texts(picture)
+def test_a_picture_says_that_no_camera_took_it(image: Path) -> None:
+    found = texts(image)
     assert json.loads(found[KEY])["digital_source_type"] == SOURCE_TYPE
     assert f'DigitalSourceType="{SOURCE_TYPE}"' in found[XMP_KEY]
-    with Image.open(picture) as opened:  # where Pillow, too, looks for XMP
+    with Image.open(image) as opened:  # where Pillow, too, looks for XMP
         assert SOURCE_TYPE.encode() in opened.info["xmp"]
 
 
-def test_parquet_carries_the_record_too(picture: Path, tmp_path: Path) -> None:
+def test_parquet_carries_the_record_too(image: Path, tmp_path: Path) -> None:
     generate(str(tmp_path / "store/models/m"), num=5, seed=3, out=tmp_path / "made.parquet", local=True)
     record = json.loads(pq.read_schema(tmp_path / "made.parquet").metadata[KEY.encode()])
     assert (record["seed"], record["num"], record["version"]) == (3, 5, "0002")
 
 
-def test_one_grey_level_is_rounding_and_two_are_another_picture(picture: Path) -> None:
-    pixels = np.asarray(Image.open(picture)).copy()
+def test_one_grey_level_is_rounding_and_two_are_another_picture(image: Path) -> None:
+    pixels = np.asarray(Image.open(image)).copy()
     pixels[0, 0] ^= 1
-    rewrite(picture, pixels, {})
-    assert provenance(picture)["largest_difference"] == 1
+    rewrite(image, pixels, {})
+    assert provenance(image)["largest_difference"] == 1
     pixels[5, 5] = int(pixels[5, 5]) + (9 if pixels[5, 5] < 128 else -9)
-    rewrite(picture, pixels, {})
-    with pytest.raises(GanrayError, match="is not what its record says: the sample made again has differences of up to 9"):
-        provenance(picture)
+    rewrite(image, pixels, {})
+    with pytest.raises(GanrayError, match="is not the sample in its record: generated again, that has differences of up to 9"):
+        provenance(image)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "says"),
+    ("field", "value", "message"),
     [
-        ("seed", 4, "is not what its record says"),
-        ("index", 71, "is not what its record says"),
-        ("seed", -1, "does not say what made it"),
-        ("index", "x", "does not say what made it"),
+        ("seed", 4, "is not the sample in its record"),
+        ("index", 71, "is not the sample in its record"),
+        ("seed", -1, "has no provenance record"),
+        ("index", "x", "has no provenance record"),
         ("manifest", "0" * 64, "its manifest has another hash"),
         ("artifact", "/nowhere", "holds no published generator"),
-        ("artifact", "http://127.0.0.1:1/x", "no kind of store"),
+        ("artifact", "http://127.0.0.1:1/x", "unsupported scheme http://"),
     ],
 )
-def test_a_record_that_lies_is_found_out(picture: Path, field: str, value: object, says: str) -> None:
-    record = {**json.loads(texts(picture)[KEY]), field: value}
-    rewrite(picture, np.asarray(Image.open(picture)), {KEY: json.dumps(record)})
-    with pytest.raises(GanrayError, match=says):
-        provenance(picture)
+def test_a_record_that_lies_is_found_out(image: Path, field: str, value: object, message: str) -> None:
+    record = {**json.loads(texts(image)[KEY]), field: value}
+    rewrite(image, np.asarray(Image.open(image)), {KEY: json.dumps(record)})
+    with pytest.raises(GanrayError, match=message):
+        provenance(image)
 
 
-def test_a_grid_too_large_to_be_made_is_not_believed(picture: Path) -> None:
-    record = {**json.loads(texts(picture)[KEY]), "num": 1 << 60}
+def test_a_grid_too_large_to_be_made_is_not_believed(image: Path) -> None:
+    record = {**json.loads(texts(image)[KEY]), "num": 1 << 60}
     del record["index"]
-    rewrite(picture, np.asarray(Image.open(picture)), {KEY: json.dumps(record)})
-    with pytest.raises(GanrayError, match="does not say what made it"):
-        provenance(picture)
+    rewrite(image, np.asarray(Image.open(image)), {KEY: json.dumps(record)})
+    with pytest.raises(GanrayError, match="has no provenance record"):
+        provenance(image)
 
 
-def test_a_storage_that_moved_is_named(picture: Path, tmp_path: Path) -> None:
+def test_a_storage_that_moved_is_named(image: Path, tmp_path: Path) -> None:
     (tmp_path / "store").rename(tmp_path / "moved")
     with pytest.raises(GanrayError, match="holds no published generator"):
-        provenance(picture)
-    assert provenance(picture, storage=str(tmp_path / "moved"))["found"] == str(tmp_path / "moved/models/m/0002")
+        provenance(image)
+    assert provenance(image, storage=str(tmp_path / "moved"))["found"] == str(tmp_path / "moved/models/m/0002")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(GanrayError, match="cannot be read"):
         provenance(tmp_path / "x.png")
     Image.new("L", (4, 4)).save(tmp_path / "plain.png")
-    with pytest.raises(GanrayError, match="does not say what made it"):
+    with pytest.raises(GanrayError, match="has no provenance record"):
         provenance(tmp_path / "plain.png")
 
 

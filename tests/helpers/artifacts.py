@@ -8,14 +8,15 @@ import safetensors.torch
 from ganray.config import DcganNetworks
 from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
-from ganray.registry.alias import move_best
+from ganray.metrics.score import Protocol
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, generator_config
 from ganray.registry.manifest import to_json
+from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 
 NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
 SHAPE = (1, 16, 16)
-RULES = {"metric": "metric/frechet", "dataset": "a", "extractor": "b", "num_samples": 10, "seed": 0}
+PROTOCOL = Protocol(metric="metric/frechet", dataset="a", extractor="b", num_samples=10, seed=0)
 
 
 def artifact(seed: int = 0, score: float = 1.0, *, contrast: float = 1.0, classes: list[str] | None = None) -> dict[str, bytes]:
@@ -27,7 +28,7 @@ def artifact(seed: int = 0, score: float = 1.0, *, contrast: float = 1.0, classe
     return {
         GENERATOR: safetensors.torch.save(weights),
         CONFIG: to_json(generator_config(networks, SHAPE, Prior(networks.latent_dim, shares), classes)),
-        METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": RULES}),
+        METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": PROTOCOL.dump()}),
     }
 
 
@@ -41,7 +42,7 @@ def publish(registry: Registry, *scores: float, model: str = "m", signing_key: P
     for score in scores:
         files = artifact(seed=int(score * 10), score=score, contrast=8.0)
         numbers.append(registry.publish(model, files, {"images_seen": 1}, key=f"{score}", signing_key=signing_key))
-        move_best(registry.model(model), numbers[-1], score, RULES, rescore=never)
+        promote_if_better(registry.model(model), numbers[-1], score, PROTOCOL, rescore=never)
     return numbers
 
 

@@ -21,9 +21,9 @@ class RecordingStore(LocalStore):
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         return super().read_tagged(key)  # reads by `read`
 
-    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
+    def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
         self._record("download", key)
-        return super().download(key, path, most=most, progress=progress)
+        return super().download(key, path, max_bytes=max_bytes, progress=progress)
 
     def _record(self, operation: str, key: str) -> None:
         descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # one write of a line is whole

@@ -9,7 +9,7 @@ import pytest
 from ganray.errors import GanrayError
 from ganray.registry.alias import read_best
 from ganray.registry.artifact import GENERATOR, load_generator
-from ganray.registry.cache import cache_folder, pull, pulled, remember
+from ganray.registry.cache import cache_folder, find_pulled, pull, remember
 from ganray.registry.manifest import MANIFEST, read_manifest
 from ganray.registry.push import push
 from ganray.registry.registry import Registry
@@ -47,12 +47,12 @@ def test_it_is_found_without_its_server(registry: Registry) -> None:
     publish(registry, 1.0)
     version = child(registry.model("m"), "0001")
     with pytest.raises(GanrayError, match="was not pulled before"):
-        pulled(version.uri)
+        find_pulled(version.uri)
     folder = pull(version)
     remember(registry.model("m").uri, folder)
     for info in registry.storage.list():
         registry.storage.delete(info.key)
-    assert pulled(version.uri) == pulled(registry.model("m").uri) == folder
+    assert find_pulled(version.uri) == find_pulled(registry.model("m").uri) == folder
 
 
 def test_a_download_that_fails_leaves_nothing_that_counts(registry: Registry, cache: Path) -> None:
@@ -105,7 +105,7 @@ def test_signatures_are_pulled_with_what_they_sign(tmp_path: Path) -> None:
     version = child(registry.model("m"), "0001")
     folder = pull(version, public_key=public)
     assert load_generator(str(folder), public_key=public).latent_dim == 8
-    assert pulled(version.uri, public_key=public) == folder
+    assert find_pulled(version.uri, public_key=public) == folder
     other = Registry(open_store(tmp_path / "other"))
     push(other, "m", open_store(folder), public_key=public, signing_key=private)
     assert load_generator(other.model("m").uri, public_key=public).latent_dim == 8

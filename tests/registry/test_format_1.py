@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ganray.generate.provenance import provenance
-from ganray.registry.alias import move_best, read_best, read_history
+from ganray.registry.alias import read_best, read_history
 from ganray.registry.artifact import load_generator
-from ganray.registry.promotion import rollback
+from ganray.registry.promotion import promote_if_better, rollback
 from ganray.registry.registry import Registry
 from ganray.registry.verify import verify_model
 from ganray.storage import open_store
@@ -41,7 +41,7 @@ def test_a_registry_goes_on_where_it_stood(storage: Path) -> None:
     model = registry.model("old")
     for score, is_better in ((3.0, False), (0.5, True)):
         number = registry.publish("old", artifact(score=score), {"images_seen": 1}, key=f"new {score}")
-        assert move_best(model, number, score, read_best(model).protocol, rescore=never) is is_better
+        assert promote_if_better(model, number, score, read_best(model).protocol, rescore=never) is is_better
     assert rollback(registry, "old", why="x").version == "0002"
     assert [event.to_version for event in read_history(model)] == ["0001", "0002", "0004", "0002"]
 

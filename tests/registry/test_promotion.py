@@ -1,18 +1,18 @@
-"""The best pointer moved by hand, its history, and deletion: what is promised of them on a folder and on a bucket."""
+"""The best alias moved by hand, its history, and deletion: what is promised of them on a folder and on a bucket."""
 
 from pathlib import Path
 
 import pytest
 
 from ganray.errors import GanrayError
-from ganray.registry.alias import BEST, HISTORY, move_best, read_best, read_history
-from ganray.registry.deletion import UNDELETED, UNFINISHED, UNUSED, collect, delete_version, plan_collection, plan_leftovers
+from ganray.registry.alias import BEST, HISTORY, read_best, read_history
+from ganray.registry.deletion import Reason, collect, delete_version, plan_collection, plan_leftovers
 from ganray.registry.manifest import find_manifest
-from ganray.registry.promotion import promote, rollback
+from ganray.registry.promotion import promote, promote_if_better, rollback
 from ganray.registry.registry import Registry
 from ganray.registry.verify import verify_model
 from ganray.storage import child, open_store
-from tests.helpers.artifacts import RULES, artifact, never, publish
+from tests.helpers.artifacts import PROTOCOL, artifact, never, publish
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -49,7 +49,7 @@ def test_moves_leave_a_history_in_order(registry: Registry) -> None:
 def test_rollbacks_go_back_further_each_and_end(folder: Registry) -> None:
     publish(folder, 3.0, 2.0, 1.0)
     assert [rollback(folder, "m", why="x").version for _ in range(2)] == ["0002", "0001"]
-    with pytest.raises(GanrayError, match="never was another version"):
+    with pytest.raises(GanrayError, match="has no earlier version"):
         rollback(folder, "m", why="x")
     promote(folder, "m", "0003", why="after all")
     assert rollback(folder, "m", why="x").version == "0001"
@@ -58,13 +58,13 @@ def test_rollbacks_go_back_further_each_and_end(folder: Registry) -> None:
 def test_a_publication_that_is_replayed_undoes_no_rollback(folder: Registry) -> None:
     publish(folder, 3.0, 2.0)
     rollback(folder, "m", why="artefacts")
-    assert not move_best(folder.model("m"), "0002", 2.0, RULES, rescore=never)
+    assert not promote_if_better(folder.model("m"), "0002", 2.0, PROTOCOL, rescore=never)
     assert best(folder) == "0001"
     publish(folder, 2.5)
     assert best(folder) == "0003"
 
 
-def test_what_a_mover_that_died_did_not_file_is_in_the_history_all_the_same(folder: Registry, tmp_path: Path) -> None:
+def test_an_event_that_a_killed_process_did_not_file_is_in_the_history_all_the_same(folder: Registry, tmp_path: Path) -> None:
     publish(folder, 3.0, 2.0)
     (tmp_path / "models/m/history/000002.json").unlink()
     assert [event.number for event in read_history(folder.model("m"))] == [1, 2]
@@ -72,7 +72,7 @@ def test_what_a_mover_that_died_did_not_file_is_in_the_history_all_the_same(fold
     assert sorted(path.name for path in (tmp_path / "models/m/history").glob("*.json")) == ["000001.json", "000002.json", "000003.json"]
 
 
-def test_a_pointer_from_before_there_was_a_history_is_read_and_moved(folder: Registry) -> None:
+def test_an_alias_from_before_there_was_a_history_is_read_and_moved(folder: Registry) -> None:
     publish(folder, 3.0, 2.0)
     store = folder.model("m")
     for info in store.list(HISTORY):
@@ -83,11 +83,12 @@ def test_a_pointer_from_before_there_was_a_history_is_read_and_moved(folder: Reg
 
 
 @pytest.mark.parametrize(
-    ("number", "says"), [("0002", "the best already"), ("0009", "no published"), ("../m/0001", "is no version"), ("1", "is no version")]
+    ("number", "message"),
+    [("0002", "the best already"), ("0009", "no published"), ("../m/0001", "invalid version"), ("1", "invalid version")],
 )
-def test_what_cannot_be_promoted_is_refused(folder: Registry, number: str, says: str) -> None:
+def test_what_cannot_be_promoted_is_refused(folder: Registry, number: str, message: str) -> None:
     publish(folder, 3.0, 2.0)
-    with pytest.raises(GanrayError, match=says):
+    with pytest.raises(GanrayError, match=message):
         promote(folder, "m", number, why="x")
     assert len(read_history(folder.model("m"))) == 2
 
@@ -122,20 +123,20 @@ def test_neither_the_best_nor_what_history_names_is_deleted_by_mistake(folder: R
         delete_version(folder, "m", "0001", why="x", pinned_too=False)
     delete_version(folder, "m", "0001", why="x", pinned_too=True)
     assert [version.version for version in folder.versions("m")] == ["0002"]
-    with pytest.raises(GanrayError, match="never was another version that is still there"):
+    with pytest.raises(GanrayError, match="has no earlier version that still exists"):
         rollback(folder, "m", why="x")
 
 
 def test_nothing_moves_to_a_version_whose_deletion_was_announced(folder: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(folder, 1.0, 2.0)
     with monkeypatch.context() as patch:
-        patch.setattr("ganray.registry.deletion.bury", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("ganray.registry.deletion.replace_by_tombstone", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             delete_version(folder, "m", "0002", why="x", pinned_too=False)
-    with pytest.raises(GanrayError, match="is not there, or was deleted"):
+    with pytest.raises(GanrayError, match="is missing, or was deleted"):
         promote(folder, "m", "0002", why="x")
     (removal,) = plan_collection(folder, "m", keep=9, older_than_s=0)
-    assert (removal.version, removal.why) == ("0002", UNDELETED)
+    assert (removal.version, removal.why) == ("0002", Reason.DELETING)
     collect(folder, [removal], why="gc")
     assert plan_collection(folder, "m", keep=0, older_than_s=0) == []
     assert read_best(folder.model("m")).deleting == ()
@@ -145,7 +146,7 @@ def test_gc_takes_what_nothing_points_to_by_age_and_count(registry: Registry) ->
     publish(registry, 3.0, 4.0, 2.0, 5.0, 6.0, 7.0)
     assert plan_collection(registry, "m", keep=0, older_than_s=3600) == []
     found = plan_collection(registry, "m", keep=2, older_than_s=0)
-    assert [(removal.version, removal.why) for removal in found] == [("0002", UNUSED), ("0004", UNUSED)]
+    assert [(removal.version, removal.why) for removal in found] == [("0002", Reason.UNREFERENCED), ("0004", Reason.UNREFERENCED)]
     assert all(removal.size > 10_000 for removal in found)
     assert len(registry.versions("m")) == 6
     promote(registry, "m", "0004", why="since the plan was made")
@@ -160,7 +161,7 @@ def test_gc_finds_unfinished_versions_and_keeps_those_that_are_finished_meanwhil
         child(folder.model("m"), number).write("claim.json", b'{"key": "' + number.encode() + b'"}')
         child(folder.model("m"), number).write("config.json", b"{}")
     found = plan_collection(folder, "m", keep=0, older_than_s=0)
-    assert [(removal.version, removal.why) for removal in found] == [("0002", UNFINISHED), ("0003", UNFINISHED)]
+    assert [(removal.version, removal.why) for removal in found] == [("0002", Reason.UNFINISHED), ("0003", Reason.UNFINISHED)]
     (tmp_path / "models/m/0003/config.json").unlink()
     assert folder.publish("m", artifact(), {}, key="0003") == "0003"
     collect(folder, found, why="gc")

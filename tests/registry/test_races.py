@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ganray.registry.alias import BEST, move_best, read_best, read_history
-from ganray.registry.deletion import UNFINISHED, collect, delete_version, plan_collection, plan_leftovers
-from ganray.registry.promotion import promote, rollback
+from ganray.registry.alias import BEST, read_best, read_history
+from ganray.registry.deletion import Reason, collect, delete_version, plan_collection, plan_leftovers
+from ganray.registry.promotion import promote, promote_if_better, rollback
 from ganray.registry.registry import Registry
 from ganray.registry.verify import damage, verify_model
 from ganray.storage import ObjectStore, child, open_store
-from tests.helpers.artifacts import RULES, artifact, make_keys, never, publish
+from tests.helpers.artifacts import PROTOCOL, artifact, make_keys, never, publish
 
 PUBLISHERS = 8
 PROCESSES = multiprocessing.get_context("forkserver")  # forks of one process that has imported torch already
@@ -40,7 +40,7 @@ def publish_rounds(storage: ObjectStore, publisher: int, rounds: int, line: Barr
     for number in range(rounds):
         line.wait(120)
         version = registry.publish("m", files[number], {"images_seen": number}, key=f"{publisher}-{number}")
-        move_best(registry.model("m"), version, score_of(publisher, number), RULES, rescore=never)
+        promote_if_better(registry.model("m"), version, score_of(publisher, number), PROTOCOL, rescore=never)
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.chaos)])
@@ -80,7 +80,7 @@ def publish_until_killed(storage: ObjectStore, model: str, kill_after: int, key:
     os.environ.update(environment)
     die_after(type(storage), kill_after)
     number = Registry(storage).publish(model, artifact(seed=1, score=1.0), {"images_seen": 1}, key="killed", signing_key=key)
-    move_best(Registry(storage).model(model), number, 1.0, RULES, rescore=never)
+    promote_if_better(Registry(storage).model(model), number, 1.0, PROTOCOL, rescore=never)
 
 
 def die_after(kind: type, writes: int) -> None:
@@ -124,7 +124,7 @@ def test_a_publisher_killed_at_any_write_leaves_no_half_version_and_a_valid_poin
         found = plan_collection(registry, model, keep=9, older_than_s=0)
         unfinished = {info.key.split("/")[0] for info in store.list("0")} - {version.version for version in registry.versions(model)}
         assert {removal.version for removal in found} == unfinished
-        assert all(removal.why == UNFINISHED for removal in found)
+        assert all(removal.why == Reason.UNFINISHED for removal in found)
         found_by_gc += len(found)
         collect(registry, found + plan_leftovers(registry, older_than_s=0), why="gc")
         assert plan_collection(registry, model, keep=9, older_than_s=0) == plan_leftovers(registry, older_than_s=0) == []
@@ -140,7 +140,7 @@ def test_a_publisher_killed_at_any_write_leaves_no_half_version_and_a_valid_poin
 def publish_until_killed_never(registry: Registry, model: str, key: Path) -> None:
     """Publish the same again, as whoever restarts a killed publisher does."""
     number = registry.publish(model, artifact(seed=1, score=1.0), {"images_seen": 1}, key="killed", signing_key=key)
-    move_best(registry.model(model), number, 1.0, RULES, rescore=never)
+    promote_if_better(registry.model(model), number, 1.0, PROTOCOL, rescore=never)
 
 
 def keep_until_killed(storage: ObjectStore, kill_after: int) -> None:

@@ -8,11 +8,12 @@ import torch
 
 from ganray.errors import GanrayError
 from ganray.gan.networks import build_networks
-from ganray.registry.alias import move_best, read_best
+from ganray.registry.alias import read_best
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, load_generator
+from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
-from tests.helpers.artifacts import NETWORKS, RULES, SHAPE, artifact, never
+from tests.helpers.artifacts import NETWORKS, PROTOCOL, SHAPE, artifact, never
 
 
 @pytest.fixture
@@ -49,26 +50,26 @@ def test_best_moves_only_to_a_better_score(registry: Registry) -> None:
     model = registry.model("m")
     for score, moves in ((5.0, True), (6.0, False), (4.0, True), (4.0, False)):
         number = registry.publish("m", artifact(score=score), {"images_seen": 1}, key=f"{score} {moves}")
-        assert move_best(model, number, score, RULES, rescore=never) is moves
+        assert promote_if_better(model, number, score, PROTOCOL, rescore=never) is moves
     assert read_best(model).version == "0003"
     assert [version.is_best for version in registry.versions("m")] == [False, False, True, False]
 
 
 def test_an_incumbent_of_another_protocol_is_scored_again_first(registry: Registry) -> None:
-    model, other = registry.model("m"), {**RULES, "num_samples": 20}
+    model, other = registry.model("m"), PROTOCOL.model_copy(update={"num_samples": 20})
     first = registry.publish("m", artifact(score=5.0), {"images_seen": 1}, key="a")
-    move_best(model, first, 5.0, RULES, rescore=never)
+    promote_if_better(model, first, 5.0, PROTOCOL, rescore=never)
     second = registry.publish("m", artifact(score=4.0), {"images_seen": 1}, key="b")
-    assert not move_best(model, second, 4.0, other, rescore={first: 3.0}.get)
-    assert not move_best(model, second, 4.0, other, rescore={first: None}.get)
-    assert move_best(model, second, 4.0, other, rescore={first: 4.5}.get)
+    assert not promote_if_better(model, second, 4.0, other, rescore={first: 3.0}.get)
+    assert not promote_if_better(model, second, 4.0, other, rescore={first: None}.get)
+    assert promote_if_better(model, second, 4.0, other, rescore={first: 4.5}.get)
     assert read_best(model).protocol == other
 
 
 def test_a_models_folder_loads_its_best(registry: Registry) -> None:
     for seed, score in ((1, 2.0), (2, 1.0), (3, 9.0)):
         number = registry.publish("m", artifact(seed, score), {"images_seen": 1}, key=str(seed))
-        move_best(registry.model("m"), number, score, RULES, rescore=never)
+        promote_if_better(registry.model("m"), number, score, PROTOCOL, rescore=never)
     best = load_generator(registry.model("m").uri)
     expected, _ = build_networks(NETWORKS, SHAPE, seed=2)
     latents = torch.randn(3, 8)
@@ -76,18 +77,18 @@ def test_a_models_folder_loads_its_best(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
-        (lambda data: data[:-10], "bytes where"),
+        (lambda data: data[:-10], "bytes, and"),
         (lambda data: data[:-10] + bytes(10), "does not have the published SHA-256"),
         (None, "is missing"),
     ],
 )
-def test_an_artifact_that_is_not_what_was_published_is_refused(registry: Registry, tmp_path: Path, damage: object, says: str) -> None:
+def test_an_artifact_that_is_not_what_was_published_is_refused(registry: Registry, tmp_path: Path, damage: object, message: str) -> None:
     registry.publish("m", artifact(), {"images_seen": 1}, key="a")
     weights = tmp_path / "models/m/0001" / GENERATOR
     weights.write_bytes(damage(weights.read_bytes())) if damage else weights.unlink()
-    with pytest.raises(GanrayError, match=says) as raised:
+    with pytest.raises(GanrayError, match=message) as raised:
         load_generator(str(weights.parent))
     assert GENERATOR in raised.value.field
 

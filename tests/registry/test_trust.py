@@ -1,4 +1,4 @@
-"""What may not be believed: hostile manifests, weights and pointers are refused before anything is written; signatures are enforced."""
+"""Untrusted input: hostile manifests, weights and aliases are refused before anything is written; signatures are enforced."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ganray.errors import GanrayError
+from ganray.errors import ArtifactError, ConfigError
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, load_generator
 from ganray.registry.cache import pull
 from ganray.registry.manifest import MANIFEST, make_manifest
@@ -33,14 +33,14 @@ def version(tmp_path: Path) -> Path:
     return tmp_path / "store/models/m/0001"
 
 
-def refused(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, says: str) -> None:
-    """Check that loading and pulling a version end in a `GanrayError`, and that pulling wrote nothing outside the cache or half in it."""
+def refused(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, message: str) -> None:
+    """Check that loading and pulling a version end in a `ArtifactError`, and that pulling wrote nothing outside the cache or half in it."""
     monkeypatch.setenv("GANRAY_CACHE", str(tmp_path / "outer/cache"))
     (tmp_path / "outer").mkdir()
     (tmp_path / "outside").write_bytes(SECRET)
     before = listing(tmp_path)
     for call in (lambda: load_generator(str(version)), lambda: load_generator(str(pull(open_store(version))))):
-        with pytest.raises(GanrayError, match=says):
+        with pytest.raises(ArtifactError, match=message):
             call()
     written = listing(tmp_path) - before
     assert all(path.startswith("outer/cache/") and "/." not in path for path in written)
@@ -72,7 +72,7 @@ OUTSIDE = {"size": len(SECRET), "sha256": hashlib.sha256(SECRET).hexdigest()}
 )
 def test_a_name_that_leaves_the_folder_is_refused(version: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite(version, lambda content: content["files"].update({name: OUTSIDE}))
-    refused(version, tmp_path, monkeypatch, says="cannot be trusted")
+    refused(version, tmp_path, monkeypatch, message="cannot be trusted")
 
 
 @pytest.mark.parametrize("link", [os.symlink, lambda target, path: os.mkfifo(path)], ids=["link", "pipe"])
@@ -81,43 +81,43 @@ def test_a_link_or_a_pipe_in_a_files_place_is_not_followed(
 ) -> None:
     link(tmp_path / "outside", version / "extra.json")
     rewrite(version, lambda content: content["files"].update({"extra.json": OUTSIDE}))
-    refused(version, tmp_path, monkeypatch, says=r"extra.json: is not what was published: it is (a link|no plain file)")
+    refused(version, tmp_path, monkeypatch, message=r"extra.json: is not what was published: it is (a link|not a regular file)")
 
 
 @pytest.mark.parametrize(
-    ("entry", "says"),
+    ("entry", "message"),
     [
         ({"size": 1 << 62, "sha256": "0" * 64}, "cannot be trusted"),
         ({"size": -1, "sha256": "0" * 64}, "cannot be trusted"),
         ({"size": "many", "sha256": "0" * 64}, "cannot be trusted"),
         ({"size": 5, "sha256": "../x"}, "cannot be trusted"),
-        ({"size": 1 << 34, "sha256": "0" * 64}, "bytes where|does not have"),
+        ({"size": 1 << 34, "sha256": "0" * 64}, "bytes|does not have"),
         (None, "cannot be trusted"),
     ],
 )
 def test_sizes_and_hashes_that_cannot_be_are_refused(
-    version: Path, entry: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: Path, entry: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewrite(version, lambda content: content["files"].update({GENERATOR: entry}))
-    refused(version, tmp_path, monkeypatch, says=says)
+    refused(version, tmp_path, monkeypatch, message=message)
 
 
 @pytest.mark.parametrize("file", [GENERATOR, MANIFEST])
 def test_a_file_larger_than_it_may_be_is_not_read(version: Path, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (version / file).open("r+b") as large:
         large.truncate(1 << 40)  # a hole: reading it would take a terabyte
-    refused(version, tmp_path, monkeypatch, says=rf"{file}: .*has {1 << 40} bytes")
+    refused(version, tmp_path, monkeypatch, message=rf"{file}: .*has {1 << 40} bytes")
 
 
 def test_too_many_files_are_refused(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite(version, lambda content: content["files"].update({f"{number}.bin": OUTSIDE for number in range(100)}))
-    refused(version, tmp_path, monkeypatch, says="cannot be trusted")
+    refused(version, tmp_path, monkeypatch, message="cannot be trusted")
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"{}", b"[]", b"\xff", b'{"format": 99}', b'{"format": 1, "lineage": 7}'])
-def test_what_is_no_manifest_is_refused(version: Path, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_manifest_is_refused(version: Path, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (version / MANIFEST).write_bytes(content)
-    refused(version, tmp_path, monkeypatch, says="is broken|cannot be trusted|format 99")
+    refused(version, tmp_path, monkeypatch, message="is broken|cannot be trusted|format 99")
 
 
 class Exploit:
@@ -138,14 +138,14 @@ def lying_weights() -> bytes:
 
 
 @pytest.mark.parametrize("weights", [disguised_weights, lying_weights, lambda: struct.pack("<Q", 1 << 60), lambda: b""])
-def test_weights_that_are_none_are_refused_and_nothing_runs(
+def test_invalid_weights_are_refused_and_nothing_runs(
     version: Path, weights: Callable[[], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLOITED", str(tmp_path / "exploited"))
     replace(version, GENERATOR, weights())
-    refused(version, tmp_path, monkeypatch, says="holds no generator that ganray can build")
+    refused(version, tmp_path, monkeypatch, message="holds no generator that ganray can build")
     assert not (tmp_path / "exploited").exists()
-    with pytest.raises(GanrayError, match="holds no generator"):
+    with pytest.raises(ArtifactError, match="holds no generator"):
         push(Registry(open_store(tmp_path / "other")), "n", open_store(version))
     assert not (tmp_path / "other").exists()
 
@@ -167,26 +167,26 @@ def test_a_config_that_asks_for_the_moon_takes_no_memory(
     config = json.loads((version / CONFIG).read_bytes())
     (config[section] if section else config)[key] = value
     replace(version, CONFIG, json.dumps(config).encode())
-    refused(version, tmp_path, monkeypatch, says="holds no generator that ganray can build")
+    refused(version, tmp_path, monkeypatch, message="holds no generator that ganray can build")
 
 
 def test_weights_swapped_for_those_of_another_version_are_refused(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(Registry(open_store(tmp_path / "store")), 2.0)
     (version / GENERATOR).write_bytes((version.parent / "0002" / GENERATOR).read_bytes())
-    refused(version, tmp_path, monkeypatch, says="does not have the published SHA-256")
+    refused(version, tmp_path, monkeypatch, message="does not have the published SHA-256")
 
 
-@pytest.mark.parametrize("pointer", ["../../../outside", "/etc", "0001/../0002", "", 7, None])
-def test_a_pointer_that_leaves_its_model_is_refused(version: Path, pointer: object) -> None:
+@pytest.mark.parametrize("target", ["../../../outside", "/etc", "0001/../0002", "", 7, None])
+def test_an_alias_that_leaves_its_model_is_refused(version: Path, target: object) -> None:
     best = json.loads((version.parent / "best.json").read_bytes())
-    (version.parent / "best.json").write_text(json.dumps({**best, "version": pointer}))
-    with pytest.raises(GanrayError, match=r"best.json: is broken"):
+    (version.parent / "best.json").write_text(json.dumps({**best, "version": target}))
+    with pytest.raises(ArtifactError, match=r"best.json: is broken"):
         load_generator(str(version.parent))
 
 
-def test_a_score_that_is_no_number_is_refused(version: Path, tmp_path: Path) -> None:
+def test_a_score_of_nan_is_refused(version: Path, tmp_path: Path) -> None:
     replace(version, METRICS, (version / METRICS).read_bytes().replace(b"1.0", b"NaN"))
-    with pytest.raises(GanrayError, match=r"metrics.json: is broken"):
+    with pytest.raises(ArtifactError, match=r"metrics.json: is broken"):
         Registry(open_store(tmp_path / "store")).versions("m")
     assert any("metrics.json" in problem for problem in verify_model(Registry(open_store(tmp_path / "store")), "m", "0001")["0001"])
 
@@ -198,7 +198,7 @@ def test_what_is_signed_loads_with_its_key_alone(tmp_path: Path) -> None:
     uri = registry.model("m").uri
     assert load_generator(uri, public_key=public).latent_dim == 8
     assert load_generator(uri).latent_dim == 8
-    with pytest.raises(GanrayError, match="is not signed by this key"):
+    with pytest.raises(ArtifactError, match="is not signed by this key"):
         load_generator(uri, public_key=other)
     assert verify_model(registry, "m", public_key=public) == {"0001": [], "best": []}
     assert verify_model(registry, "m", public_key=other)["0001"]
@@ -216,13 +216,13 @@ def test_openssl_checks_the_signature_too(tmp_path: Path) -> None:
 
 def test_a_manifest_that_was_changed_or_never_signed_does_not_load_with_a_key(version: Path, tmp_path: Path) -> None:
     private, public = make_keys(tmp_path)
-    with pytest.raises(GanrayError, match="is not signed"):
+    with pytest.raises(ArtifactError, match="is not signed"):
         load_generator(str(version), public_key=public)
     publish(Registry(open_store(tmp_path / "store")), 0.5, signing_key=private)
     signed = version.parent / "0002"
     replace(signed, GENERATOR, artifact(seed=77)[GENERATOR])
     assert load_generator(str(signed)).latent_dim == 8
-    with pytest.raises(GanrayError, match="is not signed"):
+    with pytest.raises(ArtifactError, match="is not signed"):
         load_generator(str(signed), public_key=public)
 
 
@@ -235,28 +235,28 @@ def test_a_signed_version_that_is_passed_off_as_another_does_not_load_with_a_key
         path.unlink()
     for path in old.iterdir():
         (new / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(GanrayError, match="says that it is version 0001"):
+    with pytest.raises(ArtifactError, match="has the manifest of version 0001"):
         load_generator(str(new.parent), public_key=public)
 
 
-def test_keys_that_are_none_are_refused_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_keys_are_refused_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private, _ = make_keys(tmp_path)
     (tmp_path / "text").write_text("very secret words")
     rsa = tmp_path / "rsa.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "rsa", "-out", str(rsa)], check=True, capture_output=True)
-    for path, says in ((tmp_path / "none", "cannot read"), (tmp_path / "text", "is no private key"), (rsa, "is not Ed25519")):
-        with pytest.raises(GanrayError, match=says) as caught:
+    for path, message in ((tmp_path / "none", "cannot read"), (tmp_path / "text", "is not a private key"), (rsa, "is not Ed25519")):
+        with pytest.raises(ConfigError, match=message) as caught:
             load_private_key(path, field="publish.signing_key")
         assert "secret words" not in str(caught.value)
     encrypted = tmp_path / "encrypted.pem"
     command = ["openssl", "pkey", "-in", str(private), "-aes256", "-passout", "pass:hunter2", "-out", str(encrypted)]
     subprocess.run(command, check=True, capture_output=True)
-    with pytest.raises(GanrayError, match=f"set or unset {PASSPHRASE}"):
+    with pytest.raises(ConfigError, match=f"set or unset {PASSPHRASE}"):
         load_private_key(encrypted, field="publish.signing_key")
     monkeypatch.setenv(PASSPHRASE, "hunter2")
     assert load_private_key(encrypted, field="publish.signing_key")
     monkeypatch.setenv(PASSPHRASE, "hunter3")
-    with pytest.raises(GanrayError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_private_key(encrypted, field="publish.signing_key")
     assert "hunter" not in str(caught.value)
 

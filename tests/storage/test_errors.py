@@ -134,18 +134,18 @@ def test_an_endpoint_of_the_environment_that_is_no_url_or_has_a_password(
 @pytest.mark.parametrize(
     ("uri", "problem", "remedy"),
     [
-        ("s3://", "names no bucket", "s3://bucket/prefix"),
-        ("s3:///prefix", "names no bucket", "s3://bucket/prefix"),
-        ("s3://a_b!/prefix", "names no bucket", "s3://bucket/prefix"),
-        ("s3://key:hunter2@bucket/prefix", "holds credentials", "AWS_ACCESS_KEY_ID"),
-        ("s3://bucket/a//b", "an empty part", "s3://bucket/prefix"),
+        ("s3://", "invalid bucket name", "s3://bucket/prefix"),
+        ("s3:///prefix", "invalid bucket name", "s3://bucket/prefix"),
+        ("s3://a_b!/prefix", "invalid bucket name", "s3://bucket/prefix"),
+        ("s3://key:hunter2@bucket/prefix", "contains credentials", "AWS_ACCESS_KEY_ID"),
+        ("s3://bucket/a//b", "empty path segment", "s3://bucket/prefix"),
         ("s3://bucket/../b", "'..'", "s3://bucket/prefix"),
-        ("s3://bucket?secret_key=hunter2", "no setting secret_key", "endpoint_url, region, path_style"),
-        ("s3://bucket?path_style=yes", "neither true nor false", "path_style=true"),
-        ("s3://bucket?endpoint_url=localhost:9000", "not a server's URL", "http://host:port"),
-        ("s3://bucket?endpoint_url=http://host:port", "not a server's URL", "http://host:port"),
-        ("s3://bucket?endpoint_url=http://user:hunter2@host", "not a server's URL", "without credentials"),
-        ("gs://bucket/prefix", "no kind of store named gs://", "s3://bucket/prefix"),
+        ("s3://bucket?secret_key=hunter2", "unknown setting secret_key", "endpoint_url, region, path_style"),
+        ("s3://bucket?path_style=yes", "invalid path_style 'yes'", "use true or false"),
+        ("s3://bucket?endpoint_url=localhost:9000", "invalid endpoint_url", "http://host:port"),
+        ("s3://bucket?endpoint_url=http://host:port", "invalid endpoint_url", "http://host:port"),
+        ("s3://bucket?endpoint_url=http://user:hunter2@host", "invalid endpoint_url", "without credentials"),
+        ("gs://bucket/prefix", "unsupported scheme gs://", "s3://bucket/prefix"),
     ],
 )
 def test_a_wrong_uri_is_refused_without_repeating_secrets(uri: str, problem: str, remedy: str) -> None:
@@ -161,7 +161,7 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
         for call in writing_calls(store, tmp_path / "source") + reading_calls(store, tmp_path / "copy"):
             line = complaint(call)
             assert str(folder) in line
-            assert "name a folder; a file stands where one should be" in line
+            assert "name a folder; this path is, or goes through, a file" in line
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_folder_without_rights(open_folder: Path) -> None:
     with nobody():
         assert store.read("a") == b"x"
         for call in calls:
-            assert f"cannot write {folder}: permission denied; give this user the right to" in complaint(call)
+            assert f"cannot write {folder}: permission denied; grant this user the right" in complaint(call)
     folder.chmod(0o700)
     with nobody():
         assert f"cannot read {folder}: permission denied" in complaint(lambda: store.read("a"))

@@ -57,7 +57,7 @@ def calls(store: ObjectStore, file: Path, copy: Path) -> dict[str, Callable[[], 
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "message"),
     [
         ("reset before", "no connection to|breaks off"),
         ("500", "answers InternalError after|answers 500"),
@@ -69,7 +69,7 @@ def calls(store: ObjectStore, file: Path, copy: Path) -> dict[str, Callable[[], 
     ],
 )
 def test_a_fault_that_does_not_end_ends_in_one_clear_error(
-    bucket: str, s3_server: S3Server, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, says: str
+    bucket: str, s3_server: S3Server, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, message: str
 ) -> None:
     store = open_store(bucket)
     store.write("there", b"y" * 1000)
@@ -82,7 +82,7 @@ def test_a_fault_that_does_not_end_ends_in_one_clear_error(
         for name, call in calls(open_store(f"{bucket}?endpoint_url={way}"), file, tmp_path / "copy").items():
             if kind in ("truncated", "flipped down") and name not in ("read", "download"):
                 continue
-            with pytest.raises(StorageError, match=says) as caught:
+            with pytest.raises(StorageError, match=message) as caught:
                 call()
             assert "\n" not in str(caught.value)
             assert not [secret for secret in SECRETS if secret in str(caught.value)]

@@ -16,7 +16,7 @@ def test_what_a_killed_writer_left_in_a_folder_is_not_listed(tmp_path: Path) -> 
     assert store.write_if_unchanged("a/b", b"y", store.read_tagged("a/b")[1])
     assert [info.key for info in store.list()] == ["a/b"]
     for name in (".tmp-0123", "a/.lock"):
-        with pytest.raises(ValueError, match="is no key"):
+        with pytest.raises(ValueError, match="invalid object key"):
             store.write(name, b"x")
 
 
@@ -24,7 +24,7 @@ def test_a_writer_killed_midway_leaves_the_old_object(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.write("a", b"before")
     code = (
-        "import os, sys; from pathlib import Path; from ganray.storage.local import atomic_write\n"
+        "import os, sys; from pathlib import Path; from ganray.storage.files import atomic_write\n"
         "with atomic_write(Path(sys.argv[1])) as file: file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")]).returncode == -9

@@ -51,17 +51,17 @@ def test_a_key_of_kms_is_named_in_requests(bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
-        ("sse=rot13", "there are AES256, aws:kms"),
-        ("kms_key=x", "say sse=aws:kms too"),
-        ("sse=AES256&kms_key=x", "say sse=aws:kms too"),
-        ("storage_class=cheap!", "write it like STANDARD_IA"),
+        ("sse=rot13", "invalid sse 'rot13'; use one of AES256, aws:kms"),
+        ("kms_key=x", "add sse=aws:kms"),
+        ("sse=AES256&kms_key=x", "add sse=aws:kms"),
+        ("storage_class=cheap!", "invalid storage_class 'cheap!'; use an S3 storage class such as STANDARD_IA"),
         ("ca_bundle=/nowhere.pem", "name the PEM file"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(query: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_settings_that_cannot_be_are_refused(query: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         open_store(f"s3://bucket/prefix?{query}")
 
 

@@ -18,7 +18,7 @@ from ganray.config import FashionMnistSource
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, open_folder, piece_size, row_table, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore
-from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.files import atomic_write, local_errors
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""How to reach an S3 server and how to store there: the settings that follow a URI, and the client that they make."""
+"""Settings of an S3 connection, as they follow a URI, and the client that is made with them."""
 
 import os
 import re
@@ -15,17 +15,17 @@ from ganray.errors import ConfigError
 from ganray.storage.base import FIELD
 from ganray.storage.s3.errors import NAME_ENDPOINT
 
-ATTEMPTS = 5  # with adaptive back-off, up to 15 s; AWS_MAX_ATTEMPTS says otherwise
+ATTEMPTS = 5  # with adaptive back-off, up to 15 s; overridden by AWS_MAX_ATTEMPTS
 READ_TIMEOUT_S = 60  # without a byte from the server
-CONNECT_TIMEOUT_S = 10  # and that a send may stall, to which urllib3 applies it too: with retries, a server may stop for 30 s
+CONNECT_TIMEOUT_S = 10  # urllib3 applies it to a stalled send too: with retries, a server may stop for 30 s
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a server and store there. The client that does is made when it is first needed and left behind by pickle.
+    """Settings of a server and of the objects stored there, and the client made with them, lazily and not pickled.
 
-    None leaves a setting to boto3: its environment variables and files, then AWS itself.
+    None leaves a setting to boto3: its environment variables and files, then AWS's default.
     """
 
     endpoint_url: str | None = None
@@ -41,10 +41,12 @@ class Connection:
 
     @cached_property
     def session(self) -> boto3.session.Session:
+        """The session, with boto3's chain of credentials."""
         return boto3.session.Session(region_name=self.region)
 
     @cached_property
     def client(self) -> Any:
+        """The S3 client. Raises `ConfigError` for an endpoint in the environment that is not a URL."""
         style = {None: "auto", True: "path", False: "virtual"}[self.path_style]
         attempts = {} if "AWS_MAX_ATTEMPTS" in os.environ else {"total_max_attempts": ATTEMPTS}
         config = Config(
@@ -60,20 +62,20 @@ class Connection:
             raise ConfigError(FIELD, "the endpoint is not a URL", "set AWS_ENDPOINT_URL like https://host:port") from None
 
     @cached_property
-    def proven(self) -> set[str]:
-        """The buckets whose server was found to keep the conditions of conditional writes."""
+    def verified_buckets(self) -> set[str]:
+        """The buckets whose server was found to honour the conditions of conditional writes."""
         return set()
 
     @cached_property
-    def proving(self) -> threading.Lock:
-        """Held while a server is asked whether it does."""
+    def verification_lock(self) -> threading.Lock:
+        """Held while a server is probed for that."""
         return threading.Lock()
 
     @property
-    def new_objects(self) -> dict[str, str]:
-        """What every request that makes an object says: checksum, encryption, storage class."""
-        asked = {"ServerSideEncryption": self.sse, "SSEKMSKeyId": self.kms_key, "StorageClass": self.storage_class}
-        return {"ChecksumAlgorithm": "SHA256", **{name: value for name, value in asked.items() if value}}
+    def write_arguments(self) -> dict[str, str]:
+        """Arguments of every request that creates an object: checksum, encryption, storage class."""
+        settings = {"ServerSideEncryption": self.sse, "SSEKMSKeyId": self.kms_key, "StorageClass": self.storage_class}
+        return {"ChecksumAlgorithm": "SHA256", **{name: value for name, value in settings.items() if value}}
 
     def query(self) -> str:
         """Return the settings as they follow a URI, "" if there are none."""
@@ -85,31 +87,32 @@ SETTINGS = tuple(field.name for field in fields(Connection))
 
 
 def read_settings(settings: dict[str, str]) -> Connection:
-    """Return the connection that a URI's settings describe, or raise `GanrayError`."""
+    """Return the connection with the settings of a URI. Raises `ConfigError` for an unknown or invalid one."""
     if unknown := [name for name in settings if name not in SETTINGS]:
-        raise ConfigError(FIELD, f"there is no setting {unknown[0]} in an s3:// URI", f"there are {', '.join(SETTINGS)}")
+        raise ConfigError(FIELD, f"unknown setting {unknown[0]} in an s3:// URI", f"the settings are {', '.join(SETTINGS)}")
     path_style = settings.get("path_style")
     if path_style not in (None, "true", "false"):
-        raise ConfigError(FIELD, "path_style is neither true nor false", "write path_style=true")
+        raise ConfigError(FIELD, f"invalid path_style {path_style!r}", "use true or false")
     if "endpoint_url" in settings:
         _check_endpoint(settings["endpoint_url"])
-    _check_storing(settings)
-    return Connection(**{**settings, "path_style": None if path_style is None else path_style == "true"})
+    _check_write_settings(settings)
+    texts = {name: value for name, value in settings.items() if name != "path_style"}
+    return Connection(path_style=None if path_style is None else path_style == "true", **texts)
 
 
-def _check_storing(settings: dict[str, str]) -> None:
+def _check_write_settings(settings: dict[str, str]) -> None:
     if settings.get("sse", "AES256") not in ENCRYPTIONS:
-        raise ConfigError(FIELD, f"there is no encryption sse={settings['sse']}", f"there are {', '.join(ENCRYPTIONS)}")
+        raise ConfigError(FIELD, f"invalid sse {settings['sse']!r}", f"use one of {', '.join(ENCRYPTIONS)}")
     if "kms_key" in settings and not settings.get("sse", "").startswith("aws:kms"):
-        raise ConfigError(FIELD, "kms_key is for sse=aws:kms alone", "say sse=aws:kms too, or leave kms_key out")
+        raise ConfigError(FIELD, "kms_key without sse=aws:kms", "add sse=aws:kms, or leave kms_key out")
     if not re.fullmatch(r"[A-Z_]{1,40}", settings.get("storage_class", "STANDARD")):
-        raise ConfigError(FIELD, "storage_class is none", "write it like STANDARD_IA")
+        raise ConfigError(FIELD, f"invalid storage_class {settings['storage_class']!r}", "use an S3 storage class such as STANDARD_IA")
     if "ca_bundle" in settings and not os.path.isfile(settings["ca_bundle"]):
         raise ConfigError(FIELD, f"there is no file ca_bundle={settings['ca_bundle']}", "name the PEM file of the server's CA")
 
 
 def _check_endpoint(url: str) -> None:
-    """Raise `GanrayError` for what is no http(s) URL of a server, or holds credentials. Does not repeat it: it may be secret."""
+    """Raise `ConfigError` for anything but the http(s) URL of a server without credentials; it may be secret, and is not repeated."""
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
@@ -117,7 +120,7 @@ def _check_endpoint(url: str) -> None:
         right = False
     if not right or "@" in parts.netloc or parts.query:
         remedy = f"write it like http://host:port, without credentials; {NAME_ENDPOINT}"
-        raise ConfigError(FIELD, "endpoint_url is not a server's URL", remedy)
+        raise ConfigError(FIELD, "invalid endpoint_url", remedy)
 
 
 def _as_text(value: str | bool) -> str:

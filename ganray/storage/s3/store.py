@@ -1,4 +1,4 @@
-"""A store in a bucket of AWS or any server that speaks S3, with boto3's own chain of credentials."""
+"""An object store in a bucket of AWS or any S3-compatible server, with boto3's chain of credentials."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ganray.errors import ConfigError, StorageError
 from ganray.storage.base import (
     CHECKS,
     FIELD,
+    Listing,
     MissingObject,
     ObjectInfo,
     Progress,
@@ -26,18 +27,20 @@ from ganray.storage.base import (
     check_by_writing,
     check_key,
     check_prefix,
+    key_problem,
 )
-from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.files import atomic_write, local_errors
 from ganray.storage.s3 import transfer
 from ganray.storage.s3.connection import ATTEMPTS, Connection, read_settings
 from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
-from ganray.storage.s3.transfer import again, read_body
+from ganray.storage.s3.transfer import read_body, with_retries
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
+Entries = list[dict[str, Any]]  # of a page of a listing
 EXAMPLE = "name it as s3://bucket/prefix"
-UPLOAD = "?uploadId="  # between key and id of an upload that was never finished
+UPLOAD = "?uploadId="  # between key and id of an incomplete upload
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,15 @@ class S3Store:
 
     @property
     def bucket(self) -> str:
+        """The name of the bucket."""
         return self.root.partition("/")[0]
 
     def read(self, key: str) -> bytes:
         return self.read_tagged(key)[0]
 
-    def read_at_most(self, key: str, most: int) -> bytes:
+    def read_at_most(self, key: str, max_bytes: int) -> bytes:
         with s3_errors("read from", self.bucket):
-            return read_body(lambda: _refuse_larger(self._get(key), most))[0]
+            return read_body(lambda: _check_size(self._get(key), max_bytes))[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         with s3_errors("read from", self.bucket):
@@ -69,7 +73,7 @@ class S3Store:
 
     def write(self, key: str, data: bytes) -> None:
         with s3_errors("write to", self.bucket):
-            again(lambda: self._put(key, data))
+            with_retries(lambda: self._put(key, data))
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
         return self._put_if(key, data, IfNoneMatch="*")
@@ -77,7 +81,7 @@ class S3Store:
     def write_if_unchanged(self, key: str, data: bytes, tag: str) -> bool:
         return self._put_if(key, data, IfMatch=tag)
 
-    def list(self, prefix: str = "") -> list[ObjectInfo]:
+    def list(self, prefix: str = "") -> Listing:
         start = len(self._full(""))
         with s3_errors("list", self.bucket):
             found = self._pages("list_objects_v2", "Contents", self._full(check_prefix(prefix)))
@@ -93,15 +97,15 @@ class S3Store:
         with s3_errors("write to", self.bucket):
             return transfer.upload(self.connection, self._address(key), path, progress)
 
-    def download(self, key: str, path: Path, *, most: int | None = None, progress: Progress | None = None) -> str:
+    def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
         with s3_errors("read from", self.bucket), local_errors("write", path.parent, field=str(path)):
-            head = again(lambda: self._head(key))
-            if most is not None:
-                _refuse_larger(head, most)
+            head = with_retries(lambda: self._head(key))
+            if max_bytes is not None:
+                _check_size(head, max_bytes)
             with atomic_write(path) as file:
                 return transfer.download(self.connection, self._address(key), head, file, progress)
 
-    def leftovers(self) -> list[ObjectInfo]:
+    def leftovers(self) -> Listing:
         start = len(self._full(""))
         with s3_errors("list", self.bucket):
             found = self._pages("list_multipart_uploads", "Uploads", self._full(""))
@@ -121,7 +125,7 @@ class S3Store:
                     raise
 
     def filesystem(self) -> tuple[FileSystem, str]:
-        """Return pyarrow's filesystem and the path in it. Its credentials are today's: pyarrow does not renew them."""
+        """Return pyarrow's filesystem and the path in it. Its credentials are fixed: pyarrow does not renew temporary ones."""
         from pyarrow.fs import S3FileSystem  # slow to import, and most callers do without
 
         with s3_errors("open", self.bucket):
@@ -143,18 +147,18 @@ class S3Store:
         return filesystem, self.root
 
     def check_conditional_writes(self) -> None:
-        with self.connection.proving:
-            if self.bucket not in self.connection.proven:
-                self._prove_conditional_writes()
-                self.connection.proven.add(self.bucket)
+        with self.connection.verification_lock:
+            if self.bucket not in self.connection.verified_buckets:
+                self._probe_conditional_writes()
+                self.connection.verified_buckets.add(self.bucket)
 
     def check_writable(self) -> None:
-        with s3_errors("list", self.bucket):  # tells a missing bucket, where some servers only deny the write
+        with s3_errors("list", self.bucket):  # names a missing bucket, where some servers only deny the write
             self.connection.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
         check_by_writing(self)
 
-    def _prove_conditional_writes(self) -> None:
-        """Break both conditions on an object of a new name, and raise `GanrayError` if the server does not mind."""
+    def _probe_conditional_writes(self) -> None:
+        """Violate both conditions on an object of a new name. Raises `StorageError` if the server accepts that."""
         key = f"{CHECKS}conditions-{uuid.uuid4().hex}"
         first, second = (self.write_if_absent(key, content) for content in (b"one", b"two"))
         third = self.write_if_unchanged(key, b"three", f'"{"0" * 32}"')
@@ -171,13 +175,14 @@ class S3Store:
     def _address(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self._full(check_key(key))}
 
-    def _pages(self, operation: str, entries: str, prefix: str) -> list[dict[str, Any]]:
+    def _pages(self, operation: str, entries: str, prefix: str) -> Entries:
         pages = self.connection.client.get_paginator(operation).paginate(Bucket=self.bucket, Prefix=prefix)
         return [entry for page in pages for entry in page.get(entries, ())]
 
     def _get(self, key: str) -> Mapping[str, Any]:
         try:
-            return self.connection.client.get_object(**self._address(key))
+            response: Mapping[str, Any] = self.connection.client.get_object(**self._address(key))
+            return response
         except ClientError as error:
             if is_missing(error):
                 raise MissingObject(f"{self.uri} has no {key}") from None
@@ -185,27 +190,28 @@ class S3Store:
 
     def _head(self, key: str) -> Mapping[str, Any]:
         try:
-            return self.connection.client.head_object(**self._address(key))
+            response: Mapping[str, Any] = self.connection.client.head_object(**self._address(key))
+            return response
         except ClientError as error:
             if is_unexplained(error):
                 self._get(key)["Body"].close()
             raise
 
     def _put(self, key: str, data: bytes, **condition: str) -> None:
-        self.connection.client.put_object(**self._address(key), Body=data, **self.connection.new_objects, **condition)
+        self.connection.client.put_object(**self._address(key), Body=data, **self.connection.write_arguments, **condition)
 
     def _put_if(self, key: str, data: bytes, **condition: str) -> bool:
         with s3_errors("write to", self.bucket):
             for attempt in range(ATTEMPTS):
                 try:
-                    again(lambda: self._put(key, data, **condition))
+                    with_retries(lambda: self._put(key, data, **condition))
                     return True
                 except ClientError as error:
                     if not is_lost_condition(error):
                         raise
                     if not is_conflict(error):
                         return was_retried(error) and self._holds(key, data)
-                    time.sleep(random.uniform(0, 0.1 * 2**attempt))  # another write is under way, and may yet fail
+                    time.sleep(random.uniform(0, 0.1 * 2**attempt))  # another write is in progress, and may yet fail
         return self._holds(key, data)
 
     def _holds(self, key: str, data: bytes) -> bool:
@@ -216,22 +222,20 @@ class S3Store:
 
 
 def open_s3(uri: str) -> S3Store:
-    """Return the store of `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true...]`. Raises `GanrayError`."""
+    """Return the store of `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true...]`. Raises `ConfigError`."""
     parts = urlsplit(uri, allow_fragments=False)
     if "@" in parts.netloc:
-        raise ConfigError(FIELD, "the URI holds credentials", "take them out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        raise ConfigError(FIELD, "the URI contains credentials", "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}", parts.netloc):
-        raise ConfigError(FIELD, f"s3://{parts.netloc} names no bucket", EXAMPLE)
+        raise ConfigError(FIELD, f"invalid bucket name in s3://{parts.netloc}", EXAMPLE)
     root = f"{parts.netloc}{parts.path}".rstrip("/")
-    try:
-        check_key(root)
-    except ValueError:
-        raise ConfigError(FIELD, f"s3://{root} has an empty part, '.' or '..'", EXAMPLE) from None
+    if problem := key_problem(root):
+        raise ConfigError(FIELD, f"invalid prefix in s3://{root}: {problem}", EXAMPLE)
     return S3Store(read_settings(dict(parse_qsl(parts.query))), root)
 
 
-def _refuse_larger(answer: Mapping[str, Any], most: int) -> Mapping[str, Any]:
-    """Return an answer; raise `RefusedObject` before its body is read if that is larger than `most` bytes."""
-    if answer["ContentLength"] > most:
-        raise RefusedObject(f"has {answer['ContentLength']} bytes where {most} are the most")
-    return answer
+def _check_size(response: Mapping[str, Any], max_bytes: int) -> Mapping[str, Any]:
+    """Return a response. Raises `RefusedObject`, before its body is read, for one of more than `max_bytes`."""
+    if (size := response["ContentLength"]) > max_bytes:
+        raise RefusedObject(f"has {size} bytes, more than the {max_bytes} expected")
+    return response

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from ganray.config import Job, Sweep
 from ganray.errors import ConfigError
 from ganray.storage import MissingObject, ObjectStore, open_store
-from ganray.storage.local import atomic_write, local_errors
+from ganray.storage.files import atomic_write, local_errors
 from ganray.sweep.records import JOB, RESULT, Trial, best_first, read_trials, sweep_store, trial_name
 from ganray.sweep.report import figures
 from ganray.sweep.report.importance import importances

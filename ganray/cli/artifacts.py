@@ -1,0 +1,76 @@
+"""`ganray models verify`, `pull` and `push`: checking artifacts and moving them between storages."""
+
+from pathlib import Path
+
+import click
+
+from ganray.cli.display import progress_bar
+from ganray.cli.options import check_name, json_option, print_json, public_key_option, storage_option
+from ganray.errors import ArtifactError
+
+
+@click.command("verify")
+@click.argument("name")
+@click.argument("version", required=False)
+@storage_option
+@public_key_option
+@json_option
+def verify_command(name: str, version: str | None, storage: str, public_key: Path | None, as_json: bool) -> None:
+    """Hash every file of model NAME again, or of one VERSION, and check its best alias and history."""
+    check_name("NAME", name)
+    from ganray.registry.registry import Registry
+    from ganray.registry.verify import verify_model
+    from ganray.storage import open_store
+
+    found = verify_model(Registry(open_store(storage)), name, version, public_key=public_key)
+    if as_json:
+        print_json([{"what": what, "whole": not problems, "problems": problems} for what, problems in found.items()])
+    else:
+        click.echo("\n".join(f"{name} {what}  {'; '.join(problems) or 'ok'}" for what, problems in found.items()))
+    if damaged := [what for what, problems in found.items() if problems]:
+        raise ArtifactError(name, f"{', '.join(damaged)} of {len(found)} checked is damaged", "restore it from a copy, or delete it")
+
+
+@click.command("pull")
+@click.argument("name")
+@click.argument("version", required=False)
+@storage_option
+@click.option("--offline", is_flag=True, help="The version pulled last, without a request to the server.")
+@public_key_option
+@json_option
+def pull_command(name: str, version: str | None, storage: str, offline: bool, public_key: Path | None, as_json: bool) -> None:
+    """Download VERSION of model NAME, or its best, into the local cache unless it is there, and print its folder."""
+    check_name("NAME", name)
+    from ganray.registry.cache import find_pulled, pull, remember
+    from ganray.registry.registry import Registry, check_version
+    from ganray.storage import child, open_store
+
+    registry = Registry(open_store(storage))
+    requested = registry.model(name) if version is None else child(registry.model(name), check_version(version))
+    if offline:
+        folder = find_pulled(requested.uri, public_key=public_key)
+    else:
+        with progress_bar("pulling", quiet=as_json) as progress:
+            folder = pull(registry.version(name, version)[0], public_key=public_key, progress=progress)
+        remember(requested.uri, folder)
+    print_json({"folder": str(folder), "manifest": folder.name}) if as_json else click.echo(str(folder))
+
+
+@click.command("push")
+@click.argument("artifact")
+@click.argument("name")
+@storage_option
+@public_key_option
+@click.option("--signing-key", type=click.Path(path_type=Path), help="Sign the new version with this Ed25519 key, a PEM file.")
+@json_option
+def push_command(artifact: str, name: str, storage: str, public_key: Path | None, signing_key: Path | None, as_json: bool) -> None:
+    """Publish ARTIFACT, the URI of a version's folder in any storage, as the next version of model NAME."""
+    check_name("NAME", name)
+    from ganray.registry.artifact import open_artifact
+    from ganray.registry.push import push
+    from ganray.registry.registry import Registry
+    from ganray.storage import open_store
+
+    version, is_best = push(Registry(open_store(storage)), name, open_artifact(artifact), public_key=public_key, signing_key=signing_key)
+    result = {"version": version.uri, "is_best": is_best}
+    print_json(result) if as_json else click.echo(f"pushed  {version.uri}{'  best' if is_best else ''}")
