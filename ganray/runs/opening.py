@@ -22,10 +22,9 @@ def locked(run: Run) -> Iterator[DriverLock]:
 def open_run(run: Run, job: Job, *, progress: Callable[[int, int], None] | None = None) -> Job:
     """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
     if run.exists():
-        job = resume_job(job, run.job)
-        run.update_job(job)
+        dataset, job = run.dataset, resume_job(job, run.job)
     else:
         dataset = prepare(job.data, run.storage, progress=progress)
         job = resolve_job(job, dataset.card)
-        run.create(job, dataset)
+    run.record(job, dataset)
     return job

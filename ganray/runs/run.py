@@ -84,17 +84,13 @@ class Run:
         assert self._dataset is not None
         return self._dataset
 
-    def create(self, job: Job, dataset: PreparedDataset) -> None:
-        """Record the resolved job and the dataset of a new run."""
-        self._write_json(DATASET, {"folder": dataset.folder, "fingerprint": dataset.card.fingerprint})
-        self._dataset = dataset
-        self.update_job(job)
-
-    def update_job(self, job: Job) -> None:
-        """Record what a resume has changed of the job."""
+    def record(self, job: Job, dataset: PreparedDataset) -> None:
+        """Record the dataset of a new run, and its resolved job, or what a resume has changed of it."""
+        if self._dataset is None:
+            self._write_json(DATASET, {"folder": dataset.folder, "fingerprint": dataset.card.fingerprint})
         if job != self._job:
             self._write_json(JOB, job.model_dump(mode="json"))
-        self._job = job
+        self._job, self._dataset = job, dataset
 
     def refresh(self) -> None:
         """Forget what was read of the job and dataset if another driver has written them since, before this one had the lock."""

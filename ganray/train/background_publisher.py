@@ -62,5 +62,6 @@ class BackgroundPublisher(threading.Thread):
         best = self.run_record.best()
         if best is None or best.checkpoint == self.published:
             return
+        self.run_record.check_fence()
         logger.warning("published  %s", publish_while_training(self.run_record, self.job))
         self.published_at, self.published = images_seen, best.checkpoint

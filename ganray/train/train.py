@@ -16,7 +16,7 @@ from ganray.data.sources import list_source
 from ganray.errors import ConfigError, TrainingDiverged
 from ganray.evaluation.extractor import fit_anew
 from ganray.registry.signing import load_private_key
-from ganray.runs.checkpoint import Checkpoint, status_of
+from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.opening import locked, open_run
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
@@ -48,8 +48,8 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     with connected(job, storage, address), locked(run) as lock:
         reporter.stage("preparing data")
         job = open_run(run, job, progress=reporter.advance)
-        checkpoint = train_to_end(run, job, reporter, lock)
-        return conclude(run, job, checkpoint, reporter)
+        checkpoint, ended = train_to_end(run, job, reporter, lock)
+        return conclude(run, job, checkpoint, ended, reporter)
 
 
 @contextlib.contextmanager
@@ -64,17 +64,15 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
         yield
 
 
-def conclude(run: Run, job: Job, checkpoint: Checkpoint, reporter: Reporter) -> TrainingResult:
-    """Publish the best generator of a run that has ended, and record its result."""
-    ended = status_of(checkpoint, job).end_reason
+def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None, reporter: Reporter) -> TrainingResult:
+    """Publish the best generator of a run that has ended, and record its result. Raises `TrainingDiverged` if there is none to publish."""
     if ended and ended.is_failure:
         raise failure(job, ended, checkpoint)
     run.fold_metrics()
-    version = None
+    best, version = checkpoint.progress.best, None
     if ended and job.publish.auto:
         reporter.stage("publishing")
         version = publish_best(run, job)
-    best = checkpoint.progress.best
     result = TrainingResult(
         name=job.name,
         run=run.uri,

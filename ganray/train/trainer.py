@@ -22,6 +22,7 @@ from ganray.errors import StorageError
 from ganray.runs.checkpoint import Checkpoint, status_of
 from ganray.runs.lock import DriverLock
 from ganray.runs.run import Run
+from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import Reporter
@@ -33,22 +34,25 @@ POLL_S = 0.25
 PATIENCE_S = 45.0  # without metrics from workers, before the user is told what they wait for
 
 
-def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> Checkpoint:
-    """Train until the run has ended or a stop was requested, in one start of workers more after each rollback."""
-    checkpoint, interrupted = run.latest_checkpoint(), False
+def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tuple[Checkpoint, EndReason | None]:
+    """Train until the run has ended or a stop was requested, in one start of workers more after each rollback.
+
+    Returns its latest checkpoint and how it ended, None if it was interrupted.
+    """
+    interrupted = has_trained = False
     with publishing_in_background(run, job):
-        while status_of(checkpoint, job).end_reason is None and not interrupted:
+        while True:
+            checkpoint = run.latest_checkpoint()
+            ended = status_of(checkpoint, job).end_reason
+            if checkpoint and (ended or interrupted):
+                return checkpoint, ended
+            if has_trained and not checkpoint:
+                raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
             context = prepare_context(run, job, run.dataset, reporter)
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
                 fit(context, reporter, stop)
-                interrupted = stop.is_set()
-            run.check_fence()
-            checkpoint = run.latest_checkpoint()
-            if checkpoint is None:
-                raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
-    assert checkpoint is not None
-    return checkpoint
+                interrupted, has_trained = stop.is_set(), True
 
 
 class TrainingFailed(RuntimeError):

@@ -47,7 +47,7 @@ def checkpoint(run: Run, images: int, progress: Progress | None = None, **files:
 
 def test_a_run_is_what_it_was_created_with(run: Run, storage: ObjectStore) -> None:
     assert not run.exists()
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     again = Run(storage, "runs/r")
     assert again.exists()
     assert (again.job, again.dataset.folder) == (JOB, "datasets/d")
@@ -60,20 +60,20 @@ def test_a_run_that_is_not_there_is_an_error_that_names_it(run: Run) -> None:
 
 
 def test_what_another_driver_has_written_is_read_again_and_else_nothing_is(run: Run, storage: ObjectStore) -> None:
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     late = Run(storage, "runs/r")
     assert late.job.train.total_images == 1000
     late.refresh()
     assert late._job is not None
     changed = check_job({**JOB.model_dump(mode="json"), "train": {**JOB.train.model_dump(mode="json"), "total_images": 20_000}})
-    run.update_job(changed)
+    run.record(changed, run.dataset)
     late.refresh()
     assert late.job.train.total_images == 20_000
 
 
 @pytest.mark.parametrize("lost", ["job.json", "dataset.json"])
 def test_checkpoints_without_a_job_are_an_error(run: Run, storage: ObjectStore, lost: str) -> None:
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     checkpoint(run, 100)
     run.store.delete(lost)
     with pytest.raises(ConfigError, match="has checkpoints but no readable"):
@@ -81,7 +81,7 @@ def test_checkpoints_without_a_job_are_an_error(run: Run, storage: ObjectStore, 
 
 
 def test_a_dataset_that_is_gone_is_an_error(run: Run, storage: ObjectStore) -> None:
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     storage.delete(f"datasets/d/{CARD}")
     with pytest.raises(DataError, match="datasets/d, the dataset of run 'r', is gone"):
         Run(storage, "runs/r").exists()
@@ -192,7 +192,7 @@ def test_metrics_that_were_replayed_are_there_once(run: Run) -> None:
 
 
 WRITES = {
-    "create": lambda run: run.create(JOB, dataset(run.storage)),
+    "record": lambda run: run.record(JOB, dataset(run.storage)),
     "checkpoint": lambda run: checkpoint(run, 100),
     "samples": lambda run: run.write_samples(100, b"png"),
     "metrics": lambda run: run.append_metrics([{"kind": "train", "images_seen": 1, "attempt": 0}]),
@@ -214,7 +214,7 @@ def test_a_driver_that_lost_its_lock_writes_nothing(run: Run, write: str) -> Non
 
 def test_runs_are_listed_with_how_they_stand(run: Run, storage: ObjectStore) -> None:
     assert list_runs(storage) == []
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     checkpoint(run, 500, Progress(best=best_at(500, 2.5)), generator_safetensors=b"g")
     storage.write("runs/broken/job.json", b"{")
     broken, overview = list_runs(storage)
@@ -229,5 +229,5 @@ def test_runs_are_listed_with_how_they_stand(run: Run, storage: ObjectStore) -> 
 
 
 def test_a_job_is_stored_resolved(run: Run, storage: ObjectStore) -> None:
-    run.create(JOB, dataset(storage))
+    run.record(JOB, dataset(storage))
     assert Job.model_validate(json.loads(run.store.read("job.json"))) == JOB
