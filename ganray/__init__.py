@@ -1,25 +1,87 @@
-"""GAN training on Ray: prepare data, train on many workers, publish the best generator, load it and generate."""
+"""GAN training on Ray: prepare data, train on many workers, search hyperparameters, publish generators, load them and generate.
 
-from typing import Any
+`load_job` reads a job file, `run_training` and `run_sweep` run it, `prepare` and `fit_extractor` do its first steps alone, `publish`
+publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, and `generate` writes samples.
+Every error that is not a defect of ganray is a `GanrayError`.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from ganray.config import Job, load_job
-from ganray.errors import GanrayError
+from ganray.errors import (
+    ArtifactError,
+    ClusterError,
+    ConfigError,
+    DataError,
+    GanrayError,
+    RunLocked,
+    StorageError,
+    TrainingDiverged,
+)
 
-__all__ = ["GanrayError", "Job", "load_generator", "load_job", "run_sweep", "run_training"]
+if TYPE_CHECKING:
+    from ganray.generation.batch import generate
+    from ganray.registry.artifact import load_generator
+    from ganray.registry.registry import Registry
+    from ganray.sweep.run import run_sweep
+    from ganray.train.publish import publish_run as publish
+    from ganray.train.train import fit_extractor, run_training
+    from ganray.train.train import prepare_data as prepare
+
+    __version__: str
+
+__all__ = [
+    "ArtifactError",
+    "ClusterError",
+    "ConfigError",
+    "DataError",
+    "GanrayError",
+    "Job",
+    "Registry",
+    "RunLocked",
+    "StorageError",
+    "TrainingDiverged",
+    "__version__",
+    "fit_extractor",
+    "generate",
+    "load_generator",
+    "load_job",
+    "prepare",
+    "publish",
+    "run_sweep",
+    "run_training",
+]
+
+_LAZY = {  # what needs torch or Ray, imported when it is first used: module, and name there
+    "Registry": ("ganray.registry.registry", "Registry"),
+    "fit_extractor": ("ganray.train.train", "fit_extractor"),
+    "generate": ("ganray.generation.batch", "generate"),
+    "load_generator": ("ganray.registry.artifact", "load_generator"),
+    "prepare": ("ganray.train.train", "prepare_data"),
+    "publish": ("ganray.train.publish", "publish_run"),
+    "run_sweep": ("ganray.sweep.run", "run_sweep"),
+    "run_training": ("ganray.train.train", "run_training"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch or ray when it is first asked for."""
-    if name == "run_training":
-        from ganray.train.train import run_training
+    if name == "__version__":
+        return _version()
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ganray' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    return getattr(import_module(module), attribute)
 
-        return run_training
-    if name == "run_sweep":
-        from ganray.sweep.run import run_sweep
 
-        return run_sweep
-    if name == "load_generator":
-        from ganray.registry.artifact import load_generator
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
-        return load_generator
-    raise AttributeError(f"module 'ganray' has no attribute {name!r}")
+
+def _version() -> str:
+    """Return the version of the installed package; a folder that Ray copied to a node is none."""
+    try:
+        return version("ganray")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -16,8 +16,18 @@ from ganray.errors import GanrayError
 
 __all__ = ["group", "main"]
 
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    a defect of ganray, with a traceback
+  2    the input: a job file, an option, data, or a published generator
+  3    the environment: storage, cluster, or another driver of the run
+  4    training diverged or collapsed, with nothing to publish
+  130  interrupted; the same command resumes
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EXIT_CODES)
 @click.version_option(package_name="ganray")
 def group() -> None:
     """Train GANs on Ray, publish the best generator, generate from it.
@@ -45,7 +55,7 @@ for command in (verify_command, pull_command, push_command):
 
 
 def main() -> None:
-    """Run the command line. An error that the user has to mend costs one line; see `ganray.errors` for the exit codes."""
+    """Run the command line: a `GanrayError` or a usage error is one line on standard error, with the exit codes of `EXIT_CODES`."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StderrHandler()])
     try:
         sys.exit(group.main(prog_name="ganray", standalone_mode=False) or 0)
@@ -61,7 +71,7 @@ def main() -> None:
 
 
 def _one_line(error: click.ClickException) -> str:
-    """Return click's complaint as the line that any other mistake costs; the help that it shows without arguments stays as it is."""
+    """Return a usage error of click in the form of other errors; the help that it shows without arguments stays as it is."""
     message, context = error.format_message(), getattr(error, "ctx", None)
     if "\n" in message or context is None:
         return message

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ganray.cli.display import TrainingView, console_reporter
-from ganray.cli.options import address_option, json_option, print_json, read_job, with_job
+from ganray.cli.options import address_option, json_option, print_json, with_job
+from ganray.config import load_job
 
 
 @click.command("prepare")
@@ -14,7 +15,7 @@ from ganray.cli.options import address_option, json_option, print_json, read_job
 @json_option
 def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
     """Prepare the data of JOB: fixed-shape shards and a dataset card, made once and found again."""
-    checked = read_job(job, overrides)
+    checked = load_job(job, overrides)
     from ganray.train.train import prepare_data
 
     with console_reporter(TrainingView(checked), quiet=as_json) as reporter:
@@ -37,7 +38,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
 @json_option
 def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None, address: str | None, as_json: bool) -> None:
     """Fit the network whose features score JOB's generators, and keep it beside the dataset."""
-    checked = read_job(job, overrides)
+    checked = load_job(job, overrides)
     from ganray.train.train import fit_extractor
 
     with console_reporter(TrainingView(checked), quiet=as_json) as reporter:

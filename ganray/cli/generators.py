@@ -43,7 +43,7 @@ def generate_command(
     as_json: bool,
 ) -> None:
     """Generate samples from ARTIFACT: the URI of a version's folder, or of a model's folder (then its best)."""
-    from ganray.generate.batch import generate
+    from ganray.generation.batch import generate
 
     with progress_bar("generating", quiet=as_json) as progress:
         generate(artifact, num=num, seed=seed, out=out, label=label, local=local, address=address, public_key=public_key, progress=progress)
@@ -57,7 +57,7 @@ def generate_command(
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
     """Print the version and seed of FILE, a PNG that `generate` has written, verified by generating the sample again."""
-    from ganray.generate.provenance import provenance
+    from ganray.generation.provenance import provenance
 
     facts = provenance(file, storage=storage, public_key=public_key)
     if as_json:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from ganray.config import Job, load_job
 from ganray.config.fields import NAME_CHARACTERS, Name
 from ganray.errors import ConfigError
 
@@ -29,11 +28,6 @@ _NAME: TypeAdapter[str] = TypeAdapter(Name)
 def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command a job file and overrides."""
     return job_argument(overrides_argument(command))
-
-
-def read_job(job: str, overrides: tuple[str, ...]) -> Job:
-    """Return the job in a command's arguments. Raises `ConfigError`."""
-    return load_job(job, overrides)
 
 
 def check_name(field: str, name: str) -> str:

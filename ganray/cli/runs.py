@@ -8,7 +8,8 @@ import click
 import yaml
 
 from ganray.cli.display import TrainingView, console_reporter
-from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, read_job, storage_option, with_job
+from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
+from ganray.config import load_job
 
 if TYPE_CHECKING:
     from ganray.runs.overview import RunOverview
@@ -25,7 +26,7 @@ def config_command(job: str, overrides: tuple[str, ...], as_json: bool, fields: 
     """Print JOB with its overrides and every default; what stays `auto` is decided when the run is created."""
     from ganray.config.describe import describe_fields
 
-    data = read_job(job, overrides).model_dump(mode="json")
+    data = load_job(job, overrides).model_dump(mode="json")
     if fields:
         rows = describe_fields()
         print_json(rows) if as_json else click.echo(
@@ -44,7 +45,7 @@ def config_command(job: str, overrides: tuple[str, ...], as_json: bool, fields: 
 @json_option
 def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
     """Train JOB and publish the best generator. The same command again resumes."""
-    checked = read_job(job, overrides)
+    checked = load_job(job, overrides)
     if dry_run:
         from ganray.train.dry_run import plan
 

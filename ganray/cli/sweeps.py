@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, read_job, storage_option, with_job
+from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
 from ganray.cli.table import SweepView, short
+from ganray.config import load_job
 
 
 @click.command("sweep")
@@ -19,7 +20,7 @@ from ganray.cli.table import SweepView, short
 @json_option
 def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
     """Search what JOB's sweep section names, and publish the winner. The same command again resumes."""
-    checked = read_job(job, overrides)
+    checked = load_job(job, overrides)
     from ganray.sweep.space import check_space
 
     check_space(checked)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ganray.errors import GanrayError
 from ganray.gan.prior import Prior
-from ganray.generate.batch import generate
-from ganray.generate.provenance import provenance
+from ganray.generation.batch import generate
+from ganray.generation.provenance import provenance
 from ganray.registry import Registry, load_generator
 from ganray.storage import open_store
 from tests.helpers.artifacts import artifact, publish

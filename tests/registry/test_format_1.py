@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganray.generate.provenance import provenance
+from ganray.generation.provenance import provenance
 from ganray.registry.alias import read_best, read_history
 from ganray.registry.artifact import load_generator
 from ganray.registry.promotion import promote_if_better, rollback

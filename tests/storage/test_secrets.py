@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from ganray.cli import group
 from ganray.config import check_job
 from ganray.errors import GanrayError
-from ganray.generate.batch import generate
+from ganray.generation.batch import generate
 from ganray.registry.artifact import CARD
 from ganray.registry.cache import pull
 from ganray.registry.deletion import delete_version

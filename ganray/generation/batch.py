@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ganray.cluster.session import ray_session
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
-from ganray.generate.record import KEY, Record, make_record
+from ganray.generation.record import KEY, Record, make_record
 from ganray.modalities.image import Pixels, encode_png, grid_png
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest

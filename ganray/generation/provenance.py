@@ -7,8 +7,8 @@ import numpy as np
 
 from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.sampling import CHUNK, num_chunks
-from ganray.generate.batch import MAX_GRID_SAMPLES, in_process
-from ganray.generate.record import Record, parse_record
+from ganray.generation.batch import MAX_GRID_SAMPLES, in_process
+from ganray.generation.record import Record, parse_record
 from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_pixels
 from ganray.registry.artifact import open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest

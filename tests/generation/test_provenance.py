@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from ganray.errors import GanrayError
-from ganray.generate.batch import generate
-from ganray.generate.provenance import provenance
-from ganray.generate.record import KEY, SOURCE_TYPE, XMP_KEY
+from ganray.generation.batch import generate
+from ganray.generation.provenance import provenance
+from ganray.generation.record import KEY, SOURCE_TYPE, XMP_KEY
 from ganray.registry.manifest import read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import child, open_store
