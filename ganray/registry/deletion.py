@@ -2,7 +2,7 @@
 
 A deleted version leaves its reservation, and a tombstone in its manifest's place: its number is never used again, and a publisher
 that was taken for dead cannot finish a version whose files were removed. The alias lists versions under deletion, so that it
-cannot move to one meanwhile.
+cannot move to one of them.
 """
 
 import time

@@ -63,7 +63,7 @@ def is_deleted(model: ObjectStore, best: Best | None, number: str) -> bool:
 
 
 def _move(model: ObjectStore, kind: EventKind, choose: Callable[[], Best], *, why: str) -> Best:
-    """Move the alias to what `choose` returns; if another process moved it meanwhile, choose and try again."""
+    """Move the alias to what `choose` returns; if another process moved it first, choose and try again."""
     model.check_conditional_writes()
     while True:
         seen = read_tagged_best(model)

@@ -26,7 +26,7 @@ class ObjectInfo:
     modified: float
 
 
-Listing: TypeAlias = list[ObjectInfo]  # the name by which a class with a method `list` can say so
+Listing: TypeAlias = list[ObjectInfo]  # an alias: in a class with a method `list`, that name is the method
 
 
 class MissingObject(KeyError):

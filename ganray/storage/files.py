@@ -109,7 +109,7 @@ def copy_hashed(source: BinaryIO, target: BinaryIO, progress: Progress | None) -
 
 
 def walk(root: str, folder: str, *, select: Callable[[str], bool]) -> Iterator[ObjectInfo]:
-    """Yield the files below `folder` of `root` whose names `select` accepts, without those that are removed meanwhile."""
+    """Yield the files below `folder` of `root` whose names `select` accepts, without those removed during the walk."""
     for parent, _, names in os.walk(Path(root, folder), onerror=_raise_unless_missing):
         for name in names:
             path = Path(parent, name)

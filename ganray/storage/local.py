@@ -37,25 +37,31 @@ class LocalStore:
 
     @property
     def uri(self) -> str:
+        """The folder's absolute path."""
         return self.root
 
     def read(self, key: str) -> bytes:
+        """Read the file."""
         with self._errors("read"), self._missing(key):
             return self._path(key).read_bytes()
 
     def read_at_most(self, key: str, max_bytes: int) -> bytes:
+        """Read a regular file, opened without following links, after a look at its size."""
         with self._errors("read"), self._missing(key), self._open_at_most(key, max_bytes) as file:
             return file.read(max_bytes)
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
+        """Read the file; the tag is the SHA-256 of its content."""
         data = self.read(key)
         return data, _tag(data)
 
     def write(self, key: str, data: bytes) -> None:
+        """Write a temporary file and rename it."""
         with self._errors("write"), atomic_write(self._path(key)) as file:
             file.write(data)
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
+        """Write a temporary file and link it to the name, which fails if that exists."""
         path = self._path(key)
         with self._errors("write"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +73,7 @@ class LocalStore:
         return True
 
     def write_if_unchanged(self, key: str, data: bytes, tag: str) -> bool:
+        """Compare and replace the file under a lock of its folder."""
         path = self._path(key)
         with self._errors("write"):
             try:
@@ -80,30 +87,36 @@ class LocalStore:
         return True
 
     def list(self, prefix: str = "") -> Listing:
+        """Walk the folder."""
         folder = check_prefix(prefix).rpartition("/")[0]
         with self._errors("list"):
             infos = [info for info in walk(self.root, folder, select=_is_object) if info.key.startswith(prefix)]
         return sorted(infos, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
+        """Remove the file."""
         with self._errors("delete from"):
             self._path(key).unlink(missing_ok=True)
 
     def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
+        """Copy the file to a temporary one and rename it."""
         with path.open("rb") as source, self._errors("write"), atomic_write(self._path(key)) as file:
             return copy_hashed(source, file, progress)
 
     def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
+        """Copy the file, which need not be trusted if its size is bounded."""
         with self._errors("read"), self._missing(key):
             source = self._path(key).open("rb") if max_bytes is None else self._open_at_most(key, max_bytes)
         with source, local_errors("write", path.parent, field=str(path)), atomic_write(path) as file:
             return copy_hashed(source, file, progress)
 
     def leftovers(self) -> Listing:
+        """List the temporary files that killed writers left."""
         with self._errors("list"):
             return sorted(walk(self.root, "", select=_is_leftover), key=lambda info: info.key)
 
     def remove_leftover(self, key: str) -> None:
+        """Remove a temporary file."""
         path = Path(self.root, check_key(key))
         if not _is_leftover(path.name):
             raise ValueError(f"{key!r} is not a leftover")
@@ -111,6 +124,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def filesystem(self) -> tuple[FileSystem, str]:
+        """Return pyarrow's local filesystem, and the folder."""
         from pyarrow.fs import LocalFileSystem  # slow to import, and most callers do without
 
         return LocalFileSystem(), self.root
@@ -119,6 +133,7 @@ class LocalStore:
         """Every folder supports them."""
 
     def check_writable(self) -> None:
+        """Write a small file and remove it again."""
         check_by_writing(self)
 
     def _open_at_most(self, key: str, max_bytes: int) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""What a generated image message of itself, and `whence`, which makes it again and believes nothing else."""
+"""Records in generated images, and `provenance`, which trusts only the sample that it generates again."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Real pictures for tests: those of Fashion-MNIST that ship with ganray, as its preparation makes them."""
+"""Real images for tests: those of Fashion-MNIST that ship with ganray, as its preparation makes them."""
 
 from importlib.resources import files
 from io import BytesIO
@@ -12,10 +12,8 @@ from ganray.modalities.image import resize
 
 
 def fashion(start: int, number: int) -> tuple[Tensor, Tensor]:
-    """Return pictures uint8 [number, 1, 32, 32] of the test split and their classes int64 [number]."""
+    """Return images uint8 [number, 1, 32, 32] of the test split and their classes int64 [number]."""
     data = files("ganray.data").joinpath("bundled", "fashion-mnist-test.parquet").read_bytes()
     table = pq.read_table(BytesIO(data), columns=["image", "label"]).slice(start, number)
     pixels = [np.frombuffer(image, np.uint8).reshape(28, 28) for image in table["image"].to_pylist()]
-    return torch.from_numpy(np.stack([resize(picture, (1, 32, 32), "lanczos") for picture in pixels])), torch.tensor(
-        table["label"].to_pylist()
-    )
+    return torch.from_numpy(np.stack([resize(image, (1, 32, 32), "lanczos") for image in pixels])), torch.tensor(table["label"].to_pylist())

@@ -56,7 +56,7 @@ def test_racing_publishers_lose_nothing(registry: Registry, rounds: int) -> None
     seen = 0
     while any(publisher.is_alive() for publisher in publishers):
         best = read_best(registry.model("m"))
-        if best:  # whoever reads now finds a whole version
+        if best:  # a reader finds a whole version at any time
             assert damage(child(registry.model("m"), best.version)) == []
             seen += 1
         time.sleep(0.2)
@@ -138,7 +138,7 @@ def test_a_publisher_killed_at_any_write_leaves_no_half_version_and_a_valid_poin
 
 
 def publish_until_killed_never(registry: Registry, model: str, key: Path) -> None:
-    """Publish the same again, as whoever restarts a killed publisher does."""
+    """Publish the same again, as a restarted publisher does."""
     number = registry.publish(model, artifact(seed=1, score=1.0), {"images_seen": 1}, key="killed", signing_key=key)
     promote_if_better(registry.model(model), number, 1.0, PROTOCOL, rescore=never)
 

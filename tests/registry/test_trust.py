@@ -58,7 +58,7 @@ def rewrite(version: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def replace(version: Path, name: str, data: bytes) -> None:
-    """Put a file into an artifact together with the manifest that names it, as whoever makes an artifact can."""
+    """Put a file into an artifact together with the manifest that names it, as the maker of an artifact can."""
     (version / name).write_bytes(data)
     entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     rewrite(version, lambda content: content["files"].update({name: entry}))

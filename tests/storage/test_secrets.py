@@ -1,4 +1,4 @@
-"""No secret in anything that ganray writes or says: logs, errors, job dumps, cards, manifests, pointers, pictures."""
+"""No secret in anything that ganray writes or prints: logs, errors, job dumps, cards, manifests, aliases, images."""
 
 import logging
 from pathlib import Path

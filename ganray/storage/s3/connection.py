@@ -6,18 +6,19 @@ import threading
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import boto3.session
 from botocore.config import Config
 
 from ganray.errors import ConfigError
-from ganray.storage.base import FIELD
+from ganray.storage.base import FIELD, key_problem
 from ganray.storage.s3.errors import NAME_ENDPOINT
 
 ATTEMPTS = 5  # with adaptive back-off, up to 15 s; overridden by AWS_MAX_ATTEMPTS
 READ_TIMEOUT_S = 60  # without a byte from the server
 CONNECT_TIMEOUT_S = 10  # urllib3 applies it to a stalled send too: with retries, a server may stop for 30 s
+EXAMPLE = "name it as s3://bucket/prefix"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
@@ -84,6 +85,19 @@ class Connection:
 
 
 SETTINGS = tuple(field.name for field in fields(Connection))
+
+
+def parse_uri(uri: str) -> tuple[Connection, str]:
+    """Return the connection of an s3:// URI, and its bucket and prefix. Raises `ConfigError` for a malformed one."""
+    parts = urlsplit(uri, allow_fragments=False)
+    if "@" in parts.netloc:
+        raise ConfigError(FIELD, "the URI contains credentials", "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}", parts.netloc):
+        raise ConfigError(FIELD, f"invalid bucket name in s3://{parts.netloc}", EXAMPLE)
+    root = f"{parts.netloc}{parts.path}".rstrip("/")
+    if problem := key_problem(root):
+        raise ConfigError(FIELD, f"invalid prefix in s3://{root}: {problem}", EXAMPLE)
+    return read_settings(dict(parse_qsl(parts.query))), root
 
 
 def read_settings(settings: dict[str, str]) -> Connection:

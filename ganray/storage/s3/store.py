@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from ganray.errors import ConfigError, StorageError
+from ganray.errors import StorageError
 from ganray.storage.base import (
     CHECKS,
     FIELD,
@@ -27,11 +26,10 @@ from ganray.storage.base import (
     check_by_writing,
     check_key,
     check_prefix,
-    key_problem,
 )
 from ganray.storage.files import atomic_write, local_errors
 from ganray.storage.s3 import transfer
-from ganray.storage.s3.connection import ATTEMPTS, Connection, read_settings
+from ganray.storage.s3.connection import ATTEMPTS, Connection
 from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
 from ganray.storage.s3.transfer import read_body, with_retries
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 Entries = list[dict[str, Any]]  # of a page of a listing
-EXAMPLE = "name it as s3://bucket/prefix"
 UPLOAD = "?uploadId="  # between key and id of an incomplete upload
 
 
@@ -52,6 +49,7 @@ class S3Store:
 
     @property
     def uri(self) -> str:
+        """`s3://bucket/prefix` with the connection's settings."""
         return f"s3://{self.root}{self.connection.query()}"
 
     @property
@@ -60,28 +58,35 @@ class S3Store:
         return self.root.partition("/")[0]
 
     def read(self, key: str) -> bytes:
+        """Get the object, verified by its checksum."""
         return self.read_tagged(key)[0]
 
     def read_at_most(self, key: str, max_bytes: int) -> bytes:
+        """Get the object after a look at its size."""
         with s3_errors("read from", self.bucket):
             return read_body(lambda: _check_size(self._get(key), max_bytes))[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
+        """Get the object; the tag is its ETag."""
         with s3_errors("read from", self.bucket):
             data, response = read_body(lambda: self._get(key))
             return data, response["ETag"]
 
     def write(self, key: str, data: bytes) -> None:
+        """Put the object, with a checksum that the server verifies."""
         with s3_errors("write to", self.bucket):
             with_retries(lambda: self._put(key, data))
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
+        """Put the object with `If-None-Match: *`."""
         return self._put_if(key, data, IfNoneMatch="*")
 
     def write_if_unchanged(self, key: str, data: bytes, tag: str) -> bool:
+        """Put the object with `If-Match`."""
         return self._put_if(key, data, IfMatch=tag)
 
     def list(self, prefix: str = "") -> Listing:
+        """List the keys below the prefix, page by page."""
         start = len(self._full(""))
         with s3_errors("list", self.bucket):
             found = self._pages("list_objects_v2", "Contents", self._full(check_prefix(prefix)))
@@ -90,14 +95,17 @@ class S3Store:
         return sorted((info for info in infos if not info.key.endswith("/")), key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
+        """Delete the object."""
         with s3_errors("delete from", self.bucket):
             self.connection.client.delete_object(**self._address(key))
 
     def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
+        """Upload the file, in parallel parts if it is large, and verify its size."""
         with s3_errors("write to", self.bucket):
             return transfer.upload(self.connection, self._address(key), path, progress)
 
     def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
+        """Download the object, in parallel ranges if it is large, verified by the SHA-256 of the uploaded file."""
         with s3_errors("read from", self.bucket), local_errors("write", path.parent, field=str(path)):
             head = with_retries(lambda: self._head(key))
             if max_bytes is not None:
@@ -106,6 +114,7 @@ class S3Store:
                 return transfer.download(self.connection, self._address(key), head, file, progress)
 
     def leftovers(self) -> Listing:
+        """List incomplete multipart uploads, and probes that were not removed."""
         start = len(self._full(""))
         with s3_errors("list", self.bucket):
             found = self._pages("list_multipart_uploads", "Uploads", self._full(""))
@@ -113,6 +122,7 @@ class S3Store:
         return uploads + [info for info in self.list() if info.key.rpartition("/")[2].startswith(CHECKS)]
 
     def remove_leftover(self, key: str) -> None:
+        """Abort a multipart upload, or delete a probe."""
         key, upload, upload_id = key.rpartition(UPLOAD)
         if not upload:
             self.delete(upload_id)
@@ -147,12 +157,14 @@ class S3Store:
         return filesystem, self.root
 
     def check_conditional_writes(self) -> None:
+        """Probe the server once a process and bucket. Raises `StorageError` if it ignores conditions."""
         with self.connection.verification_lock:
             if self.bucket not in self.connection.verified_buckets:
                 self._probe_conditional_writes()
                 self.connection.verified_buckets.add(self.bucket)
 
     def check_writable(self) -> None:
+        """Write a small object and remove it again. Raises `StorageError`."""
         with s3_errors("list", self.bucket):  # names a missing bucket, where some servers only deny the write
             self.connection.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
         check_by_writing(self)
@@ -223,15 +235,7 @@ class S3Store:
 
 def open_s3(uri: str) -> S3Store:
     """Return the store of `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true...]`. Raises `ConfigError`."""
-    parts = urlsplit(uri, allow_fragments=False)
-    if "@" in parts.netloc:
-        raise ConfigError(FIELD, "the URI contains credentials", "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}", parts.netloc):
-        raise ConfigError(FIELD, f"invalid bucket name in s3://{parts.netloc}", EXAMPLE)
-    root = f"{parts.netloc}{parts.path}".rstrip("/")
-    if problem := key_problem(root):
-        raise ConfigError(FIELD, f"invalid prefix in s3://{root}: {problem}", EXAMPLE)
-    return S3Store(read_settings(dict(parse_qsl(parts.query))), root)
+    return S3Store(*parse_uri(uri))
 
 
 def _check_size(response: Mapping[str, Any], max_bytes: int) -> Mapping[str, Any]:
