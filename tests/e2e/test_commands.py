@@ -16,7 +16,7 @@ from PIL import Image
 
 from ganray.metrics.feature_extractor import extractor_hash
 from ganray.modalities.image import grid
-from ganray.runs.checkpoint import newest_checkpoint
+from ganray.runs.run import Run
 from ganray.storage import open_store
 from tests.helpers.runs import REPOSITORY, TINY, ganray
 
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.e2e
 
 FASHION_MNIST = ["jobs/fashion-mnist.yaml", "networks.width=32"]  # as the README types it; the rest keeps it short
 BRIEF = [*TINY, "name=quickstart", "publish.model=quickstart", "data.source.split=test", "resources.cpus_per_worker=0.5"]
-BRIEF += ["networks.conditional=false"]  # as the quickstart
 BRIEF += [f"optimizer.{network}.lr=1e-4" for network in ("generator", "discriminator")]  # a schedule would have ended at 640 images
 BRIEF += ["train.precision=float32", "train.checkpoint_every=5120", "train.samples_every=5120"]
 BRIEF += ["evaluate.every=5120", "evaluate.num_samples=256"]
@@ -44,9 +43,7 @@ def read_json(path: Path) -> Any:
 
 def state(storage: Path) -> dict[str, torch.Tensor]:
     """Return the weights of both networks as a run ended with them."""
-    checkpoint, passed_over = newest_checkpoint(open_store(storage / "runs/quickstart"))
-    assert not passed_over
-    state = checkpoint.state()
+    state = Run(open_store(storage), "runs/quickstart").latest_checkpoint().state()
     return {f"{part}.{name}": tensor for part in ("generator", "discriminator") for name, tensor in state[part].items()}
 
 

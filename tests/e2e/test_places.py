@@ -21,7 +21,18 @@ import torch
 from ray.cluster_utils import Cluster
 
 import ganray
-from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, final_state, kill_driver, train, training, wait_until
+from tests.helpers.runs import (
+    REPOSITORY,
+    TINY,
+    checkpoints,
+    descendants,
+    final_state,
+    flip_last_byte,
+    kill_driver,
+    train,
+    training,
+    wait_until,
+)
 from tests.helpers.runs import ganray as command_line
 from tests.helpers.sweeps import SMALL
 
@@ -133,15 +144,18 @@ def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) ->
     assert json.loads((tmp_path / "models/tiny/0001/manifest.json").read_text())["lineage"]["sweep"]["name"] == "tiny"
 
 
-def test_a_streamed_run_goes_on_after_its_driver_was_killed(tmp_path: Path) -> None:
+def test_a_streamed_run_goes_on_after_its_driver_was_killed_and_its_latest_checkpoint_damaged(tmp_path: Path) -> None:
     streaming = ["data.mode=streaming", "train.total_images=12800", "evaluate.every=12800"]
     whole = train(tmp_path / "whole", *streaming)
     assert whole.returncode == 0, whole.stderr
     with training(tmp_path / "broken", *streaming) as driver:
         wait_until(lambda: len(checkpoints(tmp_path / "broken")) >= 2, driver)
         kill_driver(driver)
+    latest = checkpoints(tmp_path / "broken")[-1]
+    flip_last_byte(latest / "state.pt")  # which a listing does not show: the stream was opened at a position that has no state
     again = train(tmp_path / "broken", *streaming)
     assert again.returncode == 0, again.stderr
+    assert f"{latest.name}/state.pt is not what was saved; the checkpoint before it is used" in again.stderr
     assert final_state(tmp_path / "broken") == final_state(tmp_path / "whole")
 
 

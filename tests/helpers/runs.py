@@ -121,6 +121,12 @@ def checkpoints(storage: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in storage.glob("runs/tiny/checkpoints/*/manifest.json"))
 
 
+def flip_last_byte(path: Path) -> None:
+    """Damage a file in a way that leaves its size."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 0xFF]))
+
+
 def final_state(storage: Path) -> dict[str, str]:
     """Return hashes of what a run ended with: training state, scored generator and published generator."""
     newest = checkpoints(storage)[-1]

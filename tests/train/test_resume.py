@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.runs import checkpoints, final_state, kill_driver, train, train_workers, training, wait_until
+from tests.helpers.runs import checkpoints, final_state, flip_last_byte, kill_driver, train, train_workers, training, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -65,13 +66,17 @@ def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage
     assert final_state(storage) == final_state(unbroken)
 
 
-def test_a_torn_checkpoint_is_reported_and_the_one_before_is_used(unbroken: Path, storage: Path) -> None:
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize("damage", [cut, flip_last_byte])
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(unbroken: Path, storage: Path, damage: Callable[[Path], None]) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
         kill_driver(driver)
     newest = checkpoints(storage)[-1]
-    state = newest / "state.pt"
-    state.write_bytes(state.read_bytes()[:-1000])
+    damage(newest / "state.pt")
     again = train(storage)
     assert again.returncode == 0, again.stderr
     assert f"checkpoints/{newest.name}/state.pt is not what was saved; the checkpoint before it is used" in again.stderr
