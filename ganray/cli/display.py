@@ -24,9 +24,10 @@ DRAW_EVERY_S = 0.25
 
 
 class StderrHandler(logging.Handler):
-    """Prints what is logged to whatever standard error is at the time: a live view takes it over while it is drawn."""
+    """Prints what is logged to `sys.stderr` as it is at the time: a live view replaces it while it is drawn."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
         click.echo(self.format(record), err=True)
 
 

@@ -1,4 +1,4 @@
-"""How a job's generators are scored: extractor, reference statistics and protocol, prepared once and handed to whoever scores."""
+"""How a job's generators are scored: extractor, reference statistics and protocol, prepared once for all that score."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What generators of a dataset are compared with: moments of the reals' features, and some of the features themselves.
+"""Reference statistics of a dataset: moments of the reals' features, and some of the features themselves.
 
 Measured once for each extractor and number of samples, in Ray tasks, and kept beside the dataset.
 """
@@ -25,7 +25,7 @@ from ganray.metrics.frechet import Moments
 from ganray.storage import MissingObject
 
 MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
-CHUNK = 256  # pictures that pass the extractor together
+CHUNK = 256  # samples that pass the extractor together
 
 
 def ensure_reference(
@@ -83,7 +83,7 @@ def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: 
 
 @torch.no_grad()
 def features_of(network: FeatureNetwork, pixels: Tensor) -> Tensor:
-    """Return the features [N, D] of uint8 pictures [N, C, H, W], on the CPU."""
+    """Return the features [N, D] of uint8 samples [N, C, H, W], on the CPU."""
     return torch.cat([network.features(chunk).cpu() for chunk in pixels.split(CHUNK)])
 
 

@@ -1,4 +1,4 @@
-"""Scoring a generator across the workers: each makes its share of the samples, rank 0 compares all with the reference."""
+"""Scoring a generator across ranks: each generates part of the samples, rank 0 compares all with the reference statistics."""
 
 import math
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def score_generator(
 
 @torch.no_grad()
 def fake_features(generator: nn.Module, prior: Prior, extractor: FeatureNetwork, *, num_samples: int, seed: int) -> Tensor:
-    """Return the features float32 [num_samples, D] of samples 0 to num_samples - 1, the same whatever the number of ranks."""
+    """Return the features float32 [num_samples, D] of samples 0 to num_samples - 1, the same for any number of ranks."""
     total = num_chunks(num_samples)
     mine = range(rank(), total, world_size())
     chunks = [extractor.features(sample_chunk(generator, prior, seed=seed, chunk=chunk)) for chunk in mine]

@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint whose files are not what its manifest says."""
+    """A checkpoint whose files do not match its manifest."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One driver a run: a fenced lease in the run's store.
 
 A driver that has not renewed its lock for a whole lease loses it, as measured by the one that waits, so no two clocks are compared;
-one that died on this machine loses it at once. Whoever writes for a driver checks the lock's token first (the fence), so that a
+one that died on this machine loses it at once. Every writer checks the lock's fencing token first, so that a
 driver that was frozen and thawed, and its workers, write nothing over those of its successor.
 """
 
@@ -29,7 +29,7 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True)
 class Fence:
-    """A driver's hold on a lock, by its token. Goes to whoever writes for the driver; a write without the lock is refused."""
+    """A fencing token: proof that a driver holds its lock, which everything that writes for the driver checks first. Picklable."""
 
     store: ObjectStore
     name: str
@@ -174,7 +174,7 @@ def _is_dead(holder: dict[str, Any]) -> bool:
 
 
 def _boot_id() -> str:
-    """Return what tells this machine, since it was started, from all others (and one container's processes from another's)."""
+    """Return an identity of this machine's boot and of the container that this process runs in."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
     except OSError:

@@ -1,4 +1,4 @@
-"""Deciding every `auto` of a job once, when its run is created, and holding a resume to what was decided."""
+"""Resolving every `auto` of a job once, when its run is created, and comparing a resume with what was resolved."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publ
 
 
 def resolve_job(job: Job, card: DatasetCard) -> Job:
-    """Return the job with every `auto` decided, for this data and the cluster that is connected."""
+    """Return the job with every `auto` resolved, for this data and the connected cluster. Raises `ConfigError`."""
     use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
     if use_gpu and job.workers > 1 and job.resources.gpus_per_worker < 1:
         raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
@@ -42,7 +42,7 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
 
 
 def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, may_change: tuple[str, ...] = MAY_CHANGE) -> Job:
-    """Return the stored job with what a resume may change; raise `GanrayError` for any other difference, naming the field."""
+    """Return the stored job with what a resume may change; raises `ConfigError` for any other difference, naming the field."""
     asked, decided = job.model_dump(mode="json"), stored.model_dump(mode="json")
     changes = {}
     for field, new, old in _differences(asked, decided):
@@ -60,7 +60,7 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
 
 
 def _check_labels(job: Job, card: DatasetCard) -> None:
-    """Raise `GanrayError` if generators shall be conditional and not every sample says its class."""
+    """Raise `ConfigError` if generators are to be conditional and not every sample has a label."""
     without = card.count - sum(card.class_counts or [])
     if job.networks.conditional and without:
         problem = f"{without:,} of {card.count:,} samples of {card.name} have no label"
@@ -68,7 +68,7 @@ def _check_labels(job: Job, card: DatasetCard) -> None:
 
 
 def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield (field, new, old) for every leaf that differs; a section of kind auto equals whatever was decided for it."""
+    """Yield (field, new, old) for every leaf that differs; a section of kind auto equals any that was resolved for it."""
     if asked.get("kind") == "auto":
         return
     for key in asked.keys() | decided.keys():

@@ -1,7 +1,7 @@
 """The record of a run: its job, dataset, checkpoints, metrics and result, below one folder that only `Run` writes to.
 
-A run of `ganray train` lies in `runs/<name>`, a trial of a sweep in `sweeps/<sweep>/trials/<number>`. Whoever asks how a run stands
-(driver, workers, sweep, command line) asks a `Run`. It can be pickled, and takes what it has read along.
+A run of `ganray train` lies in `runs/<name>`, a trial of a sweep in `sweeps/<sweep>/trials/<number>`. Driver, workers, sweep
+and command line ask it how a run stands. It can be pickled, with what it has read.
 """
 
 import dataclasses
@@ -55,8 +55,6 @@ class Run:
         """Where the run lies, as `open_store` takes it."""
         return self.store.uri
 
-    # What it was created with
-
     def exists(self) -> bool:
         """Return whether the run was created. Raises `ConfigError` if it was and its job or dataset cannot be read any more."""
         if self._job is not None and self._dataset is not None:
@@ -79,7 +77,7 @@ class Run:
 
     @property
     def dataset(self) -> PreparedDataset:
-        """The dataset that the run was created with, whatever has become of its source since."""
+        """The dataset that the run was created with, also where its source has changed since."""
         assert self._dataset is not None or self.exists()
         assert self._dataset is not None
         return self._dataset
@@ -96,8 +94,6 @@ class Run:
         """Forget what was read of the job and dataset if another driver has written them since, before this one had the lock."""
         if self._creation_files() != self._seen:
             self._job = self._dataset = None
-
-    # How it stands
 
     def checkpoints(self) -> list[str]:
         """Return the names of all committed checkpoints, oldest first."""
@@ -158,8 +154,6 @@ class Run:
             return None
         limits = {key: stored.pop(key) for key in _limits(job)}
         return TrainingResult.from_json({**stored, "was_finished": True}) if limits == _limits(job) else None
-
-    # What workers and driver write
 
     def save_checkpoint(self, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress) -> Checkpoint:
         """Commit a checkpoint from memory or local files. The same one again replaces it."""

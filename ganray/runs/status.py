@@ -78,8 +78,8 @@ class Best:
 class Progress:
     """What a run knew when a checkpoint was written.
 
-    `trained_s` counts the seconds of its steps; `num_rollbacks` its returns to a checkpoint after a divergence, and `rolled_back`
-    says that this checkpoint is such a return; `cloned_from` names the state that a population's member took over.
+    `trained_s` counts the seconds of its steps; `num_rollbacks` its rollbacks after divergences, and `rolled_back`
+    marks a checkpoint that a rollback wrote; `cloned_from` names the state that a population's member took over.
     """
 
     trained_s: float = 0.0

@@ -1,4 +1,4 @@
-"""What a job would run, said without starting anything. Knows neither torch nor ray."""
+"""Dry run: what a job would run, in words, without starting anything. Imports neither torch nor ray."""
 
 import os
 from pathlib import Path

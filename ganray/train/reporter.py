@@ -23,10 +23,13 @@ class LogReporter:
     """Writes stages to the log, for programs that call ganray."""
 
     def stage(self, title: str) -> None:
+        """Log the stage."""
         logger.info("%s", title)
 
     def advance(self, done: int, total: int) -> None:
+        """Log how far the stage is, for debugging."""
         logger.debug("%d of %d", done, total)
 
     def update(self, snapshot: Any) -> None:
+        """Log the snapshot, for debugging."""
         logger.debug("%s", snapshot)

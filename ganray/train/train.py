@@ -32,7 +32,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     """Train the job's run from where it stands to its end, and publish the best generator.
 
     The same call again resumes; on a finished run it does nothing but return the result. `address` is a Ray cluster's; see
-    `ray_session`. Raises `GanrayError`, of which `TrainingDiverged` says that there is nothing worth publishing.
+    `ray_session`. Raises `GanrayError`, `TrainingDiverged` where there is nothing worth publishing.
     """
     reporter, job = reporter or LogReporter(), job.model_copy(update={"sweep": None})
     storage = open_storage(job)

@@ -29,7 +29,7 @@ from ganray.train.worker.resume import load_latest
 def train_worker(context: WorkerContext) -> None:
     """Train a run from its latest checkpoint, or from the start, to its end or to a request to stop.
 
-    It ends early, having said why, if another driver has taken the run over; the driver finds that out by itself.
+    It ends early, with a message, if another driver has taken the run over, which this run's driver then raises.
     """
     device = prepare_process(context)
     found = load_latest(context, device)
@@ -104,7 +104,7 @@ class Due:
 
 
 def due_actions(context: WorkerContext, images_before: int, images_seen: int) -> Due:
-    """Return which cadences of the job fell due between two counts of images; whatever is due, a line of metrics comes first."""
+    """Return which cadences of the job fell due between two counts of images; a line of metrics comes before any of them."""
     train = context.job.train
 
     def is_due(every: int) -> bool:
