@@ -29,7 +29,7 @@ from ganray.storage.base import (
 )
 from ganray.storage.files import atomic_write, local_errors
 from ganray.storage.s3 import transfer
-from ganray.storage.s3.connection import ATTEMPTS, Connection
+from ganray.storage.s3.connection import ATTEMPTS, Connection, parse_uri
 from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
 from ganray.storage.s3.transfer import read_body, with_retries
 
