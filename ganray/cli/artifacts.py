@@ -20,9 +20,8 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     check_name("NAME", name)
     from ganray.registry.registry import Registry
     from ganray.registry.verify import verify_model
-    from ganray.storage import open_store
 
-    found = verify_model(Registry(open_store(storage)), name, version, public_key=public_key)
+    found = verify_model(Registry.open(storage), name, version, public_key=public_key)
     if as_json:
         print_json([{"what": what, "whole": not problems, "problems": problems} for what, problems in found.items()])
     else:
@@ -43,9 +42,9 @@ def pull_command(name: str, version: str | None, storage: str, offline: bool, pu
     check_name("NAME", name)
     from ganray.registry.cache import find_pulled, pull, remember
     from ganray.registry.registry import Registry, check_version
-    from ganray.storage import child, open_store
+    from ganray.storage import child
 
-    registry = Registry(open_store(storage))
+    registry = Registry.open(storage)
     requested = registry.model(name) if version is None else child(registry.model(name), check_version(version))
     if offline:
         folder = find_pulled(requested.uri, public_key=public_key)
@@ -69,8 +68,7 @@ def push_command(artifact: str, name: str, storage: str, public_key: Path | None
     from ganray.registry.artifact import open_artifact
     from ganray.registry.push import push
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    version, is_best = push(Registry(open_store(storage)), name, open_artifact(artifact), public_key=public_key, signing_key=signing_key)
+    version, is_best = push(Registry.open(storage), name, open_artifact(artifact), public_key=public_key, signing_key=signing_key)
     result = {"version": version.uri, "is_best": is_best}
     print_json(result) if as_json else click.echo(f"pushed  {version.uri}{'  best' if is_best else ''}")

@@ -27,9 +27,8 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
     """List the versions of model NAME, or of all models, and mark each model's best."""
     models = [check_name("NAME", name)] if name else None
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    registry = Registry(open_store(storage))
+    registry = Registry.open(storage)
     versions = [version for model in (models or registry.models()) for version in registry.versions(model)]
     if as_json:
         print_json([asdict(version) for version in versions])
@@ -50,9 +49,8 @@ def show_command(name: str, version: str | None, storage: str, as_json: bool) ->
     check_name("NAME", name)
     from ganray.registry.alias import read_history
     from ganray.registry.registry import Registry, describe
-    from ganray.storage import open_store
 
-    registry = Registry(open_store(storage))
+    registry = Registry.open(storage)
     store, number = registry.version(name, version)
     facts = {"model": name, "version": number, "uri": store.uri, **describe(store)}
     events = read_history(registry.model(name))
@@ -72,9 +70,8 @@ def best_command(name: str, storage: str, as_json: bool) -> None:
     check_name("NAME", name)
     from ganray.registry.alias import read_best
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    registry = Registry(open_store(storage))
+    registry = Registry.open(storage)
     version, _ = registry.version(name)
     best = read_best(registry.model(name))
     print_json({"uri": version.uri, **(best.dump() if best else {})}) if as_json else click.echo(version.uri)
@@ -91,9 +88,8 @@ def promote_command(name: str, version: str, storage: str, why: str, as_json: bo
     check_name("NAME", name)
     from ganray.registry.promotion import promote
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    _print_best(name, promote(Registry(open_store(storage)), name, version, why=why), as_json=as_json)
+    _print_best(name, promote(Registry.open(storage), name, version, why=why), as_json=as_json)
 
 
 @models_group.command("rollback")
@@ -106,9 +102,8 @@ def rollback_command(name: str, storage: str, why: str, as_json: bool) -> None:
     check_name("NAME", name)
     from ganray.registry.promotion import rollback
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    _print_best(name, rollback(Registry(open_store(storage)), name, why=why), as_json=as_json)
+    _print_best(name, rollback(Registry.open(storage), name, why=why), as_json=as_json)
 
 
 @models_group.command("delete")
@@ -123,9 +118,8 @@ def delete_command(name: str, version: str, storage: str, why: str, pinned_too: 
     check_name("NAME", name)
     from ganray.registry.deletion import delete_version
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    delete_version(Registry(open_store(storage)), name, version, why=why, pinned_too=pinned_too)
+    delete_version(Registry.open(storage), name, version, why=why, pinned_too=pinned_too)
     print_json({"model": name, "deleted": version}) if as_json else click.echo(f"deleted  {name} {version}")
 
 
@@ -142,9 +136,8 @@ def gc_command(name: str | None, storage: str, keep: int, days: float, yes: bool
         check_name("NAME", name)
     from ganray.registry.deletion import collect, plan_garbage
     from ganray.registry.registry import Registry
-    from ganray.storage import open_store
 
-    registry = Registry(open_store(storage))
+    registry = Registry.open(storage)
     found = plan_garbage(registry, name, keep=keep, older_than_s=timedelta(days=days).total_seconds())
     if yes:
         collect(registry, found, why="gc: nothing points to it")

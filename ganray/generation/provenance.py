@@ -13,7 +13,7 @@ from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_
 from ganray.registry.artifact import open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.registry.registry import Registry
-from ganray.storage import ObjectStore, open_store
+from ganray.storage import ObjectStore
 
 MAX_DIFFERENCE = 1  # grey levels by which machines may round differently
 REMEDY = "name a PNG file that `ganray generate` has written"
@@ -61,7 +61,7 @@ def find_version(record: Record, storage: str | None) -> ObjectStore:
         return open_artifact(record.artifact)
     if record.model is None:
         raise ConfigError("--storage", "the image's record names no model", "leave --storage out")
-    return Registry(open_store(storage)).version(record.model, record.version)[0]
+    return Registry.open(storage).version(record.model, record.version)[0]
 
 
 def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:

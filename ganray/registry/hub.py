@@ -18,18 +18,16 @@ _IDENTIFIERS = """
 LICENCES = frozenset(_IDENTIFIERS.split())
 
 
-def hub_metadata(
-    name: str, *, kind: str, licence: str | None, scores: Mapping[str, float], dataset: Mapping[str, Any], metric: str
-) -> dict[str, Any]:
-    """Return a card's metadata. `dataset` is the dataset card as plain data; the score of `metric` comes first."""
+def hub_metadata(name: str, *, kind: str, licence: str | None, scores: Mapping[str, float], dataset: str, metric: str) -> dict[str, Any]:
+    """Return a card's metadata. `dataset` is the name of the training data; the score of `metric` comes first."""
     metadata: dict[str, Any] = {"library_name": "ganray", "pipeline_tag": TASK, "tags": ["gan", "ganray", kind, "pytorch"]}
     if licence:
         metadata |= hub_licence(licence)
-    if hub_name := HUB_DATASETS.get(dataset["name"]):
+    if hub_name := HUB_DATASETS.get(dataset):
         metadata["datasets"] = [hub_name]
     results = {
         "task": {"type": TASK},
-        "dataset": {"name": dataset["name"], "type": HUB_DATASETS.get(dataset["name"], dataset["name"])},
+        "dataset": {"name": dataset, "type": HUB_DATASETS.get(dataset, dataset)},
         "metrics": [{"type": score.removeprefix("metric/"), "name": score, "value": value} for score, value in _first(scores, metric)],
     }
     return {**metadata, "model-index": [{"name": name, "results": [results]}]}

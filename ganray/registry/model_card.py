@@ -6,20 +6,20 @@ from typing import Any
 import yaml
 
 from ganray.config import Adam, Cosine, Job
+from ganray.data.card import DatasetCard
+from ganray.metrics.score import Protocol
 from ganray.registry.hub import hub_metadata
 
 
-def model_card(
-    job: Job, *, scores: Mapping[str, float], protocol: Mapping[str, Any], dataset: Mapping[str, Any], lineage: Mapping[str, Any]
-) -> str:
-    """Return the card as Markdown. `dataset` is the dataset card as plain data."""
+def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dataset: DatasetCard, lineage: Mapping[str, Any]) -> str:
+    """Return the card as Markdown, with the Hub's metadata in front. `dataset` is the card of the training data."""
     metadata = hub_metadata(
         job.model_name,
         kind=job.networks.kind,
         licence=job.publish.licence,
         scores=scores,
-        dataset=dataset,
-        metric=protocol["metric"],
+        dataset=dataset.name,
+        metric=protocol.metric,
     )
     parts = [
         f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}\n---",
@@ -27,7 +27,7 @@ def model_card(
         _use(job),
         _loading(job),
         f"## Scores\n\n{_table('metric', 'value', scores)}",
-        f"Only scores of the same protocol can be compared:\n\n{_table('protocol', '', protocol)}",
+        f"Only scores of the same protocol can be compared:\n\n{_table('protocol', '', protocol.dump())}",
         _data(job, dataset),
         f"## Recipe\n\n{_table('', '', _recipe(job))}",
         f"## Lineage\n\n{_table('', '', _lineage(job, lineage))}",
@@ -85,11 +85,11 @@ def _penalties(job: Job) -> str:
     return ", ".join(parts) or "none"
 
 
-def _data(job: Job, dataset: Mapping[str, Any]) -> str:
+def _data(job: Job, dataset: DatasetCard) -> str:
     return f"""## Training data
 
-{dataset["count"]:,} samples of {dataset["name"]}; licence: {job.publish.data_licence or dataset.get("licence") or "not stated"}.
-Fingerprint `{dataset["fingerprint"]}`."""
+{dataset.count:,} samples of {dataset.name}; licence: {job.publish.data_licence or dataset.licence or "not stated"}.
+Fingerprint `{dataset.fingerprint}`."""
 
 
 def _recipe(job: Job) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ganray.registry.manifest import (
 )
 from ganray.registry.reservation import find_reservation, reserve
 from ganray.registry.signing import load_private_key, signature_name
-from ganray.storage import ObjectStore, child
+from ganray.storage import ObjectStore, child, open_store
 
 
 class Metrics(BaseModel):
@@ -73,6 +73,11 @@ class Registry:
     """The models under a storage."""
 
     storage: ObjectStore
+
+    @classmethod
+    def open(cls, uri: str | Path) -> "Registry":
+        """Return the registry of a storage, a folder or `s3://bucket/prefix`. Raises `ConfigError` for a malformed URI."""
+        return cls(open_store(uri))
 
     def model(self, name: str) -> ObjectStore:
         """Return the store of a model's versions, whether it has any or not."""

@@ -101,13 +101,12 @@ def scored(checkpoint: Checkpoint) -> Best:
 def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, lineage: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the artifact that a checkpoint becomes, but for the manifest."""
     best = scored(checkpoint)
-    scores, protocol = best.scores, best.protocol.dump()
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
         CONFIG: to_json(generator_config(job.networks, job.data.shape, prior_of(job, dataset.card), dataset.card.classes)),
-        METRICS: to_json({"scores": scores, "protocol": protocol}),
+        METRICS: to_json({"scores": best.scores, "protocol": best.protocol.dump()}),
     }
-    card = model_card(job, scores=scores, protocol=protocol, dataset=dataset.card.model_dump(mode="json"), lineage=lineage)
+    card = model_card(job, scores=best.scores, protocol=best.protocol, dataset=dataset.card, lineage=lineage)
     generator = build(files)
     samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
     return {**files, SAMPLES: grid_png(samples.numpy()), CARD: card.encode()}

@@ -7,12 +7,14 @@ import pytest
 from huggingface_hub import ModelCard
 
 from ganray.config import check_job
+from ganray.data.card import DatasetCard
+from ganray.metrics.score import Protocol
 from ganray.registry.hub import hub_licence
 from ganray.registry.model_card import model_card
 
 SCORES = {"metric/precision": 0.7, "metric/frechet": 12.25}
-PROTOCOL = {"metric": "metric/frechet", "dataset": "f" * 64, "extractor": "e" * 64, "num_samples": 1000, "seed": 0}
-DATASET = {"name": "fashion-mnist", "fingerprint": "f" * 64, "count": 10_000, "licence": "MIT"}
+PROTOCOL = Protocol(metric="metric/frechet", dataset="f" * 64, extractor="e" * 64, num_samples=1000, seed=0)
+DATASET = DatasetCard.model_construct(name="fashion-mnist", fingerprint="f" * 64, count=10_000, licence="MIT")
 LINEAGE = {"run": "s3://bucket/runs/r", "checkpoint": "000-000000001000", "images_seen": 1000, "git_revision": None, "parent": "0003"}
 
 
