@@ -22,7 +22,6 @@ from ganray.evaluation.extractor import FittedExtractor
 from ganray.evaluation.score import Reference
 from ganray.metrics.feature_extractor import FeatureNetwork, load
 from ganray.metrics.frechet import Moments
-from ganray.storage import MissingObject
 
 MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
 CHUNK = 256  # samples that pass the extractor together
@@ -33,9 +32,7 @@ def ensure_reference(
 ) -> str:
     """Return the key of the reference statistics in the dataset's store, measuring them, on Ray, if nobody has."""
     key = _key(dataset, extractor, job.evaluate.num_samples)
-    try:
-        dataset.storage.read(key)
-    except MissingObject:
+    if not dataset.storage.list(key):
         dataset.storage.write(key, _measure(job, dataset, extractor, progress))
     return key
 
