@@ -283,3 +283,8 @@ class Sweep(Section):
     def maximise(self) -> bool:
         """Whether more is better."""
         return self.mode == "max" or (self.mode == "auto" and not self.metric.endswith("frechet"))
+
+    @property
+    def direction(self) -> Literal["min", "max"]:
+        """The mode, decided."""
+        return "max" if self.maximise else "min"

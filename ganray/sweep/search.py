@@ -1,235 +1,280 @@
-"""The mind of a sweep: which trial trains next, and how far. Knows neither Ray nor stores, so that it can be tested by itself.
+"""The search: what Ray Tune's hooks and the driver share. It writes the journal, replays it, and holds the sweep to its limits.
 
-Trials train in legs. A leg ends at a number of images, fixed when it begins, with its workers gone and its state in the store; what
-scheduler there is decides between legs. So nothing ever waits while it holds what others need.
+Tune calls its searcher, scheduler and callbacks on one thread, in the order: scheduler decides on a result, searcher takes it in,
+callbacks are told. A report is written down in the last of these, before anything follows from it.
 """
 
-import math
+import contextlib
+import logging
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 from ganray.config import Sweep
-from ganray.config.sweep import AshaScheduler, PbtScheduler
-from ganray.sweep.records import BROKE, FAILED, FINISHED, OVER, PAUSED, RUNNING, STOPPED, WAITING, Trial, rank_key
+from ganray.errors import ConfigError
+from ganray.storage import ObjectStore
+from ganray.sweep.journal import Cloned, Decision, Event, Journal, Promoted, Reported, Stopped, Suggested, WorkersFailed
+from ganray.sweep.records import Exploit, Params, Trial, TrialStatus, write_trials
+from ganray.sweep.trials import Trials
+from ganray.sweep.work_queue import Standing, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+
+class SweepEnd(StrEnum):
+    """Why a search ended. All but `DONE` can go on another time: with a higher limit, or after an interruption by the same command."""
+
+    DONE = "done"
+    MAX_IMAGES = "max_images"
+    MAX_HOURS = "max_hours"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
-class LegOutcome:
-    """How a leg ended: "done", "asked" (to stop), "diverged", "collapsed" or "failed"; where the trial then stood, and its scores."""
+class PlannedExploit:
+    """A trial that is to take over the donor's state, with params of its own."""
 
     trial: int
-    ended: str
-    images: int
-    score: float | None = None
-    last: float | None = None
-    best_images: int | None = None
-    reason: str | None = None
-    busy_s: float = 0.0
-    curve: list[list[float]] = field(default_factory=list)
-
-
-def rungs(sweep: Sweep, budget: int) -> list[int]:
-    """Return where legs end, in images; the last is the budget."""
-    match sweep.scheduler:
-        case AshaScheduler(min_images=first, reduction=reduction):
-            first, ends = first or max(budget // reduction**2, 1), []
-            while first < budget:
-                ends.append(first)
-                first *= reduction
-            return [*ends, budget]
-        case PbtScheduler(every=every):
-            every = every or math.ceil(budget / 8)
-            return [*range(every, budget, every), budget]
-        case _:
-            return [budget]
-
-
-def asha_choice(trials: list[Trial], ends: list[int], reduction: int, *, maximise: bool) -> Trial | None:
-    """Return the trial to promote now, from the highest rung that has one, if any.
-
-    Algorithm 2 of Li et al. 2020: of the n that a rung has seen, broken ones included, the best n / reduction may go on.
-    """
-    for rung in reversed(range(len(ends) - 1)):
-        seen = [
-            trial for trial in trials if score_at(trial, ends[rung]) is not None or (trial.counts_as_worst and trial.target == ends[rung])
-        ]
-        ranked = sorted(seen, key=lambda trial: (rank_key(score_at(trial, ends[rung]), maximise=maximise), trial.number))
-        for trial in ranked[: len(ranked) // reduction]:
-            if trial.status == PAUSED and trial.target == ends[rung]:
-                return trial
-    return None
-
-
-def score_at(trial: Trial, images: int) -> float | None:
-    """Return a trial's best score up to the end of a leg, None if it did not get there."""
-    return next((leg["score"] for leg in trial.legs if leg["images"] == images), None)
+    donor: int
+    params: Params
 
 
 class Search:
-    """Hands out legs and takes in their outcomes. `changed` is called after everything that must not be forgotten.
-
-    `propose(trials)` returns the point of the next trial; `exploit(trials, images)` lets a population's worst copy its best.
-    """
+    """The state of a search. Methods are for Tune's thread, but for `tick`, `watch` and `close`, which are the driver's."""
 
     def __init__(
         self,
         sweep: Sweep,
         *,
-        budget: int,
+        store: ObjectStore,
+        rungs: list[int],
         num_trials: int,
-        max_failures: int,
-        trials: list[Trial],
-        propose: Callable[[list[Trial]], dict[str, Any]],
-        exploit: Callable[[list[Trial], int], None],
-        changed: Callable[[list[Trial]], None],
+        journal: Journal,
+        queue: WorkQueue,
+        clone: Callable[[dict[int, Exploit]], None],
     ) -> None:
-        self.sweep, self.budget, self.max_failures, self.trials = sweep, budget, max_failures, trials
-        self.propose, self.exploit, self.changed = propose, exploit, changed
-        self.num_trials = num_trials
-        self.ends = rungs(sweep, budget)
-        self.closed: str | None = None
-        self.is_over = False
-        for trial in trials:
-            if trial.status == RUNNING:
-                trial.status = WAITING
+        self.sweep, self.store, self.num_trials = sweep, store, num_trials
+        self.journal, self.queue, self.clone = journal, queue, clone
+        self.trials = Trials(rungs, journal.events)
+        self.checkpoints = {event.trial: event.outcome.checkpoint for event in journal.events if isinstance(event, Reported)}
+        self.decided: dict[int, tuple[Decision, list[PlannedExploit]]] = {}
+        self.places = 1  # trials that may be under way at once
+        self.closed: SweepEnd | None = None
+        self.is_over = False  # Tune is to end all that is left
+        self.is_live = False  # all that the journal holds was replayed
+        self.failure: BaseException | None = None
+        self.has_promotion: Callable[[], bool] = lambda: False
+        self.lock = threading.RLock()
+
+    # What hooks ask
 
     @property
-    def running(self) -> list[Trial]:
-        """The trials that have a leg under way."""
-        return [trial for trial in self.trials if trial.status == RUNNING]
-
-    def demand(self) -> int:
-        """Return how many legs could be under way now, at most; at least one while the search goes on."""
-        if self.is_over or self.closed:
-            return len(self.running)
-        ready = sum(trial.status in (RUNNING, WAITING) for trial in self.trials) + self.num_trials - len(self.trials)
-        return max(ready, 1)
+    def expected(self) -> Event | None:
+        """What Tune has to do next while the journal is replayed."""
+        return self.journal.expected
 
     @property
-    def is_done(self) -> bool:
-        """Whether all trials that there will be are over already."""
-        return len(self.trials) >= self.num_trials and all(trial.is_over for trial in self.trials)
+    def num_active(self) -> int:
+        """How many trials are being trained or wait for workers."""
+        return sum(trial.status in (TrialStatus.WAITING, TrialStatus.RUNNING) for trial in self.trials.all)
 
-    def close(self, why: str) -> None:
-        """Hand out nothing more, because of "asked", "max_hours" or "max_images"; what is left can go on another time."""
-        self.closed = self.closed or why
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there will be no new trial and none is under way."""
+        return self.is_live and not self.closed and len(self.trials.all) >= self.num_trials and self.num_active == 0
 
-    def next_leg(self) -> Trial | None:
-        """Return a trial that now trains to its `target`, None if there is none at present; `is_over` then says whether there will be."""
-        trial = None if self.closed else self._choose()
-        if trial is not None and self._cost(trial) > self._images_left():
-            self.close("max_images")
-            trial = None
-        if trial is None:
-            self._settle()
+    @property
+    def has_finished(self) -> bool:
+        """Whether a trial has come to the end of its budget."""
+        return any(trial.status == TrialStatus.FINISHED for trial in self.trials.all)
+
+    def may_suggest(self, number: int) -> bool:
+        """Return whether a new trial, of this number, is to be suggested now."""
+        if not self.is_live:
+            return isinstance(self.expected, Suggested)
+        if self.closed or number >= self.num_trials or (self._is_limited and self.num_active >= self.places) or self.has_promotion():
+            return False
+        return self._can_afford(self.trials.rungs[0])
+
+    def choose_promotion(self, candidate: Callable[[], int | None]) -> int | None:
+        """Return the paused trial to promote now: what the journal says, or the candidate if there is a place for it."""
+        if not self.is_live:
+            return self.expected.trial if isinstance(self.expected, Promoted) else None
+        if self.closed or self.num_active >= self.places or (number := candidate()) is None:
             return None
-        if trial.number == len(self.trials):
-            self.trials.append(trial)
-        trial.status, trial.started = RUNNING, trial.started or time.time()
-        self.changed(self.trials)
-        return trial
+        position = self.trials.positions[number]
+        return number if self._can_afford(self.trials.next_rung(position) - position) else None
+
+    # What hooks do
+
+    def suggest(self, number: int, params: Params) -> Params:
+        """Take in a suggestion and return it, as it was written down if it was."""
+        if isinstance(expected := self.expected, Suggested):
+            self._check(expected.trial == number and _same(expected.params, params))
+            self.journal.meet()
+            params = expected.params
+        else:
+            self._record(Suggested(number, params, time.time()))
+        self.replay()
+        return params
+
+    def promote(self, number: int) -> None:
+        """Take in that a paused trial goes on."""
+        if isinstance(self.expected, Promoted):
+            self.journal.meet()
+        else:
+            self._record(Promoted(number, time.time()))
+        self.replay()
+
+    def decide(self, number: int, decision: Decision, exploits: list[PlannedExploit]) -> None:
+        """Keep the scheduler's decision until the report is written down."""
+        self.decided[number] = decision, exploits
+
+    def report(self, number: int) -> None:
+        """Take in that searcher and scheduler have met a trial's piece, and let those clone who are to."""
+        index, (budget, outcome) = self.queue.acknowledge(number)
+        decision, planned = self.decided.pop(number, (Decision.STOP, []))
+        self.checkpoints[number] = outcome.checkpoint or self.checkpoints.get(number)
+        if isinstance(event := self.expected, Reported):
+            self._check((event.trial, event.index, event.decision) == (number, index, decision))
+            self._check(
+                {trial: exploit["from"] for trial, exploit in event.exploits.items()} == {plan.trial: plan.donor for plan in planned}
+            )
+            self.journal.meet()
+        else:
+            lasts = {**{trial.number: trial.last for trial in self.trials.all}, number: outcome.last}
+            positions = {**dict(enumerate(self.trials.positions)), number: budget}
+            exploits = {plan.trial: self._exploit(plan, positions, lasts) for plan in planned}
+            event = Reported(number, index, budget, outcome, decision, exploits, time.time())
+            self._record(event)
+        if event.exploits and self.journal.lacks(Cloned):
+            self.clone(event.exploits)
+            self._record(Cloned(time.time()))
+            for trial, exploit in event.exploits.items():
+                self.queue.move(trial, exploit["images"])
+        self.replay()
+
+    def stop(self, number: int) -> None:
+        """Take in that a trial has ended; the scheduler gives up paused ones without a report."""
+        if self.trials.all[number].status == TrialStatus.PAUSED and self.is_live and not self.is_over:
+            self._record(Stopped(number, time.time()))
+
+    def replay(self) -> None:
+        """Have the queue answer the next recorded report, or train, once all were replayed."""
+        if self.is_live:
+            return
+        if isinstance(event := self.expected, Reported):
+            self.queue.release(event.trial, event.index, event.budget, event.outcome)
+        elif event is None:
+            self.is_live = True
+            self.queue.go_live()
+
+    # What the driver does
+
+    def tick(self) -> bool:
+        """Take in how the queue stands, and return whether it is idle."""
+        snapshot = self.queue.snapshot()
+        for failure in snapshot.failures:
+            self._record(WorkersFailed(failure.trial, failure.reason, time.time()))
+            goes_on = "it goes on from its last checkpoint" if failure.goes_on else "it is given up"
+            logger.warning("trial %04d: %s; %s", failure.trial, failure.reason, goes_on)
+        with self.lock:
+            before = [trial.status for trial in self.trials.all]
+            for piece in snapshot.pieces:
+                trial = self.trials.all[piece.trial]
+                if piece.index == self.trials.num_reported[piece.trial] and not trial.status.is_over:
+                    is_running = (piece.trial, piece.index) in snapshot.running
+                    trial.status, trial.budget = TrialStatus.RUNNING if is_running else TrialStatus.WAITING, piece.budget
+            if before != [trial.status for trial in self.trials.all]:
+                write_trials(self.store, self.trials.all)
+        if snapshot.is_full:
+            self.close(SweepEnd.MAX_IMAGES)
+        return snapshot.is_idle
 
     def watch(self, number: int, images: int, score: float | None) -> None:
-        """Take in how far a leg is, for those who look on; what comes late, after the leg's outcome, says nothing new."""
-        trial, maximise = self.trials[number], self.sweep.maximise
-        if trial.status == RUNNING:
-            trial.images = max(trial.images, images)
-            trial.score = min(trial.score, score, key=lambda known: rank_key(known, maximise=maximise))
+        """Show how far a trial is that is being trained; what comes late, after its report, is old."""
+        with self.lock:
+            trial = self.trials.all[number]
+            if trial.status == TrialStatus.RUNNING:
+                trial.images = max(trial.images, images)
+                known = [value for value in (trial.score, score) if value is not None]
+                trial.score = (max if self.sweep.maximise else min)(known) if known else None
 
-    def tell(self, outcome: LegOutcome) -> None:
-        """Take in how a leg ended."""
-        trial = self.trials[outcome.trial]
-        trial.images, trial.busy_s = outcome.images, trial.busy_s + outcome.busy_s
-        if outcome.score is not None:
-            trial.score, trial.last, trial.best_images, trial.curve = outcome.score, outcome.last, outcome.best_images, outcome.curve
-        self._settle_leg(trial, outcome)
-        if trial.is_over:
-            trial.ended = time.time()
-        self.changed(self.trials)
+    def close(self, why: SweepEnd) -> None:
+        """Start nothing more."""
+        self.closed = self.closed or why
 
-    def lost(self, number: int, reason: str) -> bool:
-        """Take in that who had a leg died, and return whether it is tried again, which it is `max_failures` times."""
-        trial = self.trials[number]
-        trial.failures += 1
-        if trial.failures > self.max_failures:
-            trial.status, trial.reason, trial.ended = FAILED, reason, time.time()
-        else:
-            trial.status = WAITING
-        self.changed(self.trials)
-        return trial.status == WAITING
+    def settle(self) -> list[Trial]:
+        """Return the trials as they are left: none is being trained any more."""
+        with self.lock:
+            for trial in self.trials.all:
+                if trial.status == TrialStatus.RUNNING:
+                    trial.status = TrialStatus.WAITING
+            write_trials(self.store, self.trials.all)
+            return self.trials.all
 
-    def _settle_leg(self, trial: Trial, outcome: LegOutcome) -> None:
-        if outcome.ended == "asked":
-            trial.status = WAITING
-        elif outcome.ended == "done":
-            trial.legs.append({"images": trial.target, "score": outcome.score, "last": outcome.last, "at": time.time()})
-            trial.status = FINISHED if trial.target >= self.budget else PAUSED
-        else:
-            assert outcome.ended in BROKE, outcome
-            trial.status, trial.reason = outcome.ended, outcome.reason
+    def standing(self) -> Standing:
+        """Return where the trials stand by the journal."""
+        trials = self.trials
+        return Standing(
+            dict(enumerate(trials.positions)),
+            {trial.number: trial.images for trial in trials.all},
+            dict(enumerate(trials.num_reported)),
+            {trial.number: trial.failures for trial in trials.all},
+            frozenset(trial.number for trial in trials.all if trial.status == TrialStatus.FAILED),
+        )
 
-    def _choose(self) -> Trial | None:
-        """Return what should train next: what was interrupted, then what is promoted, then a new trial."""
-        interrupted = [trial for trial in self.trials if trial.status == WAITING]
-        if interrupted:
-            return interrupted[0]
-        if isinstance(self.sweep.scheduler, PbtScheduler):
-            return self._choose_of_population()
-        if isinstance(self.sweep.scheduler, AshaScheduler) and (promoted := self._promoted()):
-            promoted.target = next(end for end in self.ends if end > promoted.target)
-            promoted.status = WAITING
-            return promoted
-        return self._new_trial()
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keep what is raised in the block: Tune passes its text on, but not the error."""
+        try:
+            yield
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
 
-    def _promoted(self) -> Trial | None:
-        """Return a trial to promote; once nothing else is left, the best one, so that one at least gets to the end."""
-        maximise = self.sweep.maximise
-        if chosen := asha_choice(self.trials, self.ends, self.sweep.scheduler.reduction, maximise=maximise):
-            return chosen
-        paused = [trial for trial in self.trials if trial.status == PAUSED]
-        if self.running or len(self.trials) < self.num_trials or not paused or any(trial.status == FINISHED for trial in self.trials):
-            return None
-        return min(paused, key=lambda trial: (-trial.target, rank_key(trial.score, maximise=maximise), trial.number))
+    @property
+    def _is_limited(self) -> bool:
+        """Whether as many trials are alive as have a place; populations and hyperband's brackets need all of theirs."""
+        return self.sweep.searcher.kind == "bohb" or self.sweep.scheduler.kind not in ("pbt", "pb2", "hyperband")
 
-    def _choose_of_population(self) -> Trial | None:
-        """Return a member to train: all reach the end of a generation before the next begins."""
-        if len(self.trials) < self.num_trials:
-            return self._new_trial()
-        if self.running or all(trial.status in (FINISHED, STOPPED, FAILED) for trial in self.trials):
-            return None
-        reached = max((trial.target for trial in self.trials if trial.status == PAUSED), default=None)
-        if reached is None:
-            return None
-        self.exploit(self.trials, reached)
-        onward = next(end for end in self.ends if end > reached)
-        for trial in self.trials:
-            if trial.status == PAUSED:
-                trial.target, trial.status = onward, WAITING
-        self.changed(self.trials)
-        return self._choose()
+    def _can_afford(self, images: int) -> bool:
+        """Return whether so many images more stay within the sweep's, and close it if not."""
+        under_way = (TrialStatus.WAITING, TrialStatus.RUNNING)
+        committed = sum(trial.budget if trial.status in under_way else trial.images for trial in self.trials.all)
+        if committed + images > (self.sweep.max_images or float("inf")):
+            self.close(SweepEnd.MAX_IMAGES)
+        return self.closed is None
 
-    def _new_trial(self) -> Trial | None:
-        if len(self.trials) >= self.num_trials:
-            return None
-        return Trial(len(self.trials), self.propose(self.trials), self.ends[0])
+    def _exploit(self, plan: PlannedExploit, positions: dict[int, int], lasts: dict[int, float | None]) -> Exploit:
+        trial, donor = self.trials.all[plan.trial], plan.donor
+        checkpoint = self.checkpoints.get(donor)
+        assert checkpoint is not None, f"trial {donor:04d} has no checkpoint to clone"
+        last = None if trial.status.is_broken else lasts[plan.trial]
+        change = {"before": trial.params, "after": plan.params, "score": last, "donor_score": lasts[donor]}
+        return {"images": positions[donor], "from": donor, "checkpoint": checkpoint, **change}  # type: ignore[typeddict-item]
 
-    def _cost(self, trial: Trial) -> int:
-        return trial.target - trial.images
+    def _record(self, event: Event) -> None:
+        with self.lock:
+            self.journal.append(event)
+            self.trials.apply(event)
+            write_trials(self.store, self.trials.all)
 
-    def _images_left(self) -> float:
-        taken = sum(trial.target if trial.status == RUNNING else trial.images for trial in self.trials)
-        return (self.sweep.max_images or math.inf) - taken
+    def _check(self, is_as_recorded: bool) -> None:
+        if not is_as_recorded:
+            problem = f"the search decides otherwise than its journal says ({self.expected})"
+            remedy = "use the versions of ganray, ray and the searcher's package that it was started with, or start one of another name"
+            raise ConfigError("name", problem, remedy)
 
-    def _settle(self) -> None:
-        """Where nothing can be handed out and nothing is under way: the search is over, and what no rung let go on is stopped."""
-        if self.running:
-            return
-        self.is_over = True
-        left = [] if self.closed else [trial for trial in self.trials if trial.status not in OVER]
-        for trial in left:
-            trial.status, trial.ended = STOPPED, time.time()
-            trial.reason = f"not among the best at {trial.target:,} images"
-        if left:
-            self.changed(self.trials)
+
+def _same(one: Params, other: Params) -> bool:
+    """Return whether two suggestions are the same, but for the last digits, in which machines may differ."""
+    if one.keys() != other.keys():
+        return False
+    pairs = ((one[path], other[path]) for path in one)
+    return all(
+        abs(left - right) <= 1e-9 * abs(left) if isinstance(left, float) and isinstance(right, float) else left == right
+        for left, right in pairs
+    )

@@ -1,0 +1,160 @@
+"""Ray Tune's tuner over the trials of a sweep: a fresh one at each start, in a scratch folder, since the journal remembers."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import ray
+from ray import tune
+from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from ganray.config import Job
+from ganray.storage import ObjectStore
+from ganray.sweep.plan import count_trials
+from ganray.sweep.scheduler import build_scheduler
+from ganray.sweep.search import Search
+from ganray.sweep.searcher import JournaledSearch, build_searcher
+from ganray.sweep.space import sweep_of
+from ganray.sweep.trainable import TrialTrainable
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots: `Tuner.restore` is not used
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # trials that may be starting together: how many there are is decided here
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "1000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+SHARE = 0.001  # of the node's own resource, which ties a trial's process to this node: no CPU
+MAX_RESTARTS = 10  # of a trial's process, which holds nothing
+EXPERIMENT = "tune"
+
+
+def build_tuner(job: Job, search: Search, scratch: str) -> tune.Tuner:
+    """Return the tuner, with Tune's own searcher, scheduler and loggers by the job's configuration."""
+    os.environ.update(SETTINGS)
+    for noisy in ("ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    sweep, rungs = sweep_of(job), search.trials.rungs
+    searcher = build_searcher(sweep, num_trials=count_trials(sweep))
+    trainable = tune.with_parameters(TrialTrainable, queue=search.queue.actor, sweep=sweep, rungs=rungs)
+    return tune.Tuner(
+        tune.with_resources(trainable, {_this_node(): SHARE}),
+        tune_config=tune.TuneConfig(
+            metric=sweep.metric,
+            mode=sweep.direction,
+            search_alg=JournaledSearch(job, searcher, search),
+            scheduler=build_scheduler(job, rungs, search),
+            num_samples=-1,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=EXPERIMENT,
+            storage_path=scratch,
+            verbose=0,
+            callbacks=[Silence(), ReportCallback(search), *loggers(job)],
+            failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),  # so events keep their order
+            stop=WhenOver(search),
+        ),
+    )
+
+
+class ReportCallback(tune.Callback):  # type: ignore[misc]
+    """Writes down each report once searcher and scheduler have met it."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
+        return {}
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Take in a trial's report, but for one that says that the sweep has stopped."""
+        if not result.get("interrupted"):
+            with self.search.guarded():
+                self.search.report(int(trial.trial_id))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Log that a trial's process died."""
+        logger.warning("trial %s: its process in Ray Tune died; Tune starts another", trial.trial_id)
+
+
+class WhenOver(tune.Stopper):  # type: ignore[misc]
+    """Ends what is left of Tune's trials once the search is over."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial for what it reports."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether everything is to end now."""
+        return self.search.is_over
+
+
+class Silence(TrialProgressCallback):  # type: ignore[misc]
+    """Tune's own lines about its trials, not printed: the sweep has its reporter."""
+
+    def _print(self, msg: str) -> None:
+        pass
+
+
+class WholeCsv(CSVLoggerCallback):  # type: ignore[misc]
+    """Tune's CSV logger, which at each pause of a trial would lose the rows that have not been copied to its storage."""
+
+    def _restore_from_remote(self, file_name: str, trial: Any) -> None:
+        pass
+
+
+class WholeJson(JsonLoggerCallback):  # type: ignore[misc]
+    """Tune's JSON logger, which loses rows likewise."""
+
+    def _restore_from_remote(self, file_name: str, trial: Any) -> None:
+        pass
+
+
+def loggers(job: Job) -> Iterator[tune.Callback]:
+    """Yield Tune's loggers that a sweep asks for."""
+    kinds = {"tensorboard": TBXLoggerCallback, "csv": WholeCsv, "json": WholeJson}
+    for name in sweep_of(job).callbacks:
+        if name == "mlflow":
+            from ray.tune.logger.mlflow import MLflowLoggerCallback
+
+            yield MLflowLoggerCallback(experiment_name=job.name, log_params_on_trial_end=True)  # params of a population change
+        else:
+            yield kinds[name]()
+
+
+def keep_logs(scratch: str, store: ObjectStore) -> None:
+    """Copy what Tune's loggers wrote to the sweep's store, in place of the files of an earlier start: a replay logs everything again."""
+    root = Path(scratch, EXPERIMENT)
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and (path.name in ("progress.csv", "result.json", "params.json") or path.name.startswith("events.out")):
+            store.upload(path, f"{EXPERIMENT}/{path.relative_to(root)}")
+
+
+def data_frame(results: tune.ResultGrid) -> pd.DataFrame:
+    """Return the last result of each trial, as `ResultGrid.get_dataframe` does, which would need a logger's files."""
+    rows = [{**(result.metrics or {}), **{f"config/{path}": value for path, value in result.config.items()}} for result in results]
+    return pd.DataFrame([{name: value for name, value in row.items() if name != "config"} for row in rows])
+
+
+def _this_node() -> str:
+    """Return the resource that only this node has."""
+    here = ray.get_runtime_context().get_node_id()
+    (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
+    return next(name for name in node["Resources"] if name.startswith("node:") and name != "node:__internal_head__")
