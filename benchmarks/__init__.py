@@ -1,1 +1,1 @@
-"""Benchmarks: ratios of A to B, alternating in one run. `make bench` runs them all; nothing else depends on a clock."""
+"""Benchmarks: ratios of A to B, interleaved in one run. `make bench` runs them all; one alone: `python -m benchmarks.NAME --help`."""

@@ -1,7 +1,7 @@
-"""Images/s of two workers under Ray Train against the same step in two bare processes, with an idle Ray cluster beside both.
+"""DDP overhead: images/s of two workers under Ray Train against two bare processes, with an idle Ray cluster beside both.
 
-The workers train with data from Ray, statistics, progress and background checkpoints; the bare processes step on what lies in
-their memory. Both are measured in steady state: the first seconds of each run, in which everything starts, are left out.
+The workers train with data from Ray, metrics, progress and asynchronous checkpoints; the bare processes step on random images
+in memory. Both are measured in steady state, without the first seconds of each run.
 """
 
 import argparse
@@ -28,35 +28,33 @@ from tests.helpers.gan_runs import on_ranks
 
 REPOSITORY = Path(__file__).parents[1]
 WORKERS = 2
-WARM_UP_S = 5.0  # of a run, left out
-STEPS_A_NOTE = 20
+WARM_UP_S = 5.0  # of a run, not measured
+STEPS_PER_MEASUREMENT = 20
 
 
-class Clock:
-    """A reporter that notes when training had come how far."""
+class RateReporter:
+    """A reporter that records pairs of time and images seen."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[float, int]] = []
+        self.measured: list[tuple[float, int]] = []
 
-    def training(self, progress: dict[str, Any]) -> None:
-        now = (time.monotonic(), progress.get("images_seen", 0))
-        if now[1] and (not self.seen or now[1] != self.seen[-1][1]):
-            self.seen.append(now)
+    def update(self, snapshot: dict[str, Any]) -> None:
+        now = (time.monotonic(), snapshot.get("images_seen", 0))
+        if now[1] and (not self.measured or now[1] != self.measured[-1][1]):
+            self.measured.append(now)
 
     def stage(self, title: str) -> None: ...
 
     def advance(self, done: int, total: int) -> None: ...
 
-    def say(self, line: str) -> None: ...
-
     def images_per_s(self) -> float:
-        """Return the rate from the first note after the warm-up to the last one."""
-        steady = [note for note in self.seen if note[0] >= self.seen[0][0] + WARM_UP_S]
+        """Return the rate from the first measurement after the warm-up to the last one."""
+        steady = [point for point in self.measured if point[0] >= self.measured[0][0] + WARM_UP_S]
         return (steady[-1][1] - steady[0][1]) / (steady[-1][0] - steady[0][0])
 
 
 def main() -> None:
-    """Print the ratio of rates, in turns."""
+    """Print the ratio of rates, alternating."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each run")
@@ -74,7 +72,7 @@ def main() -> None:
 
 
 def ddp_job(storage: str, name: str, seconds: float) -> Job:
-    """Return the quickstart's job, for so many seconds, without evaluations on the way."""
+    """Return the quickstart's job with a limit in seconds and without evaluations."""
     overrides = [
         f"name={name}",
         f"storage={storage}",
@@ -90,35 +88,35 @@ def ddp_job(storage: str, name: str, seconds: float) -> Job:
 
 def under_ray(job: Job, _: str) -> float:
     """Return the images/s of a run's workers in steady state."""
-    clock = Clock()
-    run_training(job, reporter=clock)
-    return clock.images_per_s()
+    reporter = RateReporter()
+    run_training(job, reporter=reporter)
+    return reporter.images_per_s()
 
 
 def bare(job: Job, storage: str) -> float:
-    """Return the images/s of two processes that nothing but torch.distributed connects."""
+    """Return the images/s of two processes with nothing but torch.distributed."""
     rates = on_ranks(WORKERS, Path(storage), step_for, job=job)
     return min(rates)
 
 
 def step_for(job: Job, *, rank: int, world_size: int) -> float:
-    """Step on random pictures for the job's seconds, and return the images/s of all ranks after the warm-up."""
+    """Train on random images for the job's seconds, and return the images/s of all ranks after the warm-up."""
     torch.set_num_threads(1)
     decided = Job.model_validate(decide_schedules(job.model_dump(mode="json"), job.train.total_images))
     state = create_state(decided.networks, decided.data.shape, seed=0, device=torch.device("cpu"))
     step = AdversarialStep(state, recipe_of(decided, torch.bfloat16 if cpu_has_bfloat16() else torch.float32))
-    share = job.train.batch_size // world_size
-    pixels = torch.randint(0, 256, (share, *job.data.shape), dtype=torch.uint8)
-    notes = [(time.monotonic(), 0)]
-    while agreed(notes[-1][0] - notes[0][0]) < job.train.max_seconds:
-        for _ in range(STEPS_A_NOTE):
-            step(Batch(from_pixels(pixels), RandomStream(rank, "latents").normals(state.images_seen, share, job.networks.latent_dim)))
-        notes.append((time.monotonic(), state.images_seen))
-    steady = [note for note in notes if note[0] >= notes[0][0] + WARM_UP_S]
+    local_batch = job.train.batch_size // world_size
+    pixels = torch.randint(0, 256, (local_batch, *job.data.shape), dtype=torch.uint8)
+    measured = [(time.monotonic(), 0)]
+    while elapsed_of_rank_zero(measured[-1][0] - measured[0][0]) < job.train.max_seconds:
+        for _ in range(STEPS_PER_MEASUREMENT):
+            step(Batch(from_pixels(pixels), RandomStream(rank, "latents").normals(state.images_seen, local_batch, job.networks.latent_dim)))
+        measured.append((time.monotonic(), state.images_seen))
+    steady = [point for point in measured if point[0] >= measured[0][0] + WARM_UP_S]
     return (steady[-1][1] - steady[0][1]) / (steady[-1][0] - steady[0][0])
 
 
-def agreed(elapsed: float) -> float:
+def elapsed_of_rank_zero(elapsed: float) -> float:
     """Return rank 0's elapsed seconds, so that all ranks stop at the same step."""
     seconds = torch.tensor([elapsed])
     dist.broadcast(seconds, src=0)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST for benchmarks that train without Ray: pictures in memory, and scores in the shipped classifier's features."""
+"""Fashion-MNIST for benchmarks that train without Ray: images in memory, and metrics in the shipped extractor's features."""
 
 import numpy as np
 import torch
@@ -20,30 +20,30 @@ from ganray.runs.resolve import cpu_has_bfloat16
 
 NUM_SAMPLES = 10_000
 NUM_CLASSES = 10
-Pictures = tuple[Tensor, Tensor]  # uint8 [N, 1, 32, 32] and labels int64 [N]
+LabelledImages = tuple[Tensor, Tensor]  # uint8 [N, 1, 32, 32] and labels int64 [N]
 
 
-def pictures(split: str) -> Pictures:
-    """Return the pictures of a split, "train" or "test", as the job prepares them, and their classes."""
+def load_images(split: str) -> LabelledImages:
+    """Return the images of a split, "train" or "test", as the job prepares them, and their classes."""
     table = read_idx(find_folder(FashionMnistSource()), split)
     pixels = np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8).reshape(-1, SIDE, SIDE)
-    resized = np.stack([resize(picture, (1, 32, 32), "lanczos") for picture in pixels])
+    resized = np.stack([resize(image, (1, 32, 32), "lanczos") for image in pixels])
     return torch.from_numpy(resized), torch.from_numpy(np.asarray(table["label"], np.int64))
 
 
 @torch.no_grad()
 def moments(pixels: Tensor) -> Moments:
-    """Return the moments of pictures' features, by the shipped classifier."""
+    """Return the moments of images' features, by the shipped classifier."""
     network = load(shipped("fashion-mnist"))
     return Moments.of(torch.cat([network.features(chunk) for chunk in pixels.split(500)]))
 
 
 class Ganray:
-    """ganray's step on a job, without Ray: what one worker of one does."""
+    """The training loop of a run with one worker, without Ray."""
 
     name = "ganray"
 
-    def __init__(self, data: Pictures, job: Job) -> None:
+    def __init__(self, data: LabelledImages, job: Job) -> None:
         (self.pixels, self.labels), self.job = data, job
         self.prior = Prior(job.networks.latent_dim, (1 / NUM_CLASSES,) * NUM_CLASSES if job.networks.conditional else ())
         self.state = create_state(
@@ -56,9 +56,9 @@ class Ganray:
         )
         self.training = AdversarialStep(self.state, self._recipe(job.train.total_images))
 
-    def foresee(self, share_done: float) -> None:
-        """Let schedules end with the run, of which so large a share is done: its length in images is what the rate so far makes it."""
-        self.training.recipe = self._recipe(max(round(self.state.images_seen / share_done), 1))
+    def set_progress(self, done: float) -> None:
+        """Extrapolate the run's length in images from the rate so far, so that schedules end with it."""
+        self.training.recipe = self._recipe(max(round(self.state.images_seen / done), 1))
 
     def _recipe(self, total_images: int) -> Recipe:
         job = Job.model_validate(decide_schedules(self.job.model_dump(mode="json"), total_images))
@@ -75,7 +75,7 @@ class Ganray:
         self.training(Batch(from_pixels(self.pixels[chosen]), latents, labels, uniforms))
 
     def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
-        """Return uint8 samples [number, 1, 32, 32], of one class if `label` says so."""
+        """Return uint8 samples [number, 1, 32, 32], of one class with `label`."""
         generator = calibrated_ema(self.state, self.job.networks.ghost_batch, self.prior, seed=self.job.seed)
         chunks = [sample_chunk(generator, self.prior, seed=0, chunk=chunk, label=label) for chunk in range(num_chunks(number))]
         return torch.cat(chunks)[:number]

@@ -1,7 +1,7 @@
-"""Modes found in a ring of 8 and a grid of 25 Gaussians: relativistic with R1 and R2, beside non-saturating without a penalty.
+"""Mode coverage on a ring of 8 and a grid of 25 Gaussians: relativistic with R1 and R2, against non-saturating without a penalty.
 
-Small fully connected networks, ganray's own step, a run on each core. A sample is good within three standard deviations of its
-mode; a mode is found if it has at least a tenth of its share of the good samples.
+Multilayer perceptrons, ganray's own step, one run a core. A high-quality sample is within three standard deviations of a mode;
+a mode is covered if it has at least a tenth of its expected number of high-quality samples.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from ganray.gan.step import AdversarialStep, Recipe
 BATCH, LATENT_DIM, WIDTH, DEPTH, NUM_SAMPLES = 256, 2, 128, 5, 10_000
 RING = torch.tensor([[math.cos(turn * math.pi / 4), math.sin(turn * math.pi / 4)] for turn in range(8)])
 GRID = torch.cartesian_prod(torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5))
-SHARPNESS = 4.0  # scales the discriminator's inputs: modes are a fiftieth of the whole wide, and small inputs make smooth decisions
+INPUT_SCALE = 4.0  # of the discriminator: modes are a fiftieth of the range wide, and small inputs make smooth decisions
 PROBLEMS = {"ring of 8": (RING, 0.02), "grid of 25": (GRID, 0.025)}  # centres [K, 2], standard deviation
 
 
 def main() -> None:
-    """Print, for each problem and recipe, modes found and good samples over the seeds."""
+    """Print, for each problem and recipe, covered modes and high-quality samples over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=15_000)
@@ -43,12 +43,12 @@ def main() -> None:
         ]
         for ((problem, (centres, _)), (name, _)), seeds in zip(contests, runs, strict=True):
             found, good = zip(*(run.result() for run in seeds), strict=True)
-            shares = f"good samples {', '.join(f'{share:.1%}' for share in good)} (median {statistics.median(good):.1%})"
-            print(f"{problem}, {name}: modes found {list(found)} of {len(centres)}; {shares}", flush=True)
+            shares = f"high-quality samples {', '.join(f'{share:.1%}' for share in good)} (median {statistics.median(good):.1%})"
+            print(f"{problem}, {name}: covered modes {list(found)} of {len(centres)}; {shares}", flush=True)
 
 
 def recipes(total_images: int) -> dict[str, Recipe]:
-    """Return the recipes that are compared."""
+    """Return the recipes to compare."""
     rate = CosineRate(start=2e-3, end=5e-5, images=total_images)
     adam = Adam(lr=rate, beta1=0.0, beta2=0.99)
     gamma = CosineWeight(start=0.1, end=0.01, images=total_images)
@@ -68,14 +68,14 @@ def recipes(total_images: int) -> dict[str, Recipe]:
 
 
 def train(recipe: Recipe, centres: Tensor, deviation: float, steps: int, seed: int) -> tuple[int, float]:
-    """Train on points [N, 2] and return how many modes were found, and the share of good samples."""
+    """Train on points [N, 2] and return the number of covered modes, and the fraction of high-quality samples."""
     torch.manual_seed(seed)
     state = state_of(Generator(), Discriminator())
     step = AdversarialStep(state, recipe)
-    latents, places = RandomStream(seed, "latents"), RandomStream(seed, "places")
+    latents, modes = RandomStream(seed, "latents"), RandomStream(seed, "places")
     for _ in range(steps):
         seen = state.images_seen
-        chosen = torch.from_numpy(places.uniforms(seen, BATCH, 1)[:, 0] * len(centres)).long()
+        chosen = torch.from_numpy(modes.uniforms(seen, BATCH, 1)[:, 0] * len(centres)).long()
         points = centres[chosen] + deviation * RandomStream(seed, "points").normals(seen, BATCH, 2)
         step(Batch(points, latents.normals(seen, BATCH, LATENT_DIM)))
     with torch.no_grad():
@@ -105,7 +105,7 @@ class Discriminator(nn.Module):
         self.layers = _layers(2, 1)
 
     def forward(self, points: Tensor, _: Tensor | None = None) -> Tensor:
-        return self.layers(SHARPNESS * points).flatten()
+        return self.layers(INPUT_SCALE * points).flatten()
 
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:

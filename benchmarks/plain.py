@@ -1,4 +1,4 @@
-"""The recipe of the common DCGAN tutorial, as most people run it: eager, float32, NCHW, default Adam, BCE, two passes for fakes."""
+"""The common DCGAN tutorial's recipe, the baseline: eager, float32, NCHW, default Adam, BCE, two discriminator passes for fakes."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ LATENT_DIM = 64
 
 
 def generator(width: int) -> nn.Sequential:
-    """Return the tutorial's generator for 1 x 32 x 32 pictures, of the same layers as ganray's."""
+    """Return the tutorial's generator for 1 x 32 x 32 images, of the same layers as ganray's."""
     return nn.Sequential(
         nn.ConvTranspose2d(LATENT_DIM, 4 * width, 4, 1, 0, bias=False),
         *(nn.BatchNorm2d(4 * width), nn.ReLU(True)),
@@ -21,7 +21,7 @@ def generator(width: int) -> nn.Sequential:
 
 
 def discriminator(width: int) -> nn.Sequential:
-    """Return the tutorial's discriminator for 1 x 32 x 32 pictures, of the same layers as ganray's."""
+    """Return the tutorial's discriminator for 1 x 32 x 32 images, of the same layers as ganray's."""
     return nn.Sequential(
         nn.Conv2d(1, width, 4, 2, 1, bias=False),
         nn.LeakyReLU(0.2, inplace=True),
@@ -34,7 +34,7 @@ def discriminator(width: int) -> nn.Sequential:
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw weights as the DCGAN paper does."""
+    """Initialise weights as the DCGAN paper does."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -53,7 +53,7 @@ class PlainTraining:
         self.criterion = nn.BCEWithLogitsLoss()
 
     def step(self, real_images: Tensor) -> tuple[float, float]:
-        """Train on real images [N, 1, 32, 32] in [-1, 1] and return both losses, as the tutorial prints them."""
+        """Train on real images [N, 1, 32, 32] in [-1, 1] and return both losses, which the tutorial prints."""
         number = len(real_images)
         self.discriminator.zero_grad()
         on_reals = self.criterion(self.discriminator(real_images).view(-1), torch.ones(number))
@@ -63,7 +63,7 @@ class PlainTraining:
         on_fakes.backward()
         self.discriminator_optimizer.step()
         self.generator.zero_grad()
-        fooled = self.criterion(self.discriminator(fake_images).view(-1), torch.ones(number))
-        fooled.backward()
+        on_generator = self.criterion(self.discriminator(fake_images).view(-1), torch.ones(number))
+        on_generator.backward()
         self.generator_optimizer.step()
-        return (on_reals + on_fakes).item(), fooled.item()
+        return (on_reals + on_fakes).item(), on_generator.item()

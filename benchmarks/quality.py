@@ -1,8 +1,8 @@
-"""Sample quality for the same wall clock: the recipe of jobs/fashion-mnist.yaml against the tutorial's, on the 60,000 pictures.
+"""Sample quality at equal wall-clock time: the recipe of jobs/fashion-mnist.yaml against the tutorial's, on the 60,000 images.
 
-Both train in this process, in turns of a few seconds, so that a shared machine's moods hit both; then both are scored by the
-Frechet distance of 10,000 samples to the training pictures, in the features of the classifier that ships with ganray. The
-job's schedules end with the run, whose length in images is foreseen after each turn from the rate so far.
+Both train in this process, interleaved every few seconds, so that load on a shared machine affects both; the metric is the
+Frechet distance of 10,000 samples to the training images, in the features of the classifier that ships with ganray. The
+job's schedules end with the run, whose length in images is extrapolated after each turn from the rate so far.
 """
 
 import argparse
@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.fashion import NUM_SAMPLES, Ganray, moments, pictures
+from benchmarks.fashion import NUM_SAMPLES, Ganray, load_images, moments
+from benchmarks.interleave import interleave
 from benchmarks.plain import LATENT_DIM, PlainTraining
-from benchmarks.turns import take_turns
 from ganray.config import load_job
 from ganray.data.loading.order import rows
 from ganray.gan.sampling import CHUNK, to_pixels
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 class Tutorial:
-    """The tutorial's training: shuffled epochs, float pictures in memory, samples with the statistics of their batch."""
+    """The tutorial's training: shuffled epochs, float images in memory, samples with batch statistics."""
 
     name = "tutorial"
 
@@ -34,12 +34,12 @@ class Tutorial:
         self.steps = 0
 
     def step(self) -> None:
-        """Train on the next 64 pictures."""
+        """Train on the next 64 images."""
         chosen = rows(self.steps * 64, 64, count=len(self.images), seed=0, attempt=0)
         self.training.step(self.images[torch.from_numpy(chosen)])
         self.steps += 1
 
-    def foresee(self, _: float) -> None:
+    def set_progress(self, done: float) -> None:
         """The tutorial has no schedule."""
 
     @torch.no_grad()
@@ -59,10 +59,10 @@ def main() -> None:
     parser.add_argument("--only", choices=["tutorial", "ganray"], help="train just one of them")
     parser.add_argument("overrides", nargs="*", help="changes to the job, as key=value")
     arguments = parser.parse_args()
-    data = pictures("train")
+    data = load_images("train")
     job = load_job(REPOSITORY / "jobs/fashion-mnist.yaml", ["workers=1", *arguments.overrides])
     contenders = [contender for contender in (Tutorial(data[0]), Ganray(data, job)) if arguments.only in (None, contender.name)]
-    spent = take_turns(contenders, seconds=arguments.seconds, turn=arguments.turn)
+    spent = interleave(contenders, seconds=arguments.seconds, turn=arguments.turn)
     reference = moments(data[0])
     scores = []
     for contender, (took, steps) in zip(contenders, spent, strict=True):

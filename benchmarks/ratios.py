@@ -1,4 +1,4 @@
-"""Timing A against B, alternating, so that a shared machine's moods hit both."""
+"""Timing of A against B, alternating, so that load on a shared machine affects both."""
 
 import statistics
 import time
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Return how long one call takes."""
+    """Return the duration of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def alternate(a: Callable[[], object], b: Callable[[], object], *, pairs: int) -> list[float]:
-    """Return, for each pair of calls, how many times longer `a` took than `b`; which goes first alternates."""
+    """Return the ratio of durations, a / b, for each pair of calls after a warm-up; the order alternates."""
     a(), b()
     ratios = []
     for number in range(pairs):
@@ -26,7 +26,7 @@ def alternate(a: Callable[[], object], b: Callable[[], object], *, pairs: int) -
 
 
 def summary(ratios: list[float]) -> str:
-    """Return the median of ratios and their spread."""
+    """Return the median, quartiles and range of ratios, as text."""
     low, high = statistics.quantiles(ratios, n=4)[::2]
     spread = f"quartiles {low:.2f} to {high:.2f}, range {min(ratios):.2f} to {max(ratios):.2f}"
     return f"median {statistics.median(ratios):.2f}, {spread} ({len(ratios)} pairs)"

@@ -1,6 +1,6 @@
 """Images/s of ganray's step against the tutorial's loop: same layers, batch 64, width 64, 32 x 32, all cores.
 
-Each has a process of its own, since ganray sets its process's allocator; they take turns.
+Each has a process of its own, since ganray configures its process's allocator; they alternate.
 """
 
 import argparse
@@ -37,12 +37,13 @@ def main() -> None:
 
 
 def in_process_of_its_own(contender: Callable[[], Callable[[], object]], steps: int) -> Callable[[], None]:
-    """Return a function that has a contender step so many times, always in the same process."""
+    """Return a function that runs `steps` steps of a contender, always in the same process."""
     pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
     return lambda: pool.submit(repeat, contender, steps).result()
 
 
 def repeat(contender: Callable[[], Callable[[], object]], steps: int) -> None:
+    """Run a contender's step `steps` times."""
     step = contender()
     for _ in range(steps):
         step()
@@ -51,22 +52,22 @@ def repeat(contender: Callable[[], Callable[[], object]], steps: int) -> None:
 @cache
 def plain() -> Callable[[], object]:
     """Return one step of the tutorial."""
-    training, reals = PlainTraining(WIDTH), pictures().float() / 127.5 - 1
+    training, reals = PlainTraining(WIDTH), random_images().float() / 127.5 - 1
     return lambda: training.step(reals)
 
 
 @cache
 def ganray() -> Callable[[], object]:
-    """Return one step of ganray, as a worker takes it."""
+    """Return one step of ganray, as in a worker."""
     keep_freed_memory()
     job = check_job({"networks": {"width": WIDTH, "ghost_batch": BATCH // 2}, "train": {"batch_size": BATCH}})
     state = create_state(job.networks, SHAPE, seed=0, device=torch.device("cpu"))
-    step, pixels, latents = AdversarialStep(state, recipe_of(job, PRECISION)), pictures(), RandomStream(0, "latents")
+    step, pixels, latents = AdversarialStep(state, recipe_of(job, PRECISION)), random_images(), RandomStream(0, "latents")
     return lambda: step(Batch(from_pixels(pixels), latents.normals(state.images_seen, BATCH, 64)))
 
 
-def pictures() -> torch.Tensor:
-    """Return random pictures [BATCH, *SHAPE] of 0 to 255."""
+def random_images() -> torch.Tensor:
+    """Return random uint8 images [BATCH, *SHAPE]."""
     return torch.randint(0, 256, (BATCH, *SHAPE), dtype=torch.uint8)
 
 

@@ -1,4 +1,4 @@
-"""How much faster ganray's strided convolutions are than torch's own on a CPU, forward and backward, layer by layer, in turns."""
+"""Speed of ganray's strided convolutions against torch's own on a CPU, forward and backward, layer by layer."""
 
 import argparse
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def pass_through(layer: nn.Module, inputs: int, side: int, batch: int, precision: torch.dtype) -> Callable[[], None]:
-    """Return a function that passes a batch through a layer and back, to its input and weight."""
+    """Return a function that runs a layer forward and backward, to its input and weight."""
     layer = layer.to(memory_format=torch.channels_last)
     features = torch.randn(batch, inputs, side, side).to(precision, memory_format=torch.channels_last).requires_grad_()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):

@@ -1,4 +1,4 @@
-"""Uploading a large file to one S3 server: ganray's store against `aws s3 cp`, whose start is left out of its time."""
+"""Upload speed of a large file to one S3 server: ganray's store against `aws s3 cp`, without the start of its interpreter."""
 
 import argparse
 import os
@@ -14,12 +14,12 @@ from tests.helpers.s3_server import WRITER, running_server
 
 
 def aws(*arguments: str) -> None:
-    """Run the AWS command line, as fast as it can be told to be quiet."""
+    """Run the AWS command line without output."""
     subprocess.run([sys.executable, "-m", "awscli", *arguments], check=True, capture_output=True)
 
 
 def start_of_aws(folder: Path) -> float:
-    """Return how long the AWS command line takes to upload nothing to speak of: its start, mostly."""
+    """Return how long the AWS command line takes to upload one byte: its start, mostly."""
     (folder / "byte").write_bytes(b"x")
     start = time.perf_counter()
     aws("s3", "cp", str(folder / "byte"), "s3://bench/byte")
@@ -27,7 +27,7 @@ def start_of_aws(folder: Path) -> float:
 
 
 def main() -> None:
-    """Print how much faster ganray uploads, with and without the start of aws counted, and checks that both arrive."""
+    """Print the ratio of durations, after checking that both files arrived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--megabytes", type=int, default=512)

@@ -12,6 +12,7 @@ from ganray.gan.step import AdversarialStep, Recipe
 from tests.helpers.cases import CONDITIONAL, LOSSES, UNNORMALISED
 from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, batch_at, new_state, on_ranks, weights_of
 
+NUM_STEPS = 8  # each lazy penalty at least twice, each network at least four times
 CHOICES = {
     "networks": [NETWORKS, UNNORMALISED, CONDITIONAL, RESIDUAL, RESIDUAL.model_copy(update={"conditional": True})],
     "loss": LOSSES,
@@ -57,16 +58,16 @@ def chosen(case: dict[str, int]) -> tuple[object, Recipe]:
 
 
 def train_all(*, rank: int, world_size: int) -> list[str]:
-    """Train every case for 20 steps and return what went wrong."""
+    """Train every case and return the problems."""
     torch.set_num_threads(1)
     return [f"{case}: {wrong}" for case in pairwise_cases() if (wrong := problem(*chosen(case), rank, world_size))]
 
 
 def problem(networks: object, recipe: Recipe, rank: int, world_size: int) -> str | None:
-    """Train for 20 steps and return what is wrong with the weights or statistics, if anything."""
+    """Train for a few steps and return what is wrong with the weights or statistics, if anything."""
     state = new_state(networks, recipe)
     step, before = AdversarialStep(state, recipe), weights_of(state)
-    stats = [step(batch_at(state.images_seen, networks, recipe, rank=rank, world_size=world_size)) for _ in range(20)]
+    stats = [step(batch_at(state.images_seen, networks, recipe, rank=rank, world_size=world_size)) for _ in range(NUM_STEPS)]
     after = weights_of(state)
     if any(stat[-1] for stat in stats) or not all(tensor.isfinite().all() for tensor in (*stats, *after.values())):
         return "not finite"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import multiprocessing
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ RECIPE = Recipe(
 
 
 def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: int = 3, shape: tuple[int, int, int] = SHAPE) -> GanState:
-    """Return a small state that nothing has trained."""
+    """Return a small initial state."""
     return create_state(
         networks,
         shape,
@@ -64,13 +65,13 @@ def batch_at(
     world_size: int = 1,
     dtype: torch.dtype = torch.float32,
 ) -> Batch:
-    """Return a rank's share of the step that starts at a number of images seen."""
+    """Return a rank's local batch of the step that starts at `images_seen`."""
     size = num_uniforms(recipe.augment, recipe.penalties)
     latents, uniforms = draw_inputs(3, 0, images_seen, BATCH, latent_dim=networks.latent_dim, uniforms=size)
     labels = (torch.arange(BATCH) + images_seen) % CLASSES if networks.conditional else None
-    share = slice(rank * BATCH // world_size, (rank + 1) * BATCH // world_size)
+    local = slice(rank * BATCH // world_size, (rank + 1) * BATCH // world_size)
     whole = (real_images(images_seen, dtype), latents.to(dtype), labels, uniforms if uniforms is None else uniforms.to(dtype))
-    return Batch(*(part if part is None else part[share].clone() for part in whole))
+    return Batch(*(part if part is None else part[local].clone() for part in whole))
 
 
 def run_steps(
@@ -83,7 +84,7 @@ def run_steps(
     recipe: Recipe = RECIPE,
     state: GanState | None = None,
 ) -> GanState:
-    """Return the state after some steps of this rank's share."""
+    """Return the state after some steps on this rank's local batches."""
     torch.set_num_threads(1)
     state = state or new_state(networks, recipe)
     for network in (state.generator, state.discriminator, state.generator_ema):
@@ -99,7 +100,8 @@ def on_ranks(world_size: int, folder: Path, function: Callable[..., Any], **argu
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_rank, (world_size, port, folder, function, arguments), nprocs=world_size)
+    multiprocessing.set_forkserver_preload([__name__])  # so that torch is imported once, and not by each rank
+    mp.start_processes(_rank, (world_size, port, folder, function, arguments), nprocs=world_size, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(world_size)]
 
 
@@ -113,7 +115,7 @@ def _rank(rank: int, world_size: int, port: int, folder: Path, function: Callabl
 
 def weights_of(state: GanState) -> dict[str, Tensor]:
     """Return a copy of all weights of a state, by name."""
-    networks = {"generator": state.generator, "discriminator": state.discriminator, "average": state.generator_ema}
+    networks = {"generator": state.generator, "discriminator": state.discriminator, "generator_ema": state.generator_ema}
     return {f"{name}/{key}": value.clone() for name, network in networks.items() for key, value in network.state_dict().items()}
 
 

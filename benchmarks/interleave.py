@@ -1,4 +1,4 @@
-"""Training several contenders in one process, in turns, so that a shared machine's moods hit all of them."""
+"""Interleaved training of several contenders in one process, so that load on a shared machine affects all of them."""
 
 import time
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ class Contender(Protocol):
     def step(self) -> None:
         """Train on the next batch."""
 
-    def foresee(self, share_done: float) -> None:
-        """Hear, after each turn, how large a share of the run is done, 0 to 1."""
+    def set_progress(self, done: float) -> None:
+        """Learn, after each turn, what fraction of the run is done, 0 to 1."""
 
 
-def take_turns(contenders: Sequence[Contender], *, seconds: float, turn: float) -> list[tuple[float, int]]:
-    """Train each for some seconds of its own, a turn at a time, and return the seconds and steps that each took."""
+def interleave(contenders: Sequence[Contender], *, seconds: float, turn: float) -> list[tuple[float, int]]:
+    """Train each for `seconds` of its own, `turn` seconds at a time (round robin); return the seconds and steps of each."""
     spent = [0.0 for _ in contenders]
     steps = [0 for _ in contenders]
     while min(spent) < seconds:
@@ -30,5 +30,5 @@ def take_turns(contenders: Sequence[Contender], *, seconds: float, turn: float) 
                 steps[number] += 1
                 took = time.perf_counter() - start
             spent[number] += took
-            contender.foresee(min(spent[number] / seconds, 1.0))
+            contender.set_progress(min(spent[number] / seconds, 1.0))
     return list(zip(spent, steps, strict=True))
