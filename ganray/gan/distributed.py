@@ -35,7 +35,7 @@ def broadcast_bytes(data: bytes | None, device: torch.device) -> bytes:
     if world_size() == 1:
         assert data is not None
         return data
-    size = broadcast(len(data) if data is not None else None)
+    size = broadcast(len(data or b""))
     received = bytearray(data) if data is not None else bytearray(size)
     for piece in torch.frombuffer(received, dtype=torch.uint8).split(PIECE_BYTES):
         on_device = piece.to(device)
