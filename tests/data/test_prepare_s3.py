@@ -29,15 +29,15 @@ def _ray(s3_server: S3Server) -> Iterator[None]:
 
 @pytest.fixture
 def greys(bucket: str) -> str:
-    """An s3:// prefix with forty pictures of the grey values 0 to 39, as files of two classes and as a Parquet file."""
-    store, pictures = open_store(bucket), []
+    """An s3:// prefix with forty images of the grey values 0 to 39, as files of two classes and as a Parquet file."""
+    store, images = open_store(bucket), []
     for index in range(40):
         buffer = BytesIO()
         Image.new("L", (12, 10), index).save(buffer, "PNG")
-        pictures.append(buffer.getvalue())
-        store.write(f"pictures/{index // 20}/{index:02d}.png", pictures[-1])
+        images.append(buffer.getvalue())
+        store.write(f"images/{index // 20}/{index:02d}.png", images[-1])
     buffer = BytesIO()
-    pq.write_table(pa.table({"image": pictures, "label": [index // 20 for index in range(40)]}), buffer, row_group_size=7)
+    pq.write_table(pa.table({"image": images, "label": [index // 20 for index in range(40)]}), buffer, row_group_size=7)
     store.write("tables/greys.parquet", buffer.getvalue())
     return bucket
 
@@ -49,7 +49,7 @@ def first_pixels(prepared: PreparedDataset) -> list[int]:
 
 def sources(prefix: str) -> dict[str, Source]:
     return {
-        "folder": FolderSource(path=f"{prefix}/pictures"),
+        "folder": FolderSource(path=f"{prefix}/images"),
         "tables": ParquetSource(path=f"{prefix}/tables", label_column="label"),
         "table": ParquetSource(path=f"{prefix}/tables/greys.parquet", label_column="label"),
     }

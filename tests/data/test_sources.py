@@ -57,7 +57,7 @@ def png(grey: int) -> bytes:
 
 
 def prepared_greys(source: FolderSource | ParquetSource, tmp_path: Path, **settings: object) -> tuple[list[int], list[int], DatasetCard]:
-    """Prepare one-colour pictures; their first pixels, labels and card."""
+    """Prepare one-colour images; their first pixels, labels and card."""
     storage = open_store(str(tmp_path / "store"))
     prepared = prepare(Data(source=source, resolution=8, channels=1, **settings), storage)
     (key,) = prepared.shard_keys()
@@ -73,7 +73,7 @@ def write_parquet(path: Path, images: pa.Array, labels: list | None = None, **op
 
 
 def test_a_folder_of_every_format_and_mode(tmp_path: Path) -> None:
-    folder = tmp_path / "Mixed Pictures"
+    folder = tmp_path / "Mixed Images"
     (folder / "deep" / "er").mkdir(parents=True)
     grey = Image.new("RGB", (40, 30), (100, 100, 100))
     for extension in ("png", "jpg", "gif", "webp", "bmp", "tiff"):
@@ -87,7 +87,7 @@ def test_a_folder_of_every_format_and_mode(tmp_path: Path) -> None:
     (folder / ".git" / "config").write_bytes(b"skipped")
     greys, labels, card = prepared_greys(FolderSource(path=str(folder)), tmp_path)
     np.testing.assert_allclose(greys, 100, atol=2)
-    assert (card.count, card.skipped.count, card.name, card.classes) == (10, 0, "mixed-pictures", None)
+    assert (card.count, card.skipped.count, card.name, card.classes) == (10, 0, "mixed-images", None)
     assert labels == [-1] * 10
 
 
@@ -103,7 +103,7 @@ def test_labels_come_from_the_first_sub_folder() -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "large_binary", "struct"])
-def test_parquet_of_encoded_pictures(kind: str, tmp_path: Path) -> None:
+def test_parquet_of_encoded_images(kind: str, tmp_path: Path) -> None:
     data = [png(grey) for grey in GREYS]
     if kind == "struct":
         images = pa.array([{"bytes": value, "path": None} for value in data], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
@@ -155,7 +155,7 @@ def test_raw_pixels_of_another_size_are_unreadable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"image_column": "picture"}, "data.source.image_column"),
+        ({"image_column": "photo"}, "data.source.image_column"),
         ({"label_column": "class"}, "data.source.label_column"),
         ({"image_column": "label"}, "data.source.image_column"),
         ({"label_column": "score"}, "data.source.label_column"),

@@ -20,6 +20,7 @@ from ganray.modalities.image import UnreadableImage, decode, resize
 from ganray.storage import ObjectStore
 
 MAX_CONCURRENT_WRITES = 16  # shards, a bound on the memory that they take
+MAX_WAIT_S = 60.0  # for the writes under way when another one failed
 MAX_EXAMPLES = 100  # skipped samples that are named in the card
 DECODE_ROWS = 8  # a batch's encoded images are in memory together
 RAW_ROWS = 512
@@ -69,7 +70,7 @@ def write_shards(
     """Write the readable rows, in order, as shards of `rows_per_shard` rows; the last may be shorter.
 
     Blocks never pass through this process. `check` is called whenever a block is decoded and `counts` have grown; it may raise.
-    Where anything raises, no write is under way any more when this returns.
+    If anything raises, the writes under way are awaited first, so that what they wrote can be removed.
     """
     running: list[ray.ObjectRef[WrittenShard]] = []
     written: list[ray.ObjectRef[WrittenShard]] = []
@@ -82,7 +83,8 @@ def write_shards(
             written.append(running[-1])
         return ray.get(written)
     except BaseException:
-        _cancel(running)
+        if running:  # not cancelled: Ray 2.60 aborts the driver if a task ends while it is being cancelled
+            ray.wait(running, num_returns=len(running), timeout=MAX_WAIT_S)
         raise
 
 
@@ -107,14 +109,6 @@ def cut_shards(blocks: Iterable[tuple[Block, int]], num_rows: int) -> Iterator[l
 def fingerprint(shape: Shape, contents: list[str]) -> str:
     """Return the SHA-256 of the shape and the shards' content hashes, in order: the same however Parquet encodes them."""
     return hashlib.sha256("\n".join(["ganray dataset", repr(tuple(shape)), *contents]).encode()).hexdigest()
-
-
-def _cancel(tasks: list[ray.ObjectRef[WrittenShard]]) -> None:
-    """Cancel tasks and wait until none runs any more."""
-    for task in tasks:
-        ray.cancel(task)
-    if tasks:
-        ray.wait(tasks, num_returns=len(tasks))
 
 
 def _inspect(
