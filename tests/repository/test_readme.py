@@ -16,36 +16,41 @@ from ganray.config import load_job
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 MORE_MACHINES = "needs a cluster of machines, and an account that pays for them"
-COMMANDS = "tests/ray/test_commands.py::"
-MODELS = "tests/unit/test_models_commands.py::"
-SWEEPS = "tests/ray/test_sweeps.py::"
+COMMANDS = "tests/e2e/test_commands.py::"
+MODELS = "tests/cli/test_models_commands.py::"
+SWEEPS = "tests/sweep/test_sweeps.py::"
+DRY_RUN = "tests/train/test_dry_run.py::"
+RUNS = "tests/cli/test_runs_commands.py::"
+TRUST = "tests/registry/test_trust.py::"
 RUN_BY = {  # how a command starts: what runs it
     "make quickstart": ".ci/run",
     "make test": ".ci/run",
     "ganray train jobs/folder.yaml": f"{COMMANDS}test_pictures_without_classes_are_scored_by_rotations_and_published_by_hand",
     "ganray train jobs/fashion-mnist.yaml networks.width=32": f"{COMMANDS}test_train_prints_its_result_as_json",
-    "ganray train jobs/fashion-mnist.yaml --dry-run": "tests/unit/test_plan.py::test_a_dry_run_prints_the_plan_and_writes_nothing",
+    "ganray train jobs/fashion-mnist.yaml --dry-run": f"{DRY_RUN}test_a_dry_run_prints_the_plan_and_writes_nothing",
     "ganray train jobs/fashion-mnist.yaml --address": f"{COMMANDS}test_train_prints_its_result_as_json",
-    "ganray config jobs/fashion-mnist.yaml --fields": "tests/unit/test_readme.py::test_config_describes_every_field",
+    "ganray config jobs/fashion-mnist.yaml --fields": "tests/repository/test_readme.py::test_config_describes_every_field",
+    "ganray runs list": f"{RUNS}test_list_shows_status_progress_and_score",
+    "ganray runs show": f"{RUNS}test_show_describes_one_run",
     "ganray sweep jobs/fashion-mnist-sweep.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep jobs/fashion-mnist-pbt.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep-report": f"{SWEEPS}test_a_report_of_a_real_sweep_has_its_finalists",
-    "ray job submit": "tests/ray/test_places.py::test_a_submitted_job_trains_and_publishes",
+    "ray job submit": "tests/e2e/test_places.py::test_a_submitted_job_trains_and_publishes",
     "ray up": MORE_MACHINES,
     "ganray publish": f"{COMMANDS}test_publishing_again_by_hand_gives_the_same_version",
     "ganray models list": f"{COMMANDS}test_models_list_shows_versions_and_marks_the_best",
     "ganray models show": f"{MODELS}test_show_prints_a_version_and_the_history",
     "ganray models best": f"{MODELS}test_best_prints_a_uri_that_loads",
-    "ganray models promote": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
-    "ganray models rollback": f"{MODELS}test_promote_and_rollback_move_the_best_and_say_why",
+    "ganray models promote": f"{MODELS}test_promote_and_rollback_move_the_best_and_record_why",
+    "ganray models rollback": f"{MODELS}test_promote_and_rollback_move_the_best_and_record_why",
     "ganray models delete": f"{MODELS}test_a_deleted_version_is_listed_no_more",
     "ganray models verify": f"{MODELS}test_verify_names_the_file_that_is_damaged",
     "ganray models pull": f"{MODELS}test_what_is_pulled_is_found_again_offline",
     "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
-    "ganray models gc": f"{MODELS}test_gc_says_what_would_go_and_takes_it_when_told",
-    "ganray provenance": f"{MODELS}test_whence_tells_of_a_grid",
-    "openssl genpkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
-    "openssl pkey": "tests/unit/test_registry_trust.py::test_what_is_signed_loads_with_its_key_alone",
+    "ganray models gc": f"{MODELS}test_gc_lists_garbage_and_removes_it_with_yes",
+    "ganray provenance": f"{MODELS}test_provenance_of_a_grid_names_its_version",
+    "openssl genpkey": f"{TRUST}test_what_is_signed_loads_with_its_key_alone",
+    "openssl pkey": f"{TRUST}test_what_is_signed_loads_with_its_key_alone",
     "ganray generate": f"{COMMANDS}test_a_grid_shows_the_samples_and_another_seed_shows_others",
 }
 
@@ -89,10 +94,10 @@ def test_a_test_that_is_named_exists_and_its_file_runs_the_command(prefix: str) 
     file, _, name = RUN_BY[prefix].partition("::")
     source = (REPOSITORY / file).read_text()
     assert name in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
-    program, verb, *_ = prefix.split()
-    if program == "ray":
-        verb = prefix.split()[-1]
-    assert f'"{verb}"' in source
+    helpers = re.findall(r"^from (tests\.helpers\.\w+) import", source, re.MULTILINE)
+    texts = [source, *((REPOSITORY / f"{helper.replace('.', '/')}.py").read_text() for helper in helpers)]
+    verb = [word for word in prefix.split() if not re.search(r"[/=]|^--", word)][-1]
+    assert any(f'"{verb}"' in text for text in texts)
 
 
 @pytest.mark.parametrize("prefix", [prefix for prefix, by in RUN_BY.items() if by == ".ci/run"])
@@ -105,6 +110,37 @@ def test_what_ci_runs_it_does_run_and_make_can(prefix: str) -> None:
 def test_a_job_of_the_readme_can_be_read_as_typed(words: list[str]) -> None:
     (job,) = [word for word in words if word.startswith("jobs/")]
     load_job(REPOSITORY / job, [word for word in words if re.match(r"[a-z_.]+=", word)])
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    named = re.findall(r"`((?:ganray|tests|jobs|docs|benchmarks)/[\w./-]+)`", (REPOSITORY / page).read_text())
+    assert named
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+def test_files_that_the_architecture_names_in_the_package_exist() -> None:
+    text = (REPOSITORY / "docs/architecture.md").read_text()
+    named = re.findall(
+        r"`([a-z]\w*/(?:[\w/]*\w\.py|[\w/]*/)?)`", text.split("## What a store holds")[0] + text.split("## Where to change what")[1]
+    )
+    assert len(named) > 20
+    assert [
+        name for name in named if not any((REPOSITORY / root / name).exists() for root in ("ganray", ".", "ganray/data", "ganray/sweep"))
+    ] == []
+
+
+def test_benchmarks_that_the_readme_names_exist() -> None:
+    named = re.findall(r"python -m (benchmarks[.\w]*)", README)
+    assert named
+    assert all((REPOSITORY / f"{name.replace('.', '/')}.py").exists() for name in named)
+
+
+def test_the_glossary_holds_at_most_thirty_words() -> None:
+    glossary = (REPOSITORY / "docs/architecture.md").read_text().split("## Glossary")[1].split("## ")[0]
+    words = [line.split("|")[1].strip() for line in glossary.splitlines() if line.startswith("| ")][1:]
+    assert words == sorted(words, key=str.lower)
+    assert len(words) <= 30
 
 
 @pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
