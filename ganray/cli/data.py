@@ -7,6 +7,7 @@ import click
 from ganray.cli.display import TrainingView, console_reporter
 from ganray.cli.options import address_option, json_option, print_json, with_job
 from ganray.config import load_job
+from ganray.errors import plural
 
 
 @click.command("prepare")
@@ -14,19 +15,19 @@ from ganray.config import load_job
 @address_option
 @json_option
 def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
-    """Prepare the data of JOB: fixed-shape shards and a dataset card, made once and found again."""
+    """Prepare the data of JOB: fixed-shape shards and a dataset card, made once and reused."""
     checked = load_job(job, overrides)
     from ganray.train.train import prepare_data
 
     with console_reporter(TrainingView(checked), quiet=as_json) as reporter:
-        prepared = prepare_data(checked, address=address, reporter=reporter)
-    card = prepared.card.model_dump(mode="json")
+        dataset = prepare_data(checked, address=address, reporter=reporter)
+    card = dataset.card
     if as_json:
-        print_json({"uri": prepared.uri, **card})
+        print_json({"uri": dataset.uri, **card.model_dump(mode="json")})
         return
-    click.echo(f"{card['count']:,} samples of {card['channels']} x {card['height']} x {card['width']} in {prepared.uri}")
-    if card["skipped"]["count"]:
-        click.echo(f"{card['skipped']['count']} could not be read; see {prepared.uri}/card.json")
+    click.echo(f"{plural(card.count, 'sample')} of {card.channels} x {card.height} x {card.width} in {dataset.uri}")
+    if card.skipped.count:
+        click.echo(f"{plural(card.skipped.count, 'sample')} could not be read; see {dataset.uri}/card.json")
 
 
 @click.command("fit-extractor")
@@ -37,7 +38,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
 @address_option
 @json_option
 def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None, address: str | None, as_json: bool) -> None:
-    """Fit the network whose features score JOB's generators, and keep it beside the dataset."""
+    """Fit the feature extractor that scores JOB's generators, and store it beside the dataset."""
     checked = load_job(job, overrides)
     from ganray.train.train import fit_extractor
 
