@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ganray.generation.batch import generate
     from ganray.registry.artifact import load_generator
     from ganray.registry.registry import Registry
-    from ganray.sweep.run import run_sweep
+    from ganray.sweep.sweep import run_sweep
     from ganray.train.publish import publish_run as publish
     from ganray.train.train import fit_extractor, run_training
     from ganray.train.train import prepare_data as prepare
@@ -61,7 +61,7 @@ _LAZY = {  # what needs torch or Ray, imported when it is first used: module, an
     "load_generator": ("ganray.registry.artifact", "load_generator"),
     "prepare": ("ganray.train.train", "prepare_data"),
     "publish": ("ganray.train.publish", "publish_run"),
-    "run_sweep": ("ganray.sweep.run", "run_sweep"),
+    "run_sweep": ("ganray.sweep.sweep", "run_sweep"),
     "run_training": ("ganray.train.train", "run_training"),
 }
 

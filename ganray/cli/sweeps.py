@@ -2,14 +2,17 @@
 
 import contextlib
 import sys
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganray.cli.display import console_reporter
 from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
 from ganray.cli.table import SweepView, short
+
+if TYPE_CHECKING:
+    from ganray.sweep.result import SweepResult
 from ganray.config import load_job
 
 
@@ -29,15 +32,15 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
 
         print_rows(plan_sweep(checked, address=address), as_json=as_json)
         return
-    from ganray.sweep.run import run_sweep
+    from ganray.sweep.sweep import run_sweep
 
     with (
         console_reporter(SweepView(checked), quiet=as_json) as reporter,
         contextlib.redirect_stdout(sys.stderr),
     ):  # Ray prints to stdout
         result = run_sweep(checked, address=address, reporter=reporter)
-    print_json(asdict(result)) if as_json else click.echo(_summary(result))
-    if result.ended == "asked":
+    print_json(result.to_json()) if as_json else click.echo(_summary(result))
+    if result.ended == "interrupted":
         sys.exit(130)
 
 
@@ -56,20 +59,20 @@ def sweep_report_command(sweep: str, storage: str, out: Path | None, as_json: bo
     print_json({"out": str(path)}) if as_json else click.echo(f"report  {path}")
 
 
-def _summary(result: "object") -> str:
+def _summary(result: "SweepResult") -> str:
     """Return what a person wants to know when a sweep has ended."""
-    if result.ended == "asked":
+    if result.ended == "interrupted":
         return f"stopped after {result.images_seen:,} images; the same command goes on from there"
     state = "was finished already" if result.was_finished else "is finished"
     lines = [f"sweep {result.name} {state}: {len(result.trials)} trials, {result.images_seen:,} images"]
     lines += [
-        f"finalist   trial {row['trial']:04d}: {row['score']:.4g} on {row['protocol']['num_samples']:,} samples, "
-        f"{row['first_score']:.4g} while searching"
-        for row in result.finalists
+        f"finalist   trial {finalist.trial:04d}: {finalist.score:.4g} on {finalist.protocol.num_samples:,} samples, "
+        f"{finalist.first_score:.4g} while searching"
+        for finalist in result.finalists
     ]
     if result.winner is not None:
-        point = result.trials[result.winner]["point"]
-        lines.append("winner     " + " ".join(f"{path}={short(value)}" for path, value in sorted(point.items())))
+        params = result.trials[result.winner].params
+        lines.append("winner     " + " ".join(f"{path}={short(value)}" for path, value in sorted(params.items())))
     lines.append(f"results    {result.sweep}/results.parquet, trials.jsonl")
     if result.version:
         lines.append(f"published  {result.version}")

@@ -1,9 +1,16 @@
 """A sweep on the terminal: a live table of its trials where there is a terminal, a line at every change where there is none."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganray.config import Job
+from ganray.errors import plural
+from ganray.sweep.space import sweep_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ganray.sweep.records import Trial
 
 ROWS = 24  # trials that a terminal shows at most: those under way, then the best
 COLOURS = {"running": "cyan", "finished": "green", "diverged": "red", "collapsed": "red", "failed": "red"}
@@ -16,14 +23,14 @@ class SweepView:
         self.job = job
         self.shown: dict[int, tuple[str, int]] = {}
 
-    def draw(self, snapshot: Any) -> Any:
-        """Return the table of (trials, how many can run at once)."""
-        return table(self.job, *snapshot)
+    def draw(self, snapshot: "list[Trial]") -> "Table":
+        """Return the table of a sweep's trials."""
+        return table(self.job, snapshot)
 
-    def lines(self, snapshot: Any) -> list[str]:
+    def lines(self, snapshot: "list[Trial]") -> list[str]:
         """Return a line for each change."""
         changed = []
-        for trial in snapshot[0]:
+        for trial in snapshot:
             state = (trial.status, trial.budget)
             if self.shown.get(trial.number) != state and trial.status != "waiting":
                 changed.append("  ".join(cells(trial)))
@@ -31,31 +38,32 @@ class SweepView:
         return changed
 
 
-def table(job: Job, trials: list[Any], slots: int) -> Any:
+def table(job: Job, trials: "list[Trial]") -> "Table":
     """Return the table of trials: those under way first, then by score."""
     from rich.table import Table
 
     running = sum(trial.status == "running" for trial in trials)
     images = sum(trial.images for trial in trials)
-    drawn = Table(title=f"{job.name}: {len(trials)} trials, {running} of {slots} slots busy, {images:,} images", title_justify="left")
-    for name in ("trial", "status", "images", job.sweep.metric.removeprefix("metric/"), "time", *sorted(job.sweep.space)):
+    drawn = Table(title=f"{job.name}: {plural(len(trials), 'trial')}, {running} running, {images:,} images", title_justify="left")
+    sweep = sweep_of(job)
+    for name in ("trial", "status", "images", sweep.metric.removeprefix("metric/"), "time", *sorted(sweep.space)):
         drawn.add_column(name, justify="left" if name == "status" else "right", no_wrap=name in ("trial", "status"))
     worst = float("inf")
-    sign = -1 if job.sweep.maximise else 1
+    sign = -1 if sweep.maximise else 1
     order = sorted(trials, key=lambda trial: (trial.status != "running", worst if trial.score is None else sign * trial.score))
     for trial in order[:ROWS]:
-        fields = [short(trial.point.get(path)) for path in sorted(job.sweep.space)]
+        fields = [short(trial.params.get(path)) for path in sorted(sweep.space)]
         drawn.add_row(*cells(trial)[:5], *fields, style=COLOURS.get(trial.status, ""))
     return drawn
 
 
-def cells(trial: Any) -> list[str]:
+def cells(trial: "Trial") -> list[str]:
     """Return a trial's name, status, images, score, time, and what else is to be said, as text."""
     until = trial.ended or time.time()
     took = int(until - trial.started) if trial.started else 0
-    point = " ".join(f"{path}={short(value)}" for path, value in sorted(trial.point.items()))
-    images = f"{trial.images:,}/{trial.target:,}"
-    rest = [point] + ([trial.reason] if trial.reason else [])
+    params = " ".join(f"{path}={short(value)}" for path, value in sorted(trial.params.items()))
+    images = f"{trial.images:,}/{trial.budget:,}"
+    rest = [params] + ([trial.reason] if trial.reason else [])
     return [trial.name, trial.status, images, short(trial.score), f"{took // 60}:{took % 60:02d}", *rest]
 
 

@@ -1,12 +1,11 @@
-"""What a sweep would search, said without starting anything. Knows neither torch nor ray."""
+"""What a sweep would search, described without starting anything. Knows neither torch nor ray."""
 
 from typing import Any
 
 from ganray.config import Job
 from ganray.config.sweep import Choice, Dimension, QUniform
-from ganray.sweep.jobs import final_job, of_trials
-from ganray.sweep.proposals import num_trials
-from ganray.sweep.search import rungs
+from ganray.sweep.plan import count_trials, finalists_job, rungs_of, trials_job
+from ganray.sweep.space import sweep_of
 from ganray.train.dry_run import absolute, plan
 
 OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that stand for one run, where a sweep has many
@@ -14,20 +13,21 @@ OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that st
 
 def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
     """Return, by name and in reading order, what `ganray sweep` would do with this job, whose `sweep` section is there."""
-    job = of_trials(job)
-    sweep, trials, budget = job.sweep, num_trials(job.sweep), job.train.total_images
+    job = trials_job(job)
+    sweep, budget = sweep_of(job), job.train.total_images
+    trials = count_trials(sweep)
     limits = [f"{sweep.max_images:,} images in all"] if sweep.max_images else []
     limits += [f"{sweep.max_hours:g} hours"] if sweep.max_hours else []
-    known = f", after {len(sweep.start_from)} known points" if sweep.start_from else ""
+    known = f", after {len(sweep.start_from)} that are given" if sweep.start_from else ""
     shared = {name: value for name, value in plan(job, address=address).items() if name not in OF_A_RUN}
     return {
         "sweep": job.name,
         "space": {path: _range(dimension) for path, dimension in sweep.space.items()},
         "searcher": f"{sweep.searcher.kind}, seed {sweep.seed}{known}",
-        "scheduler": f"{sweep.scheduler.kind}, legs end at {', '.join(f'{end:,}' for end in rungs(sweep, budget))} images",
+        "scheduler": f"{sweep.scheduler.kind}, rungs at {', '.join(f'{rung:,}' for rung in rungs_of(job))} images",
         "trials": f"{trials}, at most {budget:,} images each and {trials * budget:,} in all",
         "limits": ", or ".join(limits) or "none",
-        "finalists": f"{sweep.finalists.num}, scored again on {final_job(job).evaluate.num_samples:,} samples",
+        "finalists": f"{sweep.finalists.num}, scored again on {finalists_job(job).evaluate.num_samples:,} samples",
         "records": f"{absolute(job.storage)}/sweeps/{job.name}",
         **shared,
         "workers": f"a trial has {shared['workers']}",

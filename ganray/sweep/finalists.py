@@ -3,100 +3,136 @@
 The least of many noisy scores flatters itself; the second score was not chosen for being low.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Self
 
 import ray
 
 from ganray.cluster.capacity import worker_resources
+from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Job
-from ganray.evaluation.reference import ensure_reference, load_reference
-from ganray.evaluation.score import protocol, score_generator
+from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
 from ganray.gan.sampling import sample_chunk
+from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
 from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
 from ganray.registry.manifest import to_json
 from ganray.runs.checkpoint import Checkpoint
-from ganray.runs.layout import read_json, write_json
-from ganray.sweep.jobs import final_job
-from ganray.sweep.records import Trial, best_first, rank_key, trial_store
-from ganray.sweep.slot import SweepContext
-from ganray.sweep.space import trial_job
-from ganray.train.publish import best_checkpoint, publish_checkpoint
+from ganray.runs.run import Run
+from ganray.runs.status import Best
+from ganray.storage import MissingObject, ObjectStore
+from ganray.sweep.plan import finalists_job
+from ganray.sweep.records import Trial, best_first, rank_key
+from ganray.sweep.space import sweep_of, trial_job
+from ganray.sweep.worker_group import trial_run
+from ganray.train.context import WorkerContext, prior_of
+from ganray.train.publish import publish_checkpoint
 
 FINALISTS = "finalists.json"
 
 
-def score_finalists(job: Job, shared: SweepContext, trials: list[Trial]) -> list[dict[str, Any]]:
-    """Return the best trials with their first and second scores, by the second; what was scored before is not scored again."""
-    final, maximise = final_job(job), job.sweep.maximise
-    setup = replace(shared.workers, job=final, resident=None, monitor=None)
-    setup = replace(setup, reference=ensure_reference(final, setup.prepared, setup.extractor))
-    setup = replace(setup, protocol=protocol(final.evaluate, fingerprint=setup.prepared.card.fingerprint, extractor=setup.extractor.hash))
-    chosen = best_first(trials, maximise=maximise)[: job.sweep.finalists.num]
-    known = {(row["trial"], row["checkpoint"]): row for row in (read_json(shared.sweep, FINALISTS) or {"rows": []})["rows"]}
-    worker = worker_resources(job)
-    task = score_trial.options(num_cpus=worker["CPU"], num_gpus=worker.get("GPU", 0))
-    everyone = ray.put(replace(shared, workers=setup, desk=None))
-    rows = ray.get([task.remote(everyone, trial, known) for trial in chosen])
-    rows.sort(key=lambda row: (rank_key(row["scores"].get(job.sweep.metric), maximise=maximise), row["trial"]))
-    write_json(shared.sweep, FINALISTS, {"rows": rows})
-    return rows
+@dataclass(frozen=True)
+class Finalist:
+    """A trial that was scored again: `first_score` by the protocol that it was chosen by, `score` by the finalists'."""
+
+    trial: int
+    checkpoint: str
+    images_seen: int
+    first_score: float
+    score: float
+    scores: dict[str, float]
+    protocol: Protocol
+    first_protocol: Protocol
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return what `to_json` wrote."""
+        protocols = {name: Protocol.model_validate(data[name]) for name in ("protocol", "first_protocol")}
+        return cls(**{**data, **protocols})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**vars(self), "protocol": self.protocol.dump(), "first_protocol": self.first_protocol.dump()}
+
+
+def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalist]:
+    """Return the best trials of a sweep, by their second score; one that was scored before is not scored again."""
+    job, sweep = context.job, sweep_of(context.job)
+    evaluation = prepare_evaluation(finalists_job(job), context.dataset)
+    chosen = best_first(trials, maximise=sweep.maximise)[: sweep.finalists.num]
+    known = {(finalist.trial, finalist.checkpoint): finalist for finalist in read_finalists(context.run.store)}
+    resources = worker_resources(job)
+    task = score_trial.options(num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0))
+    with unwrapped_errors():
+        finalists: list[Finalist] = ray.get([task.remote(job, context.run, evaluation, trial, known) for trial in chosen])
+    finalists.sort(key=lambda finalist: (rank_key(finalist.scores.get(sweep.metric), maximise=sweep.maximise), finalist.trial))
+    rows = [finalist.to_json() for finalist in finalists]
+    context.run.store.write(FINALISTS, (json.dumps({"rows": rows}, indent=1) + "\n").encode())
+    return finalists
 
 
 @ray.remote(max_retries=3)
-def score_trial(shared: SweepContext, trial: Trial, known: dict[tuple[int, str], dict[str, Any]]) -> dict[str, Any]:
+def score_trial(job: Job, sweep: Run, evaluation: Evaluation, trial: Trial, known: dict[tuple[int, str], Finalist]) -> Finalist:
     """Return a trial's second scores, and write a grid of its samples."""
-    run, setup = trial_store(shared.sweep, trial.number), shared.workers
-    job = trial_job(shared.job, trial.point, trial.number)
-    checkpoint = best_checkpoint(job, run)
-    row = known.get((trial.number, checkpoint.name))
-    if row and row["protocol"] == setup.protocol:
-        return row
-    config = generator_config(job.networks, job.data.shape, replace(setup, job=job).prior, setup.prepared.card.classes)
+    checkpoint = trial_run(sweep, trial.number).best_checkpoint()
+    before = known.get((trial.number, checkpoint.name))
+    if before and before.protocol == evaluation.protocol:
+        return before
+    own = trial_job(job, trial.params, trial.number)
+    config = generator_config(own.networks, own.data.shape, prior_of(own, evaluation.dataset.card), evaluation.dataset.card.classes)
     generator = build({CONFIG: to_json(config), GENERATOR: checkpoint.read(GENERATOR)})
-    scores = score_generator(
-        generator, generator.prior, setup.extractor.network(), load_reference(setup.prepared, setup.reference), job.evaluate
+    score = evaluation.scorer()(generator, generator.prior)
+    assert score is not None  # of a single process
+    samples = sample_chunk(generator, generator.prior, seed=own.evaluate.seed, chunk=0)
+    sweep.store.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
+    first, metric = best_of(checkpoint), sweep_of(job).metric
+    return Finalist(
+        trial=trial.number,
+        checkpoint=checkpoint.name,
+        images_seen=checkpoint.images_seen,
+        first_score=first.scores[metric],
+        score=score.scores[metric],
+        scores=score.scores,
+        protocol=score.protocol,
+        first_protocol=first.protocol,
     )
-    samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
-    shared.sweep.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
-    first = checkpoint.progress["best"]
-    metric = shared.job.sweep.metric
-    return {
-        "trial": trial.number,
-        "checkpoint": checkpoint.name,
-        "images_seen": checkpoint.images_seen,
-        "first_score": first["scores"][metric],
-        "score": scores[metric],
-        "scores": scores,
-        "protocol": setup.protocol,
-        "first_protocol": first["protocol"],
-    }
 
 
-def publish_winner(job: Job, shared: SweepContext, winner: Trial, finalists: list[dict[str, Any]], *, say: Callable[[str], None]) -> str:
+def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) -> str:
     """Publish the best finalist with its second scores, the sweep in its lineage, and return the URI of its version."""
-    run = trial_store(shared.sweep, winner.number)
-    final = trial_job(final_job(job), winner.point, winner.number)
-    checkpoint = best_checkpoint(final, run)
+    run, sweep = trial_run(context.run, winner.number), sweep_of(context.job)
     origin = {
-        "name": job.name,
-        "uri": shared.sweep.uri,
+        "name": context.job.name,
+        "uri": context.run.uri,
         "trial": winner.number,
-        "point": winner.point,
-        "copied": winner.lineage,
-        "first_score": finalists[0]["first_score"],
-        "sweep": job.sweep.model_dump(mode="json"),
+        "params": winner.params,
+        "exploits": winner.lineage,
+        "first_score": finalist.first_score,
+        "sweep": sweep.model_dump(mode="json"),
     }
-    return publish_checkpoint(
-        final, run, shared.workers.prepared, _with_scores(checkpoint, finalists[0]), say=say, origin={"sweep": origin}
-    )
+    job = trial_job(finalists_job(context.job), winner.params, winner.number)
+    checkpoint = with_scores(run.best_checkpoint(), finalist)
+    return publish_checkpoint(job, run, context.dataset, checkpoint, origin={"sweep": origin})
 
 
-def _with_scores(checkpoint: Checkpoint, row: dict[str, Any]) -> Checkpoint:
+def with_scores(checkpoint: Checkpoint, finalist: Finalist) -> Checkpoint:
     """Return a checkpoint that knows its generator by its second scores."""
-    metric = row["protocol"]["metric"]
-    best = {**checkpoint.progress["best"], "score": row["scores"][metric], "scores": row["scores"], "protocol": row["protocol"]}
-    progress = {**checkpoint.progress, "best": best}
-    return replace(checkpoint, manifest={**checkpoint.manifest, "progress": progress})
+    protocol = finalist.protocol
+    best = dataclasses.replace(best_of(checkpoint), score=finalist.scores[protocol.metric], scores=finalist.scores, protocol=protocol)
+    return dataclasses.replace(checkpoint, progress=dataclasses.replace(checkpoint.progress, best=best))
+
+
+def best_of(checkpoint: Checkpoint) -> Best:
+    """Return the scores of a checkpoint that has some."""
+    assert checkpoint.progress.best is not None, checkpoint.name
+    return checkpoint.progress.best
+
+
+def read_finalists(sweep: ObjectStore) -> list[Finalist]:
+    """Return the finalists that a sweep has scored."""
+    try:
+        return [Finalist.from_json(row) for row in json.loads(sweep.read(FINALISTS))["rows"]]
+    except MissingObject:
+        return []

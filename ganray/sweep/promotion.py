@@ -33,11 +33,11 @@ def best_paused(seen: Seen, paused: dict[int, int]) -> int | None:
     return min(paused, key=lambda number: (-paused[number], seen[paused[number]][number], number), default=None)
 
 
-class PromotingAsha(FIFOScheduler):  # type: ignore[misc]
+class PromotingAsha(FIFOScheduler):
     """The scheduler. Which promotion comes when depends on free places, so that promotions are events of the journal."""
 
     def __init__(self, rungs: list[int], reduction: int, search: Search) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.rungs, self.reduction, self.search = rungs, reduction, search
         self.score: Callable[[dict[str, Any]], float] = lambda result: float("inf")
         self.seen: Seen = {rung: {} for rung in rungs[:-1]}
@@ -47,7 +47,7 @@ class PromotingAsha(FIFOScheduler):  # type: ignore[misc]
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Take Tune's metric and mode."""
         sign = -1.0 if mode == "max" else 1.0
-        self.score = lambda result: sign * result[metric]
+        self.score = lambda result: sign * result[str(metric)]
         return bool(super().set_search_properties(metric, mode, **spec))
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ class PromotingAsha(FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, controller: Any) -> Trial | None:
         """Return a new trial, or one that is promoted, into a free place; stop those that wait once nothing else is left."""
-        trials = controller.get_trials()
+        trials: list[Trial] = controller.get_trials()
         if pending := next((trial for trial in trials if trial.status == Trial.PENDING), None):
             return pending
         paused = {int(trial.trial_id): trial for trial in trials if trial.status == Trial.PAUSED}

@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypedDict
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ganray.storage import MissingObject, ObjectStore, child
 
 JOB, STATE, TRIALS, TABLE, RESULT = "job.json", "state.json", "trials.jsonl", "results.parquet", "result.json"
@@ -124,6 +121,11 @@ def best_first(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
     return sorted(scored, key=lambda trial: (rank_key(trial.score, maximise=maximise), trial.number))
 
 
+def has_journal(sweep: ObjectStore) -> bool:
+    """Return whether a sweep keeps a journal, by which it can be resumed."""
+    return bool(sweep.list("journal/"))
+
+
 def read_trials(sweep: ObjectStore) -> list[Trial]:
     """Return the trials as they were last written, by number."""
     try:
@@ -139,6 +141,9 @@ def write_trials(sweep: ObjectStore, trials: list[Trial]) -> None:
 
 def write_table(sweep: ObjectStore, trials: list[Trial], final_scores: dict[int, float]) -> None:
     """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores by trial."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     paths = sorted({path for trial in trials for path in trial.params})
     plain = ("number", "status", "images", "score", "last", "best_images", "reason", "failures", "busy_s", "started", "ended")
     columns: dict[str, list[Any]] = {name: [getattr(trial, name) for trial in trials] for name in plain}

@@ -62,7 +62,7 @@ def build_scheduler(job: Job, rungs: list[int], search: Search) -> "RepeatableSc
     return RepeatableScheduler(scheduler, search, seed=sweep.seed)
 
 
-class RepeatableScheduler(TrialScheduler):  # type: ignore[misc]
+class RepeatableScheduler(TrialScheduler):
     """Any scheduler of Tune's, whose decisions depend on the results that it meets, their order and a seed, and on nothing else.
 
     Random numbers are seeded at each decision (Tune draws from the global generators, which its own loop draws from too). Scores that
@@ -71,7 +71,7 @@ class RepeatableScheduler(TrialScheduler):  # type: ignore[misc]
     """
 
     def __init__(self, inner: TrialScheduler, search: Search, *, seed: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.inner, self.search, self.seed = inner, search, seed
         self.known: set[str] = set()
         self.worst = 0.0  # of the finite scores so far, more is worse
@@ -133,11 +133,12 @@ class RepeatableScheduler(TrialScheduler):  # type: ignore[misc]
         return str(self.inner.debug_string())
 
     def _finite(self, result: dict[str, Any]) -> dict[str, Any]:
-        value = result[self._metric]
+        metric = self.metric
+        value = result[metric]
         if math.isfinite(value):
             self.worst = max(self.worst, self.sign * value)
             return dict(result)
-        return {**result, self._metric: self.sign * (self.worst if isinstance(self.inner, PB2) else WORST)}  # its model fits values
+        return {**result, metric: self.sign * (self.worst if isinstance(self.inner, PB2) else WORST)}  # its model fits values
 
 
 def keep_paused_actor(controller: Any, trial: Trial) -> None:
@@ -178,11 +179,11 @@ class Population:
         self.exploits.append(PlannedExploit(int(trial.trial_id), int(trial_to_clone.trial_id), dict(trial.config)))
 
 
-class Pbt(Population, PopulationBasedTraining):  # type: ignore[misc]
+class Pbt(Population, PopulationBasedTraining):
     """Population-based training."""
 
 
-class Pb2(Population, PB2):  # type: ignore[misc]
+class Pb2(Population, PB2):
     """Population-based bandits."""
 
 
@@ -198,10 +199,12 @@ def _population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int])
     population: Pbt | Pb2
     if isinstance(config, PbtScheduler):
         mutations = {path: _mutations(dimension) for path, dimension in space.items()}
-        options = {"resample_probability": config.resample, "perturbation_factors": config.factors}
+        options: dict[str, Any] = {"resample_probability": config.resample, "perturbation_factors": config.factors}
         population = Pbt(hyperparam_mutations=mutations, **options, **common)
     else:
-        bounds = {path: [dimension.low, dimension.high] for path, dimension in space.items() if isinstance(dimension, LogUniform | Uniform)}
+        bounds: dict[str, Any] = {
+            path: [dimension.low, dimension.high] for path, dimension in space.items() if isinstance(dimension, LogUniform | Uniform)
+        }
         population = Pb2(hyperparam_bounds=bounds, **common)
     population.job, population.exploits = job, []
     population.tries = TRIES if isinstance(config, PbtScheduler) else 1

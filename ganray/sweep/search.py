@@ -16,9 +16,9 @@ from ganray.config import Sweep
 from ganray.errors import ConfigError
 from ganray.storage import ObjectStore
 from ganray.sweep.journal import Cloned, Decision, Event, Journal, Promoted, Reported, Stopped, Suggested, WorkersFailed
-from ganray.sweep.records import Exploit, Params, Trial, TrialStatus, write_trials
+from ganray.sweep.records import Exploit, Params, TrialStatus, write_trials
 from ganray.sweep.trials import Trials
-from ganray.sweep.work_queue import Standing, WorkQueue
+from ganray.sweep.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -47,20 +47,20 @@ class Search:
     def __init__(
         self,
         sweep: Sweep,
-        *,
         store: ObjectStore,
-        rungs: list[int],
-        num_trials: int,
+        trials: Trials,
         journal: Journal,
         queue: WorkQueue,
+        *,
+        num_trials: int,
         clone: Callable[[dict[int, Exploit]], None],
     ) -> None:
-        self.sweep, self.store, self.num_trials = sweep, store, num_trials
+        self.sweep, self.store, self.trials, self.num_trials = sweep, store, trials, num_trials
         self.journal, self.queue, self.clone = journal, queue, clone
-        self.trials = Trials(rungs, journal.events)
         self.checkpoints = {event.trial: event.outcome.checkpoint for event in journal.events if isinstance(event, Reported)}
         self.decided: dict[int, tuple[Decision, list[PlannedExploit]]] = {}
         self.places = 1  # trials that may be under way at once
+        self.num_pieces = 0  # that are being trained or wait for workers
         self.closed: SweepEnd | None = None
         self.is_over = False  # Tune is to end all that is left
         self.is_live = False  # all that the journal holds was replayed
@@ -79,6 +79,14 @@ class Search:
     def num_active(self) -> int:
         """How many trials are being trained or wait for workers."""
         return sum(trial.status in (TrialStatus.WAITING, TrialStatus.RUNNING) for trial in self.trials.all)
+
+    @property
+    def demand(self) -> int:
+        """How many worker groups there is work for."""
+        if self.closed:
+            return self.num_pieces if self.closed == SweepEnd.MAX_IMAGES else 0
+        num_new = self.num_trials - len(self.trials.all)
+        return num_new + (self.num_pieces if self.is_live else sum(not trial.status.is_over for trial in self.trials.all))
 
     @property
     def is_exhausted(self) -> bool:
@@ -176,6 +184,7 @@ class Search:
     def tick(self) -> bool:
         """Take in how the queue stands, and return whether it is idle."""
         snapshot = self.queue.snapshot()
+        self.num_pieces = len(snapshot.pieces)
         for failure in snapshot.failures:
             self._record(WorkersFailed(failure.trial, failure.reason, time.time()))
             goes_on = "it goes on from its last checkpoint" if failure.goes_on else "it is given up"
@@ -206,25 +215,13 @@ class Search:
         """Start nothing more."""
         self.closed = self.closed or why
 
-    def settle(self) -> list[Trial]:
-        """Return the trials as they are left: none is being trained any more."""
+    def settle(self) -> None:
+        """Write the trials down as they are left: none is being trained any more."""
         with self.lock:
             for trial in self.trials.all:
                 if trial.status == TrialStatus.RUNNING:
                     trial.status = TrialStatus.WAITING
             write_trials(self.store, self.trials.all)
-            return self.trials.all
-
-    def standing(self) -> Standing:
-        """Return where the trials stand by the journal."""
-        trials = self.trials
-        return Standing(
-            dict(enumerate(trials.positions)),
-            {trial.number: trial.images for trial in trials.all},
-            dict(enumerate(trials.num_reported)),
-            {trial.number: trial.failures for trial in trials.all},
-            frozenset(trial.number for trial in trials.all if trial.status == TrialStatus.FAILED),
-        )
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:

@@ -15,12 +15,14 @@ from ray.tune.search.variant_generator import format_vars, generate_variants
 from ganray.config import Job, Sweep
 from ganray.config.sweep import (
     BohbSearcher,
+    Choice,
     Dimension,
     GridSearcher,
     HyperoptSearcher,
     LogUniform,
     NevergradSearcher,
     OptunaSearcher,
+    QUniform,
     RandInt,
     Uniform,
 )
@@ -32,16 +34,19 @@ from ganray.sweep.space import all_values, complete, contains, decode, encode, s
 
 def tune_domain(dimension: Dimension) -> Domain:
     """Return a dimension as Tune's domain of its codes."""
+    domain: Domain
     match dimension:
         case LogUniform(low=low, high=high):
-            return ray.tune.loguniform(low, high)
+            domain = ray.tune.loguniform(low, high)
         case Uniform(low=low, high=high):
-            return ray.tune.uniform(low, high)
+            domain = ray.tune.uniform(low, high)
         case RandInt(low=low, high=high):
-            return ray.tune.randint(low, high)
-        case _:
-            codes = range(len(all_values(dimension)))
-            return ray.tune.choice(codes) if dimension.kind == "choice" else ray.tune.randint(0, len(codes))
+            domain = ray.tune.randint(low, high)
+        case Choice(values=values):
+            domain = ray.tune.choice(range(len(values)))
+        case QUniform():
+            domain = ray.tune.randint(0, len(all_values(dimension)))
+    return domain
 
 
 def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
@@ -74,7 +79,7 @@ def is_within(sweep: Sweep, params: Params) -> bool:
     return all(path in params and contains(dimension, params[path]) for path, dimension in sweep.space.items())
 
 
-class VariantSearcher(Searcher):  # type: ignore[misc]
+class VariantSearcher(Searcher):
     """Tune's variant generation, random or of a grid, as a searcher: it hears of no results."""
 
     def __init__(self, variants: Iterator[tuple[Any, dict[str, Any]]]) -> None:
@@ -89,7 +94,7 @@ class VariantSearcher(Searcher):  # type: ignore[misc]
         """Take in nothing."""
 
 
-class JournaledSearch(SearchAlgorithm):  # type: ignore[misc]
+class JournaledSearch(SearchAlgorithm):
     """Tune's search algorithm: asks the searcher when the search may go on, numbers trials, and tells it what became of them."""
 
     def __init__(self, job: Job, searcher: Searcher, search: Search) -> None:
@@ -161,7 +166,7 @@ class JournaledSearch(SearchAlgorithm):  # type: ignore[misc]
         if given is not None and (isinstance(self.searcher, VariantSearcher) or not is_within(sweep, given)):
             return complete(self.job, given) if sweep.is_population else dict(given)
         with seeded(sweep.seed, number):
-            codes = self.searcher.suggest(trial_name(number))
+            codes: Any = self.searcher.suggest(trial_name(number))
         if codes == Searcher.FINISHED:
             self.search.num_trials = number
         if codes in (None, Searcher.FINISHED):
@@ -172,7 +177,9 @@ class JournaledSearch(SearchAlgorithm):  # type: ignore[misc]
     def _trial(self, number: int, params: Params) -> Trial:
         tag = f"{number}_{format_vars({(path,): value for path, value in params.items()})}"
         spec = {**self.spec, "config": dict(params)}
-        return _create_trial_from_spec(spec, self.parser, evaluated_params=dict(params), experiment_tag=tag, trial_id=trial_name(number))
+        names = {"evaluated_params": dict(params), "experiment_tag": tag, "trial_id": trial_name(number)}
+        trial: Trial = _create_trial_from_spec(spec, self.parser, **names)
+        return trial
 
 
 def _random_variants(space: dict[str, Domain], seed: int) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -15,10 +15,10 @@ from ganray.config import Sweep
 from ganray.sweep.pieces import Outcome, PieceEnd
 
 
-class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+class TrialTrainable(tune.Trainable):
     """One trial at a time. `step` trains to the next rung; a checkpoint is a pointer that only says which trial it is of."""
 
-    def setup(self, config: dict[str, Any], queue: Any, sweep: Sweep, rungs: list[int]) -> None:
+    def setup(self, config: dict[str, Any], queue: Any, sweep: Sweep, rungs: list[int]) -> None:  # type: ignore[override]
         """Take what all trials share."""
         self.queue, self.sweep, self.rungs = queue, sweep, rungs
         self.reset_config(config)

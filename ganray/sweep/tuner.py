@@ -66,7 +66,7 @@ def build_tuner(job: Job, search: Search, scratch: str) -> tune.Tuner:
     )
 
 
-class ReportCallback(tune.Callback):  # type: ignore[misc]
+class ReportCallback(tune.Callback):
     """Writes down each report once searcher and scheduler have met it."""
 
     def __init__(self, search: Search) -> None:
@@ -87,7 +87,7 @@ class ReportCallback(tune.Callback):  # type: ignore[misc]
         logger.warning("trial %s: its process in Ray Tune died; Tune starts another", trial.trial_id)
 
 
-class WhenOver(tune.Stopper):  # type: ignore[misc]
+class WhenOver(tune.Stopper):
     """Ends what is left of Tune's trials once the search is over."""
 
     def __init__(self, search: Search) -> None:
@@ -106,21 +106,21 @@ class WhenOver(tune.Stopper):  # type: ignore[misc]
         return self.search.is_over
 
 
-class Silence(TrialProgressCallback):  # type: ignore[misc]
+class Silence(TrialProgressCallback):
     """Tune's own lines about its trials, not printed: the sweep has its reporter."""
 
     def _print(self, msg: str) -> None:
         pass
 
 
-class WholeCsv(CSVLoggerCallback):  # type: ignore[misc]
+class WholeCsv(CSVLoggerCallback):
     """Tune's CSV logger, which at each pause of a trial would lose the rows that have not been copied to its storage."""
 
     def _restore_from_remote(self, file_name: str, trial: Any) -> None:
         pass
 
 
-class WholeJson(JsonLoggerCallback):  # type: ignore[misc]
+class WholeJson(JsonLoggerCallback):
     """Tune's JSON logger, which loses rows likewise."""
 
     def _restore_from_remote(self, file_name: str, trial: Any) -> None:
@@ -129,10 +129,10 @@ class WholeJson(JsonLoggerCallback):  # type: ignore[misc]
 
 def loggers(job: Job) -> Iterator[tune.Callback]:
     """Yield Tune's loggers that a sweep asks for."""
-    kinds = {"tensorboard": TBXLoggerCallback, "csv": WholeCsv, "json": WholeJson}
+    kinds: dict[str, Any] = {"tensorboard": TBXLoggerCallback, "csv": WholeCsv, "json": WholeJson}
     for name in sweep_of(job).callbacks:
         if name == "mlflow":
-            from ray.tune.logger.mlflow import MLflowLoggerCallback
+            from ray.air.integrations.mlflow import MLflowLoggerCallback
 
             yield MLflowLoggerCallback(experiment_name=job.name, log_params_on_trial_end=True)  # params of a population change
         else:
@@ -149,12 +149,16 @@ def keep_logs(scratch: str, store: ObjectStore) -> None:
 
 def data_frame(results: tune.ResultGrid) -> pd.DataFrame:
     """Return the last result of each trial, as `ResultGrid.get_dataframe` does, which would need a logger's files."""
-    rows = [{**(result.metrics or {}), **{f"config/{path}": value for path, value in result.config.items()}} for result in results]
-    return pd.DataFrame([{name: value for name, value in row.items() if name != "config"} for row in rows])
+    rows = []
+    for result in (results[place] for place in range(len(results))):
+        params = {f"config/{path}": value for path, value in (result.config or {}).items()}
+        rows.append({name: value for name, value in (result.metrics or {}).items() if name != "config"} | params)
+    return pd.DataFrame(rows)
 
 
 def _this_node() -> str:
     """Return the resource that only this node has."""
     here = ray.get_runtime_context().get_node_id()
     (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
-    return next(name for name in node["Resources"] if name.startswith("node:") and name != "node:__internal_head__")
+    names: list[str] = list(node["Resources"])
+    return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")

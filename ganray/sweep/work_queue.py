@@ -15,7 +15,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ganray.errors import ClusterError
 from ganray.sweep.pieces import Outcome, Piece, PieceEnd
-from ganray.sweep.records import Params
+from ganray.sweep.records import Params, TrialStatus
+from ganray.sweep.trials import Trials
 
 MAX_WAITING = 10_000  # calls that may wait at once: one a trial and one a worker group
 IDLE_S = 15.0  # that a worker group may wait for a piece before it leaves its place to others
@@ -33,6 +34,17 @@ class Standing:
     num_recorded: Mapping[int, int] = field(default_factory=dict)
     num_failures: Mapping[int, int] = field(default_factory=dict)
     given_up: frozenset[int] = frozenset()
+
+
+def standing_of(trials: Trials) -> Standing:
+    """Return where trials stand by the journal."""
+    return Standing(
+        dict(enumerate(trials.positions)),
+        {trial.number: trial.images for trial in trials.all},
+        dict(enumerate(trials.num_reported)),
+        {trial.number: trial.failures for trial in trials.all},
+        frozenset(trial.number for trial in trials.all if trial.status == TrialStatus.FAILED),
+    )
 
 
 @dataclass(frozen=True)

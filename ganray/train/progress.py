@@ -20,8 +20,9 @@ class ProgressActor:
         return self.stop_requested
 
     def warn(self, message: str) -> None:
-        """Take a message for the user."""
-        self.messages.append(message)
+        """Take a message for the user; where one worker group trains several trials, they push whose it is."""
+        trial = self.metrics.get("trial")
+        self.messages.append(message if trial is None else f"trial {trial:04d}: {message}")
 
     def request_stop(self) -> None:
         """Ask the workers to checkpoint and end."""

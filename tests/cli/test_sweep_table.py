@@ -2,14 +2,14 @@
 
 import io
 
-import pytest
 from rich.console import Console
 
-from ganray.cli.table import ROWS, PlainSweepReporter, table
+from ganray.cli.table import ROWS, SweepView, table
 from ganray.config import Job, check_job
-from ganray.sweep.records import FINISHED, RUNNING, WAITING, Trial
+from ganray.sweep.records import Trial, TrialStatus
 
 RATE = "optimizer.generator.lr"
+FINISHED, RUNNING, WAITING = TrialStatus.FINISHED, TrialStatus.RUNNING, TrialStatus.WAITING
 
 
 def sweep_job() -> Job:
@@ -20,7 +20,7 @@ def sweep_job() -> Job:
 def drawn(trials: list[Trial]) -> list[str]:
     """Return the lines of a table."""
     console = Console(file=io.StringIO(), width=120)
-    console.print(table(sweep_job(), trials, 2))
+    console.print(table(sweep_job(), trials))
     return console.file.getvalue().splitlines()
 
 
@@ -31,7 +31,7 @@ def test_the_table_shows_what_runs_first_and_then_the_best() -> None:
         Trial(2, {RATE: 3e-3}, 900, RUNNING, 450, None, started=100.0, ended=105.0),
     ]
     title, *lines = drawn(trials)
-    assert "shown: 3 trials, 1 of 2 slots busy, 2,250 images" in title
+    assert "shown: 3 trials, 1 running, 2,250 images" in title
     rows = [line.replace("│", " ").split() for line in lines if " 0.00" in line]
     assert rows == [
         ["0002", "running", "450/900", "0:05", "0.003"],
@@ -45,12 +45,11 @@ def test_a_long_sweep_fits_a_terminal() -> None:
     assert len(drawn(trials)) < ROWS + 8
 
 
-def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = PlainSweepReporter(sweep_job(), quiet=False)
+def test_without_a_terminal_each_change_is_a_line() -> None:
+    view, lines = SweepView(sweep_job()), []
     trial = Trial(0, {RATE: 1e-3}, 900, WAITING)
     for status in (WAITING, RUNNING, RUNNING, FINISHED):
         trial.status = status
-        reporter.trials([trial], slots=2)
-    lines = capsys.readouterr().err.splitlines()
+        lines += view.lines([trial])
     assert [line.split()[:2] for line in lines] == [["0000", "running"], ["0000", "finished"]]
     assert lines[0].endswith(f"{RATE}=0.001")

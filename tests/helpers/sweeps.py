@@ -10,10 +10,12 @@ from typing import Any
 
 import ganray
 from ganray.config import Job
-from ganray.runs.checkpoint import load_checkpoint
+from ganray.runs.checkpoint import read_manifest
 from ganray.storage import open_store
 from ganray.sweep.records import Trial
-from ganray.sweep.run import LogSweepReporter, SweepResult, run_sweep
+from ganray.sweep.result import SweepResult
+from ganray.sweep.sweep import run_sweep
+from ganray.train.reporter import LogReporter
 from tests.helpers.runs import REPOSITORY, TINY, running
 
 LR = "optimizer.generator.lr"
@@ -23,21 +25,17 @@ SMALL += [f"sweep.space.{LR}={{loguniform: [1e-4, 1e-2]}}", "sweep.finalists={nu
 SMALL += ["sweep.on_collapse=warn"]  # so early, all samples are alike
 
 
-class Watcher(LogSweepReporter):
-    """Keeps what a sweep says, and calls `look` with the trials a few times a second."""
+class Watcher(LogReporter):
+    """Calls `look` with the trials of a sweep a few times a second."""
 
     def __init__(self, look: Callable[[list[Trial]], None] | None = None) -> None:
-        self.lines: list[str] = []
         self.look = look
         self.most_running = 0
 
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    def trials(self, trials: list[Trial], *, slots: int) -> None:
-        self.most_running = max(self.most_running, sum(trial.status == "running" for trial in trials))
+    def update(self, snapshot: list[Trial]) -> None:
+        self.most_running = max(self.most_running, sum(trial.status == "running" for trial in snapshot))
         if self.look:
-            self.look(trials)
+            self.look(snapshot)
 
 
 def small_job(storage: Path, *overrides: str) -> Job:
@@ -51,7 +49,7 @@ def sweep(storage: Path, *overrides: str, watcher: Watcher | None = None, addres
 
 
 @contextlib.contextmanager
-def sweeping(storage: Path, *overrides: str) -> Iterator[subprocess.Popen[str]]:
+def sweeping(storage: Path | str, *overrides: str) -> Iterator[subprocess.Popen[str]]:
     """Give a running small sweep of the command line; whatever is left of it afterwards is ended."""
     with running("sweep", "jobs/quickstart.yaml", *SMALL, f"storage={storage}", *overrides) as driver:
         yield driver
@@ -70,7 +68,7 @@ def checkpoints(sweep: Path, trial: int) -> list[str]:
 
 def state(sweep: Path, trial: int, checkpoint: str) -> dict[str, Any]:
     """Return a training state of a trial."""
-    return load_checkpoint(open_store(sweep / f"trials/{trial:04d}"), checkpoint).state()
+    return read_manifest(open_store(sweep / f"trials/{trial:04d}"), checkpoint).state()
 
 
 def within(seconds: float, function: Callable[[], Any]) -> Any:

@@ -20,6 +20,7 @@ from ganray.sweep.search import Search
 from ganray.sweep.searcher import JournaledSearch, build_searcher
 from ganray.sweep.space import sweep_of
 from ganray.sweep.trainable import TrialTrainable, score_of
+from ganray.sweep.trials import Trials
 from ganray.sweep.work_queue import Report
 
 Train = Callable[[dict[str, Any], int], Outcome]  # of params and a budget
@@ -76,15 +77,8 @@ class TuneLoop:
         self.journal, self.queue, self.kill_after = Journal(store), FormulaQueue(train), kill_after
         self.clones: list[dict[int, Exploit]] = []
         num_trials = count_trials(self.sweep)
-        self.search = Search(
-            self.sweep,
-            store=store,
-            rungs=self.rungs,
-            num_trials=num_trials,
-            journal=self.journal,
-            queue=self.queue,  # type: ignore[arg-type]
-            clone=self.clones.append,
-        )
+        trials = Trials(self.rungs, self.journal.events)
+        self.search = Search(self.sweep, store, trials, self.journal, self.queue, num_trials=num_trials, clone=self.clones.append)
         self.search.places = places
         self.search_alg = JournaledSearch(job, build_searcher(self.sweep, num_trials=num_trials), self.search)
         self.search_alg.add_configurations([SimpleNamespace(spec={"run": TrialTrainable.__name__})])

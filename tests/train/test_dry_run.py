@@ -93,7 +93,7 @@ def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path) -> None:
 def test_what_a_sweep_leaves_to_ganray_is_said_too() -> None:
     rows = plan_sweep(load_job(QUICKSTART, ["sweep.space={optimizer.generator.lr: {quniform: [1e-3, 3e-3, 1e-3]}}", "sweep.images=6400"]))
     assert rows["space"] == {"optimizer.generator.lr": "quniform from 0.001 to 0.003 by 0.001"}
-    assert rows["scheduler"] == "none, legs end at 6,400 images"
+    assert rows["scheduler"] == "none, rungs at 6,400 images"
     assert rows["finalists"] == "3, scored again on 10,000 samples"
     assert rows["limits"] == "none"
 

@@ -1,0 +1,174 @@
+"""The driver of a search: Ray Tune's tuner in one thread, worker groups in others, and the loop that holds them to their limits."""
+
+import json
+import logging
+import tempfile
+import threading
+import time
+from functools import partial
+from typing import Any, Self
+
+import pandas as pd
+import ray
+from ray import tune
+
+from ganray.cluster.background import BackgroundCall
+from ganray.cluster.capacity import max_worker_groups
+from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.signals import stop_on_signal
+from ganray.config import Job, Sweep
+from ganray.runs.lock import DriverLock
+from ganray.runs.rollback import clone_state
+from ganray.runs.run import Run
+from ganray.storage import MissingObject, ObjectStore
+from ganray.sweep.journal import Journal
+from ganray.sweep.plan import count_trials, rungs_of
+from ganray.sweep.pool import WorkerGroups
+from ganray.sweep.records import STATE, Exploit
+from ganray.sweep.result import SweepResult, read_dataframe, write_dataframe
+from ganray.sweep.search import Search, SweepEnd
+from ganray.sweep.space import sweep_of
+from ganray.sweep.trials import Trials
+from ganray.sweep.tuner import build_tuner, data_frame, keep_logs
+from ganray.sweep.work_queue import WorkQueue, standing_of
+from ganray.sweep.worker_group import trial_run
+from ganray.train.context import WorkerContext
+from ganray.train.reporter import Reporter
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.25
+IDLE_TICKS = 2  # in a row, after which nothing is on its way between a trial and the queue either
+GRACE_S = 15.0  # for Tune to end once the search is over
+SAVE_EVERY_S = 10.0
+
+
+def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> SweepResult:
+    """Search from where the sweep's journal stands until the search is over or has to stop."""
+    job, sweep = context.job, context.run
+    journal, num_trials = Journal(sweep.store, sweep.fence), count_trials(sweep_of(job))
+    trials, frame, ended = Trials(rungs_of(job), journal.events), read_dataframe(sweep.store), SweepEnd.DONE
+    if frame is None or len(trials.all) < num_trials or not all(trial.status.is_over for trial in trials.all):
+        limits: dict[str, Any] = {"max_failures": job.train.max_failures, "max_images": sweep_of(job).max_images}
+        queue = WorkQueue(trials.rungs, standing_of(trials), **limits)
+        search = Search(sweep_of(job), sweep.store, trials, journal, queue, num_trials=num_trials, clone=partial(clone_trials, sweep))
+        try:
+            frame = search_with_tune(search, context, reporter, lock)
+        finally:
+            ray.kill(queue.actor)
+        ended = search.closed or SweepEnd.DONE
+    images = sum(trial.images for trial in trials.all)
+    return SweepResult(job.name, sweep.uri, ended, images, trials.all, dataframe=frame)
+
+
+def search_with_tune(search: Search, context: WorkerContext, reporter: Reporter, lock: DriverLock) -> pd.DataFrame:
+    """Run Tune in a thread and worker groups in others, and return Tune's results."""
+    groups = WorkerGroups(context, search.queue, search)
+    with (
+        tempfile.TemporaryDirectory(prefix="ganray-sweep-", ignore_cleanup_errors=True) as scratch,
+        stop_on_signal() as stop,
+        Timer(context.run.store) as timer,
+    ):
+        lock.on_lost(stop.set)  # since then nothing may be written any more
+        tuner = build_tuner(context.job, search, scratch)
+        results: list[tune.ResultGrid] = []
+        call = BackgroundCall(lambda: results.append(tuner.fit()), name="tune")
+        try:
+            drive(search, groups, call, timer, reporter, stop)
+            groups.close()
+        finally:
+            search.is_over = True
+            search.queue.dismiss()
+            call.join(GRACE_S)
+            groups.kill()
+        context.run.check_fence()
+        if error := search.failure or call.error:
+            raise error
+        search.settle()
+        keep_logs(scratch, search.store)
+    frame = data_frame(results[0])
+    write_dataframe(search.store, frame)
+    return frame
+
+
+def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "Timer", reporter: Reporter, stop: threading.Event) -> None:
+    """Run a search to its end: hold worker groups to the cluster and the work, the search to its limits, and show how it stands."""
+    job, num_idle = groups.context.job, 0
+    search.replay()
+    tuner.start()
+    while tuner.is_alive():
+        tuner.join(TICK_S)
+        num_idle = num_idle + 1 if search.tick() else 0
+        search.places = count_places(job)
+        if not search.closed and (end := limit_reached(search.sweep, timer, stop)):
+            search.close(end)
+            search.queue.close()
+            groups.request_stop()
+        groups.adjust(min(search.places, search.demand))
+        if search.closed and num_idle >= IDLE_TICKS:
+            search.is_over = True
+            search.queue.dismiss()
+        timer.tick()
+        reporter.update(search.trials.all)
+
+
+def count_places(job: Job) -> int:
+    """Return how many trials may be under way at once, now."""
+    sweep = sweep_of(job)
+    return min(max_worker_groups(job, workers=sweep.workers), sweep.max_concurrent or sweep.trials)
+
+
+def limit_reached(sweep: Sweep, timer: "Timer", stop: threading.Event) -> SweepEnd | None:
+    """Return why the search has to stop now, with checkpoints, if it has to."""
+    if stop.is_set():
+        logger.warning("stopping after checkpoints; once more to stop at once")
+        return SweepEnd.INTERRUPTED
+    if sweep.max_hours and timer.elapsed_s >= sweep.max_hours * 3600:
+        logger.warning("max_hours=%g are over", sweep.max_hours)
+        return SweepEnd.MAX_HOURS
+    return None
+
+
+def clone_trials(sweep: Run, exploits: dict[int, Exploit]) -> None:
+    """Let trials of a population take over the states of others, in the store."""
+    with unwrapped_errors():
+        ray.get([clone_trial.remote(sweep, trial, exploit["from"]) for trial, exploit in exploits.items()])
+
+
+@ray.remote(num_cpus=0, max_retries=3)
+def clone_trial(sweep: Run, trial: int, donor: int) -> None:
+    """Make the donor's latest state the latest of a trial."""
+    clone_state(trial_run(sweep, trial), trial_run(sweep, donor))
+
+
+class Timer:
+    """The seconds that a sweep has been searched, over all of its drivers; kept in its store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        try:
+            self.before_s: float = json.loads(store.read(STATE))["elapsed_s"]
+        except MissingObject:
+            self.before_s = 0.0
+        self.started = self.saved = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.save()
+
+    @property
+    def elapsed_s(self) -> float:
+        """The seconds so far."""
+        return self.before_s + time.monotonic() - self.started
+
+    def tick(self) -> None:
+        """Save now and then."""
+        if time.monotonic() - self.saved > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write the seconds down."""
+        self.saved = time.monotonic()
+        self.store.write(STATE, json.dumps({"elapsed_s": self.elapsed_s}).encode())
