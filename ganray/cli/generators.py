@@ -6,6 +6,7 @@ import click
 
 from ganray.cli.display import progress_bar
 from ganray.cli.options import address_option, check_name, json_option, print_json, public_key_option, storage_option
+from ganray.errors import plural
 
 
 @click.command("publish")
@@ -47,7 +48,7 @@ def generate_command(
 
     with progress_bar("generating", quiet=as_json) as progress:
         generate(artifact, num=num, seed=seed, out=out, label=label, local=local, address=address, public_key=public_key, progress=progress)
-    print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{num} samples in {out}")
+    print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{plural(num, 'sample')} in {out}")
 
 
 @click.command("provenance")
@@ -65,4 +66,4 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         return
     which = f"sample {facts['index']}" if "index" in facts else f"samples 0 to {facts['num'] - 1}"
     click.echo(f"{which} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
-    click.echo(f"found in {facts['found']}, generated again: equal within {facts['largest_difference']} grey levels")
+    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], 'grey level')}")

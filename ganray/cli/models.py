@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganray.cli.options import check_name, json_option, print_json, storage_option, why_option
+from ganray.errors import plural
 
 if TYPE_CHECKING:
     from ganray.registry.alias import Best, Event
@@ -163,7 +164,7 @@ def _version_line(version: "Version") -> str:
     """Return a version as a line of a listing."""
     when = datetime.fromtimestamp(version.published).strftime("%Y-%m-%d %H:%M")
     score = f"{version.metric.removeprefix('metric/')} {_number(version.score)}"
-    images = f"{version.images_seen or 0:,} images"
+    images = plural(version.images_seen or 0, "image")
     return f"{version.model}  {version.version}  {score}  {images}  {when}{'  best' if version.is_best else ''}"
 
 

@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
-from ganray.errors import ArtifactError, ConfigError, DataError
+from ganray.errors import ArtifactError, ConfigError, DataError, plural
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import MAX_GRID_SAMPLES, in_process
 from ganray.generation.record import Record, parse_record
@@ -49,7 +49,7 @@ def provenance(file: Path, *, storage: str | None = None, public_key: Path | Non
     expected = regenerate(record, read_artifact(version, public_key=public_key))
     difference = _difference(pixels, expected)
     if difference is None or difference > MAX_DIFFERENCE:
-        found = "another size" if difference is None else f"differences of up to {difference} grey levels"
+        found = "another size" if difference is None else f"differences of up to {plural(difference, 'grey level')}"
         raise DataError(str(file), f"is not the sample in its record: generated again, that has {found}", "do not trust the record")
     facts = {**record.model_dump(exclude_none=True), "found": version.uri, "largest_difference": difference}
     return cast(Provenance, facts)

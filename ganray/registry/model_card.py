@@ -7,6 +7,7 @@ import yaml
 
 from ganray.config import Adam, Cosine, Job
 from ganray.data.card import DatasetCard
+from ganray.errors import plural
 from ganray.metrics.score import Protocol
 from ganray.registry.hub import hub_metadata
 
@@ -41,7 +42,7 @@ def _summary(job: Job, images_seen: int) -> str:
     return f"""# {job.model_name}
 
 A {job.networks.kind} generator of {height} x {width} {"grey" if channels <= 2 else "colour"} images.
-Trained with ganray on {images_seen:,} images.
+Trained with ganray on {plural(images_seen, "image")}.
 
 ![samples](samples.png)"""
 
@@ -88,7 +89,7 @@ def _penalties(job: Job) -> str:
 def _data(job: Job, dataset: DatasetCard) -> str:
     return f"""## Training data
 
-{dataset.count:,} samples of {dataset.name}; licence: {job.publish.data_licence or dataset.licence or "not stated"}.
+{plural(dataset.count, "sample")} of {dataset.name}; licence: {job.publish.data_licence or dataset.licence or "not stated"}.
 Fingerprint `{dataset.fingerprint}`."""
 
 

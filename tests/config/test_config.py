@@ -88,7 +88,7 @@ def test_a_mistake_costs_one_line_that_names_field_and_remedy(tmp_path: Path, ov
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "there is no such job file"), ("a: [", "is not valid YAML"), ("- a", "is not a job file")]
 )
-def test_a_file_that_is_no_job_says_so(tmp_path: Path, content: str | None, message: str) -> None:
+def test_a_file_that_is_not_a_job_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "job.yaml"
     if content is not None:
         path.write_text(content)

@@ -45,7 +45,7 @@ def rewrite(path: Path, pixels: np.ndarray, changed: dict[str, str]) -> None:
     Image.fromarray(pixels).save(path, pnginfo=chunks)
 
 
-def test_every_picture_is_traced_to_the_sample_it_is(registry: Registry, tmp_path: Path) -> None:
+def test_every_image_is_traced_to_the_sample_it_is(registry: Registry, tmp_path: Path) -> None:
     model = registry.model("m")
     generate(model.uri, num=66, seed=5, out=tmp_path / "made", local=True)
     manifest = read_manifest(child(model, "0002")).hash
@@ -59,7 +59,7 @@ def test_every_picture_is_traced_to_the_sample_it_is(registry: Registry, tmp_pat
     assert (facts["num"], facts["largest_difference"]) == (10, 0)
 
 
-def test_a_picture_says_that_no_camera_took_it(image: Path) -> None:
+def test_an_image_has_iptcs_source_type_of_a_trained_model(image: Path) -> None:
     found = texts(image)
     assert json.loads(found[KEY])["digital_source_type"] == SOURCE_TYPE
     assert f'DigitalSourceType="{SOURCE_TYPE}"' in found[XMP_KEY]
@@ -73,7 +73,7 @@ def test_parquet_carries_the_record_too(image: Path, tmp_path: Path) -> None:
     assert (record["seed"], record["num"], record["version"]) == (3, 5, "0002")
 
 
-def test_one_grey_level_is_rounding_and_two_are_another_picture(image: Path) -> None:
+def test_one_grey_level_is_rounding_and_two_are_another_image(image: Path) -> None:
     pixels = np.asarray(Image.open(image)).copy()
     pixels[0, 0] ^= 1
     rewrite(image, pixels, {})
@@ -119,7 +119,7 @@ def test_a_storage_that_moved_is_named(image: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_without_a_record_is_refused(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(GanrayError, match="cannot be read"):
@@ -129,7 +129,7 @@ def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes | None) -> No
         provenance(tmp_path / "plain.png")
 
 
-def test_settings_of_a_server_stay_out_of_pictures(bucket: str, tmp_path: Path) -> None:
+def test_settings_of_a_server_stay_out_of_images(bucket: str, tmp_path: Path) -> None:
     registry = Registry(open_store(f"{bucket}?region=us-east-1"))
     publish(registry, 1.0)
     generate(registry.model("m").uri, num=1, seed=0, out=tmp_path / "made", local=True)

@@ -46,7 +46,7 @@ def test_licences_are_the_hubs_or_other_with_a_name(licence: str, metadata: dict
     assert hub_licence(licence) == metadata
 
 
-def test_a_card_says_what_the_job_states_and_where_the_generator_comes_from() -> None:
+def test_a_card_has_what_the_job_states_and_the_lineage() -> None:
     text = card(intended_use="Sketches of shoes.", limits="No faces.", data_licence="Mine")
     for part in (
         "## Intended use\n\nSketches of shoes.",

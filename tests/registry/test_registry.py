@@ -93,7 +93,7 @@ def test_an_artifact_that_is_not_what_was_published_is_refused(registry: Registr
     assert GENERATOR in raised.value.field
 
 
-def test_what_is_no_artifact_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_valid_artifact_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GanrayError, match="holds no published generator"):
         load_generator(str(tmp_path))
     (tmp_path / "manifest.json").write_text("{")

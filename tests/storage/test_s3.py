@@ -75,7 +75,7 @@ def test_a_conflict_with_a_write_under_way_is_asked_again(bucket: str, code: str
         ("NotImplemented", 501, "lacks conditional writes"),
         ("ExpiredToken", 400, "expired; renew them"),
         ("RequestTimeTooSkewed", 403, "clock is wrong; set it"),
-        ("SlowDown", 503, "answers SlowDown after 1 attempts; run the same command again"),
+        ("SlowDown", 503, "answers SlowDown after 1 attempt; run the same command again"),
         ("NoSuchBucket", 404, "there is no bucket"),
         ("PermanentRedirect", 301, "in another region; name the bucket's region"),
     ],

@@ -8,7 +8,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
-from ganray.errors import StorageError
+from ganray.errors import StorageError, plural
 from ganray.storage.base import FIELD
 
 SET_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or an instance role"
@@ -115,8 +115,9 @@ def _explain_response(error: ClientError) -> tuple[str, str] | None:
     code = code_of(error)
     if code in CODES:
         return CODES[code]
+    attempts = 1 + int(error.response["ResponseMetadata"].get("RetryAttempts", 0))
     if _status(error) >= 500 or code in ("SlowDown", "RequestTimeout"):
-        return f"the server answers {code} after {1 + error.response['ResponseMetadata'].get('RetryAttempts', 0)} attempts", AGAIN
+        return f"the server answers {code} after {plural(attempts, 'attempt')}", AGAIN
     return None
 
 
