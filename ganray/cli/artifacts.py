@@ -42,10 +42,9 @@ def pull_command(name: str, version: str | None, storage: str, offline: bool, pu
     check_name("NAME", name)
     from ganray.registry.cache import find_pulled, pull, remember
     from ganray.registry.registry import Registry, check_version
-    from ganray.storage import child
 
     registry = Registry.open(storage)
-    requested = registry.model(name) if version is None else child(registry.model(name), check_version(version))
+    requested = registry.model(name) if version is None else registry.model(name).child(check_version(version))
     if offline:
         folder = find_pulled(requested.uri, public_key=public_key)
     else:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ganray.data.card import DatasetCard
-from ganray.storage import ObjectStore, child
+from ganray.storage import ObjectStore
 
 CARD = "card.json"  # written last: a folder without it is no dataset
 
@@ -19,7 +19,7 @@ class PreparedDataset:
     @property
     def uri(self) -> str:
         """The dataset's folder, as `open_store` takes it."""
-        return child(self.storage, self.folder).uri
+        return self.storage.child(self.folder).uri
 
     def shard_keys(self) -> list[str]:
         """Return the shards' keys in the store, in order."""

@@ -20,7 +20,7 @@ from ganray.gan.prior import Prior
 from ganray.registry.alias import read_best
 from ganray.registry.manifest import VERSION, Manifest, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
-from ganray.storage import ObjectStore, child, open_store
+from ganray.storage import ObjectStore, open_store
 
 FORMAT = 2  # of config.json; 1 had other names for some fields, which `modernise` reads
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
@@ -80,7 +80,7 @@ def open_artifact(uri: str) -> ObjectStore:
     """Return the store of a version, given the URI of its folder, or of its model's folder (then the best)."""
     store = open_store(uri)
     best = read_best(store)
-    return child(store, best.version) if best else store
+    return store.child(best.version) if best else store
 
 
 def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -> dict[str, bytes]:

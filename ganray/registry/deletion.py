@@ -16,7 +16,7 @@ from ganray.registry.alias import Best, actor, move_alias, read_best, read_tagge
 from ganray.registry.manifest import MANIFEST, VERSION, find_manifest, make_tombstone
 from ganray.registry.registry import Registry
 from ganray.registry.reservation import is_reservation_file
-from ganray.storage import ObjectInfo, ObjectStore, child
+from ganray.storage import ObjectInfo, ObjectStore
 
 
 class State(StrEnum):
@@ -69,7 +69,7 @@ def delete_versions(model: ObjectStore, numbers: Iterable[str], *, why: str) -> 
     numbers = tuple(numbers)
     _announce(model, numbers, why=why)
     for number in numbers:
-        replace_by_tombstone(child(model, number), why=why)
+        replace_by_tombstone(model.child(number), why=why)
     _end_announcement(model, numbers)
 
 
@@ -113,7 +113,7 @@ def plan_collection(registry: Registry, name: str, *, keep: int, older_than_s: f
     infos = [info for info in model.list() if VERSION.fullmatch(info.key.split("/")[0])]
     files = {number: list(group) for number, group in groupby(infos, key=lambda info: info.key.split("/")[0])}
     best = read_best(model)
-    states = {number: version_state(child(model, number), number, files[number], best) for number in files}
+    states = {number: version_state(model.child(number), number, files[number], best) for number in files}
     published = sorted((number for number, state in states.items() if state is State.PUBLISHED), key=int)
     kept = set(published) if best is None else referenced_versions(model) | set(published[-keep:] if keep else ())
     return [
@@ -125,7 +125,7 @@ def plan_collection(registry: Registry, name: str, *, keep: int, older_than_s: f
 
 def plan_leftovers(registry: Registry, *, older_than_s: float) -> list[Removal]:
     """Return the unfinished uploads under a registry's models that killed processes left."""
-    models = child(registry.storage, "models")
+    models = registry.storage.child("models")
     old = (info for info in models.leftovers() if time.time() - info.modified >= older_than_s)
     return [Removal(info.key.split("/")[0], None, info.key, Reason.UPLOAD, info.size) for info in old]
 
@@ -134,7 +134,7 @@ def collect(registry: Registry, removals: Iterable[Removal], *, why: str) -> Non
     """Remove what a plan found, but for versions that the alias has come to reference since."""
     for removal in removals:
         if removal.key is not None:
-            child(registry.storage, "models").remove_leftover(removal.key)
+            registry.storage.child("models").remove_leftover(removal.key)
         elif removal.version is not None and removal.version not in referenced_versions(registry.model(removal.model)):
             _collect_version(registry.model(removal.model), removal.version, removal.why, why=why)
 
@@ -177,9 +177,9 @@ def _collect_version(model: ObjectStore, number: str, reason: Reason, *, why: st
         case Reason.UNREFERENCED:
             delete_versions(model, [number], why=why)
         case Reason.UNFINISHED:
-            discard_unfinished(child(model, number), why=why)
+            discard_unfinished(model.child(number), why=why)
         case _:
-            replace_by_tombstone(child(model, number), why=why)
+            replace_by_tombstone(model.child(number), why=why)
             _end_announcement(model, [number])
 
 

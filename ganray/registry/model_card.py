@@ -14,16 +14,7 @@ from ganray.registry.hub import hub_metadata
 
 def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dataset: DatasetCard, lineage: Mapping[str, Any]) -> str:
     """Return the card as Markdown, with the Hub's metadata in front. `dataset` is the card of the training data."""
-    metadata = hub_metadata(
-        job.model_name,
-        kind=job.networks.kind,
-        licence=job.publish.licence,
-        scores=scores,
-        dataset=dataset.name,
-        metric=protocol.metric,
-    )
-    parts = [
-        f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}\n---",
+    sections = [
         _summary(job, lineage["images_seen"]),
         _use(job),
         _loading(job),
@@ -34,7 +25,16 @@ def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dat
         f"## Lineage\n\n{_table('', '', _lineage(job, lineage))}",
         "`manifest.json` holds packages, sizes, SHA-256 and the whole job.",
     ]
-    return "\n\n".join(parts) + "\n"
+    metadata = hub_metadata(
+        job.model_name,
+        kind=job.networks.kind,
+        licence=job.publish.licence,
+        scores=scores,
+        dataset=dataset.name,
+        metric=protocol.metric,
+    )
+    front_matter = f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip()}\n---"
+    return "\n\n".join([front_matter, *sections]) + "\n"
 
 
 def _summary(job: Job, images_seen: int) -> str:

@@ -8,7 +8,7 @@ from ganray.registry.alias import Best, EventKind, move_alias, read_history, rea
 from ganray.registry.manifest import find_manifest, read_manifest
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.verify import damage
-from ganray.storage import ObjectStore, child
+from ganray.storage import ObjectStore
 
 
 def promote_if_better(model: ObjectStore, number: str, score: float, protocol: Protocol, *, rescore: Callable[[str], float | None]) -> bool:
@@ -58,7 +58,7 @@ def rollback(registry: Registry, name: str, *, why: str) -> Best:
 
 def is_deleted(model: ObjectStore, best: Best | None, number: str) -> bool:
     """Whether a version is missing, deleted, or under deletion. Asked after `best` was read: a later deletion fails the swap."""
-    manifest = find_manifest(child(model, number))
+    manifest = find_manifest(model.child(number))
     return manifest is None or manifest.deleted is not None or (best is not None and number in best.deleting)
 
 
@@ -79,7 +79,7 @@ def _move(model: ObjectStore, kind: EventKind, choose: Callable[[], Best], *, wh
 def _previous(model: ObjectStore, name: str) -> Best:
     """Return the nearest version that the alias named before and that still exists."""
     for number in rollback_targets(read_history(model)):
-        version = child(model, number)
+        version = model.child(number)
         manifest = find_manifest(version)
         if manifest and not manifest.deleted:
             return _target(version, number)

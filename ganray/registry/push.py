@@ -7,7 +7,7 @@ from ganray.registry.artifact import GENERATOR, build_checked, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry, read_metrics
-from ganray.storage import ObjectStore, child
+from ganray.storage import ObjectStore
 
 
 def push(
@@ -29,4 +29,4 @@ def push(
     number = registry.publish(name, files, lineage, key=key, signing_key=signing_key)
     model = registry.model(name)
     is_best = metrics.score is not None and promote_if_better(model, number, metrics.score, metrics.protocol, rescore=lambda _: None)
-    return child(model, number), is_best
+    return model.child(number), is_best

@@ -26,9 +26,9 @@ from ganray.registry.manifest import (
     read_file,
     read_manifest,
 )
-from ganray.registry.reservation import find_reservation, reserve
+from ganray.registry.reservation import reserve
 from ganray.registry.signing import load_private_key, signature_name
-from ganray.storage import ObjectStore, child, open_store
+from ganray.storage import ObjectStore, open_store
 
 
 class Metrics(BaseModel):
@@ -81,7 +81,7 @@ class Registry:
 
     def model(self, name: str) -> ObjectStore:
         """Return the store of a model's versions, whether it has any or not."""
-        return child(self.storage, f"models/{name}")
+        return self.storage.child(f"models/{name}")
 
     def models(self) -> list[str]:
         """Return the names of all models that have a finished version, sorted."""
@@ -106,7 +106,7 @@ class Registry:
         infos = {info.key.split("/")[0]: info for info in model.list() if info.key.endswith(f"/{MANIFEST}")}
         best = read_best(model)
         described = (
-            _version(name, child(model, number), number, info.modified, is_best=best is not None and best.version == number)
+            _version(name, model.child(number), number, info.modified, is_best=best is not None and best.version == number)
             for number, info in sorted(infos.items())
             if VERSION.fullmatch(number)
         )
@@ -123,7 +123,7 @@ class Registry:
             if best is None:
                 raise ArtifactError("NAME", f"model {name!r} has no best version yet", "name a version, as `ganray models list` shows them")
             number = best.version
-        store = child(model, check_version(number))
+        store = model.child(check_version(number))
         read_manifest(store)
         return store, number
 
@@ -139,10 +139,11 @@ class Registry:
         model.check_conditional_writes()
         sign = load_private_key(signing_key, field="publish.signing_key").sign if signing_key else None
         while True:
-            number = find_reservation(model, key) or reserve(model, key)
-            manifest = _write(child(model, number), files, {**lineage, "model": name, "version": number}, sign)
+            version = reserve(model, key)
+            lineage = {**lineage, "model": name, "version": version.number}
+            manifest = version.manifest or _write(model.child(version.number), files, lineage, sign)
             if not manifest.deleted:
-                return number
+                return version.number
 
 
 def check_version(number: str) -> str:
@@ -177,13 +178,10 @@ def describe(version: ObjectStore) -> Description:
 
 
 def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
-    """Write a reserved version's files and then its manifest, unless that exists, and return the one that does.
+    """Write a reserved version's files and then its manifest, and return that, or the one that another publisher was first with.
 
     Where another publisher of the same key wrote a file first, that file stays: so no manifest ever names a file that changes.
     """
-    existing = find_manifest(version)
-    if existing:
-        return existing
     stored = {name: _write_file(version, name, data) for name, data in files.items()}
     if stored[GENERATOR] != files[GENERATOR]:
         raise OSError(f"{version.uri}/{GENERATOR} is another generator than the one that is published")

@@ -8,9 +8,10 @@ import hashlib
 import json
 import time
 import uuid
+from dataclasses import dataclass
 
-from ganray.registry.manifest import VERSION, find_manifest
-from ganray.storage import MissingObject, ObjectStore, child
+from ganray.registry.manifest import VERSION, Manifest, find_manifest
+from ganray.storage import MissingObject, ObjectStore
 
 RESERVATION = "claim.json"
 MARKER_PREFIX = "claim-"
@@ -31,23 +32,29 @@ def reserved_versions(model: ObjectStore) -> list[str]:
     return sorted(_files(model), key=int)
 
 
-def find_reservation(model: ObjectStore, key: str) -> str | None:
-    """Return the version reserved for `key`, finished or not, None if there is none or it was deleted."""
-    for number, names in _files(model).items():
+@dataclass(frozen=True)
+class Reservation:
+    """A version's number, and its manifest if it is published already."""
+
+    number: str
+    manifest: Manifest | None
+
+
+def reserve(model: ObjectStore, key: str) -> Reservation:
+    """Return the reservation for `key`, published or not; if there is none, or it was deleted, reserve the next free number."""
+    files = _files(model)
+    for number, names in files.items():
         has_marker = any(name.startswith(MARKER_PREFIX) for name in names)
-        if (marker(key) in names if has_marker else key_of(model, number) == key) and not _is_deleted(child(model, number)):
-            return number
-    return None
-
-
-def reserve(model: ObjectStore, key: str) -> str:
-    """Reserve the next free number for `key` and return it."""
+        if marker(key) in names if has_marker else key_of(model, number) == key:
+            manifest = find_manifest(model.child(number))
+            if manifest is None or manifest.deleted is None:
+                return Reservation(number, manifest)
     content = json.dumps({"key": key, "claim": uuid.uuid4().hex, "claimed": time.time()}).encode()
-    number = max((int(taken) for taken in reserved_versions(model)), default=0) + 1
-    while not model.write_if_absent(f"{number:04d}/{RESERVATION}", content):
-        number += 1
-    model.write(f"{number:04d}/{marker(key)}", b"")
-    return f"{number:04d}"
+    free = max(map(int, files), default=0) + 1
+    while not model.write_if_absent(f"{free:04d}/{RESERVATION}", content):
+        free += 1
+    model.write(f"{free:04d}/{marker(key)}", b"")
+    return Reservation(f"{free:04d}", None)
 
 
 def latest_reserved(model: ObjectStore, *, starts_with: str, other_than: str) -> str | None:
@@ -72,8 +79,3 @@ def _files(model: ObjectStore) -> dict[str, set[str]]:
         if VERSION.fullmatch(number):
             found.setdefault(number, set()).add(name)
     return found
-
-
-def _is_deleted(version: ObjectStore) -> bool:
-    manifest = find_manifest(version)
-    return manifest is not None and manifest.deleted is not None

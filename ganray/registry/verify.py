@@ -12,7 +12,7 @@ from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, read_fil
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.reservation import is_reservation_file, reserved_versions
 from ganray.registry.signing import check_signature, load_public_key, signature_name
-from ganray.storage import ObjectStore, child
+from ganray.storage import ObjectStore
 
 
 def verify_model(registry: Registry, name: str, number: str | None = None, *, public_key: Path | None = None) -> dict[str, list[str]]:
@@ -25,8 +25,8 @@ def verify_model(registry: Registry, name: str, number: str | None = None, *, pu
     if number is not None:
         store, number = registry.version(name, number)
         return {number: damage(store, public_key=public_key)}
-    published = [version for version in reserved_versions(model) if _is_published(child(model, version))]
-    found = {version: damage(child(model, version), public_key=public_key) for version in published}
+    published = [version for version in reserved_versions(model) if _is_published(model.child(version))]
+    found = {version: damage(model.child(version), public_key=public_key) for version in published}
     return {**found, "best": alias_damage(model, published)}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from ganray.config import Job
 from ganray.data.preparation.prepare import prepare
+from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
@@ -19,12 +20,16 @@ def locked(run: Run) -> Iterator[DriverLock]:
         yield lock
 
 
-def open_run(run: Run, job: Job, *, progress: Callable[[int, int], None] | None = None) -> Job:
-    """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
+def open_run(run: Run, job: Job, listing: Listing | None, *, progress: Callable[[int, int], None] | None = None) -> Job:
+    """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` resolved.
+
+    `listing` is that of the source, for a run that is to be created.
+    """
     if run.exists():
         dataset, job = run.dataset, resume_job(job, run.job)
     else:
-        dataset = prepare(job.data, run.storage, progress=progress)
+        assert listing is not None, f"{run.uri} vanished"
+        dataset = prepare(job.data, listing, run.storage, progress=progress)
         job = resolve_job(job, dataset.card)
     run.record(job, dataset)
     return job

@@ -31,7 +31,7 @@ from ganray.runs.checkpoint import (
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
 from ganray.runs.status import Best, Progress, RunStatus, TrainingResult
-from ganray.storage import MissingObject, ObjectInfo, ObjectStore, child
+from ganray.storage import MissingObject, ObjectInfo, ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Run:
 
     def __init__(self, storage: ObjectStore, folder: str, *, fence: Fence | None = None) -> None:
         self.storage, self.folder, self.fence = storage, folder, fence
-        self.store = child(storage, folder)
+        self.store = storage.child(folder)
         self.name = folder.rpartition("/")[2]
         self._job: Job | None = None
         self._dataset: PreparedDataset | None = None

@@ -1,21 +1,19 @@
 """Object stores, in a local folder or a bucket, opened by URI. The only folder that knows boto3."""
 
-import dataclasses
 import os
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ganray.errors import ConfigError
-from ganray.storage.base import FIELD, MissingObject, ObjectInfo, ObjectStore, RefusedObject, check_key
+from ganray.storage.base import FIELD, MissingObject, ObjectInfo, ObjectStore, RefusedObject
 from ganray.storage.local import LocalStore
 
 
 def open_store(uri: str | Path) -> ObjectStore:
     """Open a folder, `file:///folder`, or `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true]`.
 
-    Reads and writes nothing. Raises `ConfigError` for a malformed URI, or one of another scheme. Use `child` for a place below,
-    rather than joining URIs: the settings after `?` stand at their end.
+    Reads and writes nothing. Raises `ConfigError` for a malformed URI, or one of another scheme. Use `ObjectStore.child` for a place
+    below, rather than joining URIs: the settings after `?` stand at their end.
     """
     text = str(uri)
     scheme = text.partition("://")[0] if "://" in text else ""
@@ -29,11 +27,4 @@ def open_store(uri: str | Path) -> ObjectStore:
     return LocalStore(os.path.abspath(os.path.expanduser(folder)))
 
 
-def child(store: ObjectStore, prefix: str) -> ObjectStore:
-    """Return the store of the objects below `prefix`, which shares the connections. Raises `ValueError` for an invalid prefix."""
-    root = f"{store.root}/{check_key(prefix.removesuffix('/'))}"
-    implementation = cast(Any, store)  # a dataclass
-    return cast(ObjectStore, dataclasses.replace(implementation, root=root))
-
-
-__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "child", "open_store"]
+__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "open_store"]

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -51,6 +51,9 @@ class ObjectStore(Protocol):
     @property
     def uri(self) -> str:
         """The URI by which `open_store` opens the same store: absolute, without a slash at the end."""
+
+    def child(self, prefix: str) -> Self:
+        """Return the store of the objects below `prefix`, which shares the connections. Raises `ValueError` for an invalid prefix."""
 
     def read(self, key: str) -> bytes:
         """Return an object's content. Raises `MissingObject`."""

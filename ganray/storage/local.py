@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from ganray.storage.base import (
     CHECKS,
@@ -39,6 +40,10 @@ class LocalStore:
     def uri(self) -> str:
         """The folder's absolute path."""
         return self.root
+
+    def child(self, prefix: str) -> Self:
+        """Return the store of the objects below `prefix`."""
+        return dataclasses.replace(self, root=f"{self.root}/{check_key(prefix.removesuffix('/'))}")
 
     def read(self, key: str) -> bytes:
         """Read the file."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypedDict
 
-from ganray.storage import MissingObject, ObjectStore, child
+from ganray.storage import MissingObject, ObjectStore
 
 JOB, STATE, TRIALS, TABLE, RESULT = "job.json", "state.json", "trials.jsonl", "results.parquet", "result.json"
 
@@ -105,7 +105,7 @@ def trial_name(number: int) -> str:
 
 def sweep_store(storage: ObjectStore, name: str) -> ObjectStore:
     """Return the part of a storage that holds the sweep `name`."""
-    return child(storage, f"sweeps/{name}")
+    return storage.child(f"sweeps/{name}")
 
 
 def rank_key(score: float | None, *, maximise: bool) -> float:

@@ -78,7 +78,7 @@ def open_sweep(sweep: Run, job: Job, reporter: Reporter) -> Job:
         if read_trials(sweep.store) and not has_journal(sweep.store):
             raise ConfigError("name", f"sweep {job.name!r} was started by ganray 0.1, which kept no journal", "use another name")
     else:
-        dataset = prepare(job.data, sweep.storage, progress=reporter.advance)
+        dataset = prepare(job.data, list_source(job.data.source), sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
     sweep.record(job, dataset)
     return job

@@ -24,7 +24,7 @@ from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
 from ganray.runs.status import Best
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from ganray.train.context import prior_of
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def publish_checkpoint(
 
     def rescore(incumbent: str) -> float | None:
         try:
-            score = score_published(child(model, incumbent).uri, job, dataset, best.protocol)
+            score = score_published(model.child(incumbent).uri, job, dataset, best.protocol)
         except GanrayError as error:
             logger.warning("version %s, the best so far, cannot be scored (%s)", incumbent, error)
             return None
@@ -69,7 +69,7 @@ def publish_checkpoint(
         return score
 
     promote_if_better(model, number, best.score, best.protocol, rescore=rescore)
-    return child(model, number).uri
+    return model.child(number).uri
 
 
 def publish_while_training(run: Run, job: Job) -> str:
@@ -78,7 +78,7 @@ def publish_while_training(run: Run, job: Job) -> str:
     best, number = scored(checkpoint), publish_version(job, run, run.dataset, checkpoint)
     model = Registry(run.storage).model(job.model_name)
     promote_if_better(model, number, best.score, best.protocol, rescore=lambda _: None)
-    return child(model, number).uri
+    return model.child(number).uri
 
 
 def publish_version(job: Job, run: Run, dataset: PreparedDataset, checkpoint: Checkpoint, origin: Mapping[str, Any] | None = None) -> str:

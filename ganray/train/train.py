@@ -37,17 +37,18 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     reporter, job = reporter or LogReporter(), job.model_copy(update={"sweep": None})
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
+    listing = None
     if run.exists():
         job = resume_job(job, run.job)
         if finished := run.result(job):
             return finished
     else:
-        list_source(job.data.source)  # what is wrong with it is raised before anything is started or written
+        listing = list_source(job.data.source)  # its errors are raised before anything is started or written
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(run) as lock:
         reporter.stage("preparing data")
-        job = open_run(run, job, progress=reporter.advance)
+        job = open_run(run, job, listing, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock)
         return conclude(run, job, checkpoint, ended, reporter)
 
@@ -124,12 +125,12 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[PreparedDataset]:
     """Give a job's prepared dataset, connected to Ray while the block runs."""
     storage = open_storage(job)
-    list_source(job.data.source)  # what is wrong with it is raised before anything is started or written
+    listing = list_source(job.data.source)  # its errors are raised before anything is started or written
     with ray_session(address):
         storage.check_writable()
         check_shared(storage)
         reporter.stage("preparing data")
-        yield prepare(job.data, storage, progress=reporter.advance)
+        yield prepare(job.data, listing, storage, progress=reporter.advance)
 
 
 def open_storage(job: Job) -> ObjectStore:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganray.errors import GanrayError
-from ganray.storage import MissingObject, ObjectStore, child, open_store
+from ganray.storage import MissingObject, ObjectStore, open_store
 from tests.helpers.faults import Faults, faulty_way_to
 from tests.helpers.s3_server import WRITER, running_server
 
@@ -139,7 +139,7 @@ def run(url: str, bucket: str, folder: Path, *, operations: int, threads: int, s
             own = folder / str(number)
             own.mkdir()
             part = operations // threads
-            below = child(store, str(number))
+            below = store.child(str(number))
             storms.append(pool.submit(storm, below, own, operations=part, seed=seed * 100 + number, report=report))
         for done in storms:
             done.result()

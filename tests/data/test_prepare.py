@@ -16,14 +16,13 @@ from PIL import Image
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource
 from ganray.data.dataset import load_dataset
-from ganray.data.preparation.prepare import prepare
 from ganray.data.preparation.shards import cut_shards
 from ganray.data.shard import rows_per_shard
 from ganray.data.sources.fashion_mnist import CLASSES, SHA256, read_bundled
 from ganray.errors import GanrayError
 from ganray.modalities.image import resize
 from ganray.storage import ObjectStore, open_store
-from tests.helpers.prepared import keys_of, prepared_earlier, read_back
+from tests.helpers.prepared import keys_of, prepare, prepared_earlier, read_back
 
 pytestmark = pytest.mark.cluster
 
@@ -31,7 +30,7 @@ BUNDLED = Data(source=FashionMnistSource(split="test"), resolution=32, channels=
 PREPARE_BUNDLED = """
 import ray, sys
 from ganray.config import Data, FashionMnistSource
-from ganray.data.preparation.prepare import prepare
+from tests.helpers.prepared import prepare
 from ganray.storage import open_store
 ray.init(address="local", include_dashboard=False, num_cpus=1, log_to_driver=False)
 data = Data(source=FashionMnistSource(split="test"), resolution=32, channels=1)

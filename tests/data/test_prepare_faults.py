@@ -15,17 +15,16 @@ from PIL import Image
 
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource
-from ganray.data.preparation.prepare import prepare
 from ganray.errors import GanrayError
 from ganray.storage import ObjectInfo, ObjectStore
-from tests.helpers.prepared import keys_of, prepared_earlier, read_back
+from tests.helpers.prepared import keys_of, prepare, prepared_earlier, read_back
 
 pytestmark = pytest.mark.cluster
 
 PREPARE_SLOWLY = """
 import ray, sys
 from ganray.config import Data, FolderSource
-from ganray.data.preparation.prepare import prepare
+from tests.helpers.prepared import prepare
 from ganray.storage import open_store
 
 ray.init(address=sys.argv[1], log_to_driver=False)

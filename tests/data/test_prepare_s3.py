@@ -13,9 +13,9 @@ from PIL import Image
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.dataset import PreparedDataset
-from ganray.data.preparation.prepare import prepare
 from ganray.errors import GanrayError
 from ganray.storage import open_store
+from tests.helpers.prepared import prepare
 from tests.helpers.s3_server import S3Server
 
 pytestmark = pytest.mark.cluster

@@ -19,7 +19,6 @@ from ganray.cluster.errors import unwrapped_errors
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource, ParquetSource
 from ganray.data.card import DatasetCard
-from ganray.data.preparation.prepare import prepare
 from ganray.data.preparation.shards import decode_rows
 from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import FILES, download, read_bundled, read_idx
@@ -27,6 +26,7 @@ from ganray.data.sources.folder import find_classes
 from ganray.errors import GanrayError
 from ganray.storage import open_store
 from tests.helpers.make_bundled_data import bundle
+from tests.helpers.prepared import prepare
 
 pytestmark = pytest.mark.cluster
 
@@ -59,7 +59,8 @@ def png(grey: int) -> bytes:
 def prepared_greys(source: FolderSource | ParquetSource, tmp_path: Path, **settings: object) -> tuple[list[int], list[int], DatasetCard]:
     """Prepare one-colour images; their first pixels, labels and card."""
     storage = open_store(str(tmp_path / "store"))
-    prepared = prepare(Data(source=source, resolution=8, channels=1, **settings), storage)
+    data = Data(source=source, resolution=8, channels=1, **settings)
+    prepared = prepare(data, list_source(data.source), storage)
     (key,) = prepared.shard_keys()
     table = pq.read_table(BytesIO(storage.read(key)))
     return [image[0] for image in table["image"].to_pylist()], table["label"].to_pylist(), prepared.card

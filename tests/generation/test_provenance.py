@@ -14,7 +14,7 @@ from ganray.generation.provenance import provenance
 from ganray.generation.record import KEY, SOURCE_TYPE, XMP_KEY
 from ganray.registry.manifest import read_manifest
 from ganray.registry.registry import Registry
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from tests.helpers.artifacts import publish
 
 
@@ -48,7 +48,7 @@ def rewrite(path: Path, pixels: np.ndarray, changed: dict[str, str]) -> None:
 def test_every_image_is_traced_to_the_sample_it_is(registry: Registry, tmp_path: Path) -> None:
     model = registry.model("m")
     generate(model.uri, num=66, seed=5, out=tmp_path / "made", local=True)
-    manifest = read_manifest(child(model, "0002")).hash
+    manifest = read_manifest(model.child("0002")).hash
     for index in (0, 63, 65):
         facts = provenance(tmp_path / f"made/{index:06d}.png")
         assert facts["largest_difference"] == 0

@@ -1,5 +1,6 @@
 """What a preparation has left in a storage."""
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 from ganray.config import Data
 from ganray.data.dataset import PreparedDataset
 from ganray.data.preparation.prepare import dataset_folder, find_dataset
+from ganray.data.preparation.prepare import prepare as prepare_listing
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore
 
@@ -26,3 +28,8 @@ def prepared_earlier(data: Data, storage: ObjectStore) -> PreparedDataset | None
 
 def keys_of(storage: ObjectStore) -> set[str]:
     return {info.key for info in storage.list("")}
+
+
+def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], None] | None = None) -> PreparedDataset:
+    """Prepare a source's samples as a run does, which lists the source first."""
+    return prepare_listing(data, list_source(data.source), storage, progress=progress)

@@ -11,7 +11,7 @@ from ganray.registry.manifest import find_manifest
 from ganray.registry.promotion import promote, promote_if_better, rollback
 from ganray.registry.registry import Registry
 from ganray.registry.verify import verify_model
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from tests.helpers.artifacts import PROTOCOL, artifact, never, publish
 
 
@@ -158,8 +158,8 @@ def test_gc_takes_what_nothing_points_to_by_age_and_count(registry: Registry) ->
 def test_gc_finds_unfinished_versions_and_keeps_those_that_are_finished_meanwhile(folder: Registry, tmp_path: Path) -> None:
     publish(folder, 1.0)
     for number in ("0002", "0003"):
-        child(folder.model("m"), number).write("claim.json", b'{"key": "' + number.encode() + b'"}')
-        child(folder.model("m"), number).write("config.json", b"{}")
+        folder.model("m").child(number).write("claim.json", b'{"key": "' + number.encode() + b'"}')
+        folder.model("m").child(number).write("config.json", b"{}")
     found = plan_collection(folder, "m", keep=0, older_than_s=0)
     assert [(removal.version, removal.why) for removal in found] == [("0002", Reason.UNFINISHED), ("0003", Reason.UNFINISHED)]
     (tmp_path / "models/m/0003/config.json").unlink()
@@ -169,7 +169,7 @@ def test_gc_finds_unfinished_versions_and_keeps_those_that_are_finished_meanwhil
 
 
 def test_a_publisher_that_was_taken_for_dead_publishes_another_version(folder: Registry) -> None:
-    store = child(folder.model("m"), "0001")
+    store = folder.model("m").child("0001")
     store.write("claim.json", b'{"key": "slow"}')
     collect(folder, plan_collection(folder, "m", keep=0, older_than_s=0), why="gc")
     assert find_manifest(store).deleted
@@ -190,7 +190,7 @@ def test_uploads_that_never_ended_are_found_and_removed(registry: Registry) -> N
 
 def leave_half_an_upload(registry: Registry) -> None:
     """Do what a killed writer has done."""
-    store = child(registry.model("m"), "0001")
+    store = registry.model("m").child("0001")
     if "://" not in store.uri:
         Path(store.root, ".tmp-0123").write_bytes(b"half")
         return

@@ -15,7 +15,7 @@ from ganray.registry.deletion import Reason, collect, delete_version, plan_colle
 from ganray.registry.promotion import promote, promote_if_better, rollback
 from ganray.registry.registry import Registry
 from ganray.registry.verify import damage, verify_model
-from ganray.storage import ObjectStore, child, open_store
+from ganray.storage import ObjectStore, open_store
 from tests.helpers.artifacts import PROTOCOL, artifact, make_keys, never, publish
 
 PUBLISHERS = 8
@@ -57,7 +57,7 @@ def test_racing_publishers_lose_nothing(registry: Registry, rounds: int) -> None
     while any(publisher.is_alive() for publisher in publishers):
         best = read_best(registry.model("m"))
         if best:  # a reader finds a whole version at any time
-            assert damage(child(registry.model("m"), best.version)) == []
+            assert damage(registry.model("m").child(best.version)) == []
             seen += 1
         time.sleep(0.2)
     assert [publisher.exitcode for publisher in publishers] == [0] * PUBLISHERS
@@ -161,7 +161,7 @@ def test_moves_and_deletions_killed_at_any_write_leave_a_valid_pointer_and_a_who
         problems = [problem for found in verify_model(registry, "m").values() for problem in found]
         half_deleted = plan_collection(registry, "m", keep=9, older_than_s=0)
         assert problems == [] or half_deleted
-        assert damage(child(registry.model("m"), read_best(registry.model("m")).version)) == []
+        assert damage(registry.model("m").child(read_best(registry.model("m")).version)) == []
         collect(registry, half_deleted, why="gc")
         assert not [problem for found in verify_model(registry, "m").values() for problem in found]
         assert plan_collection(registry, "m", keep=9, older_than_s=0) == []

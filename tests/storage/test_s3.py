@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from ganray.errors import StorageError
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from tests.helpers.s3_server import S3Server
 
 
@@ -25,7 +25,7 @@ def aws(*arguments: str) -> str:
 def test_settings_in_an_s3_uri_are_kept(s3_server: S3Server) -> None:
     uri = "s3://name/some/prefix?endpoint_url=http://127.0.0.1:9000&region=eu-west-1&path_style=false"
     assert open_store(uri.replace("prefix?", "prefix/?")).uri == uri
-    assert child(open_store(uri), "a").uri == uri.replace("prefix", "prefix/a")
+    assert open_store(uri).child("a").uri == uri.replace("prefix", "prefix/a")
     client = open_store(uri).connection.client
     assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:9000", "eu-west-1")
 

@@ -17,7 +17,7 @@ from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry
 from ganray.registry.signing import PASSPHRASE
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from tests.helpers.artifacts import artifact, make_keys, publish
 from tests.helpers.s3_server import WRITER
 from tests.registry.test_model_card import DATASET, LINEAGE, PROTOCOL, SCORES
@@ -49,7 +49,7 @@ def test_what_is_published_and_said_holds_no_secret(
     promote(registry, "m", "0004", why="x")
     delete_version(registry, "m", "0001", why="y", pinned_too=True)
     generate(registry.model("m").uri, num=2, seed=0, out=tmp_path / "made", local=True)
-    pull(child(registry.model("m"), "0003"))
+    pull(registry.model("m").child("0003"))
     said = [caplog.text, repr(registry), repr(job), str(job.model_dump())]
     for arguments in (["list"], ["show", "m"], ["verify", "m"], ["best", "m"], ["gc", "--days", "0"], ["show", "m", "0009"]):
         for as_json in ([], ["--json"]):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ganray.errors import ConfigError, StorageError
-from ganray.storage import child, open_store
+from ganray.storage import open_store
 from tests.helpers.s3_server import S3Server, running_server
 
 LARGE = 40 << 20
@@ -30,7 +30,7 @@ LARGE = 40 << 20
 def test_encryption_and_storage_class_hold_for_every_way_to_write(
     bucket: str, s3_server: S3Server, tmp_path: Path, setting: str, header: str, value: str
 ) -> None:
-    store = child(open_store(f"{bucket}?{setting}"), "below")
+    store = open_store(f"{bucket}?{setting}").child("below")
     (tmp_path / "large").write_bytes(os.urandom(LARGE))
     store.write("written", b"x")
     assert store.write_if_absent("claimed", b"x")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ganray.storage import MissingObject, ObjectStore, child, open_store
+from ganray.storage import MissingObject, ObjectStore, open_store
 
 KINDS = ("local", "s3")
 
@@ -49,7 +49,7 @@ def test_an_invalid_key_is_refused(store: ObjectStore, key: str, tmp_path: Path)
         lambda: store.delete(key),
         lambda: store.upload(tmp_path / "file", key),
         lambda: store.download(key, tmp_path / "copy"),
-        lambda: child(store, f"{key}/"),
+        lambda: store.child(f"{key}/"),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="invalid object key"):
@@ -184,7 +184,7 @@ def test_files_of_any_size_go_up_and_come_back(store: ObjectStore, tmp_path: Pat
 
 
 def test_a_child_is_the_same_store_one_level_down(store: ObjectStore) -> None:
-    below = child(child(store, "runs/"), "one")
+    below = store.child("runs/").child("one")
     below.write("a", b"x")
     assert store.read("runs/one/a") == b"x"
     assert [info.key for info in below.list()] == ["a"]

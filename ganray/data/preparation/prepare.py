@@ -21,7 +21,6 @@ from ganray.data.card import FORMAT, DatasetCard, Shard, Skipped, SkippedSample
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
 from ganray.data.preparation.shards import DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
 from ganray.data.shard import is_shard_file, rows_per_shard
-from ganray.data.sources import list_source
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
 from ganray.errors import DataError, plural
 from ganray.storage import MissingObject, ObjectStore
@@ -34,13 +33,12 @@ NUM_NAMED = 5  # unreadable samples that an error names
 Progress = Callable[[int, int], None]  # takes the samples decoded so far and their total
 
 
-def prepare(data: Data, storage: ObjectStore, *, progress: Progress | None = None) -> PreparedDataset:
-    """Prepare a source's samples, or return the dataset that was prepared from the same listing with the same settings.
+def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Progress | None = None) -> PreparedDataset:
+    """Prepare the samples of a source's listing, or return the dataset that was prepared from it with the same settings.
 
     Needs a connection to Ray. Raises `DataError` if the source is missing or empty, or if more than `data.max_bad_fraction` of
     it cannot be read, and `StorageError` where the storage cannot be written; nothing is left behind then.
     """
-    listing = list_source(data.source)
     if (found := find_dataset(storage, dataset_folder(data, listing))) is not None:
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)

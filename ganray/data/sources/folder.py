@@ -12,12 +12,10 @@ from ganray.data.sources.rows import (
     Listing,
     Rows,
     dataset_of,
-    is_hidden,
-    open_folder,
+    list_files,
     piece_size,
     row_table,
     source_errors,
-    split_path,
 )
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore
@@ -29,14 +27,13 @@ PIECE_ROWS = 256
 @source_errors()
 def list_folder(source: FolderSource) -> Listing:
     """List a folder and its sub-folders, sorted by name, without hidden files. Raises `DataError` if it is empty."""
-    store = open_folder(source.path)
-    files = sorted((info for info in store.list("") if not is_hidden(info.key)), key=lambda info: info.key)
-    if not files:
+    files = list_files(source.path)
+    if not files.infos:
         raise DataError(PATH_FIELD, f"there are no files in {source.path}", "name a folder or s3:// prefix with images")
-    keys = [info.key for info in files]
+    keys = [info.key for info in files.infos]
     classes = find_classes(keys, source.labels)
-    identity = [store.uri, classes, [[info.key, info.size, str(info.modified)] for info in files]]
-    return Listing(split_path(source.path)[1], identity, partial(_open, store, keys, classes))
+    identity = [files.store.uri, classes, [[info.key, info.size, str(info.modified)] for info in files.infos]]
+    return Listing(files.name, identity, partial(_open, files.store, keys, classes))
 
 
 def find_classes(keys: list[str], labels: str) -> list[str] | None:

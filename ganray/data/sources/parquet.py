@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +17,12 @@ from ganray.data.sources.rows import (
     Listing,
     Rows,
     dataset_of,
-    is_hidden,
-    is_remote,
-    open_folder,
+    list_files,
     row_table,
     source_errors,
-    split_path,
 )
 from ganray.errors import DataError
-from ganray.storage import ObjectInfo, ObjectStore
+from ganray.storage import ObjectStore
 
 READ_ROWS = 64
 PIECE_BYTES = 32 * 2**20  # bytes of a row group, before compression, that one task decodes
@@ -49,28 +45,14 @@ class Group:
 @source_errors()
 def list_parquet(source: ParquetSource) -> Listing:
     """List the Parquet files under a path, sorted by name. Raises `DataError` if there are none."""
-    store, infos = _find_files(source.path)
-    if not infos:
+    files = list_files(source.path, suffix=".parquet")
+    if not files.infos:
         problem = f"there are no .parquet files in {source.path}"
         raise DataError(PATH_FIELD, problem, "name a file, or a folder or s3:// prefix that holds some")
     settings = [source.image_column, source.label_column, source.raw_shape]
-    identity = [store.uri, settings, [[info.key, info.size, str(info.modified)] for info in infos]]
-    name = split_path(source.path)[1].removesuffix(".parquet")
-    return Listing(name, identity, partial(_open, store, [info.key for info in infos], source))
-
-
-def _find_files(path: str) -> tuple[ObjectStore, list[ObjectInfo]]:
-    """Return the one file that a path names, or those of the folder that it names, and their store."""
-    folder, name = split_path(path)
-    if not is_remote(path) and (file := Path(folder, name)).is_file():
-        return open_folder(folder), [ObjectInfo(name, file.stat().st_size, file.stat().st_mtime)]
-    if is_remote(path) and name.endswith(".parquet"):  # a file, or a folder as Spark names them
-        store = open_folder(folder)
-        if infos := [info for info in store.list(name) if info.key == name]:
-            return store, infos
-    store = open_folder(path)
-    found = [info for info in store.list("") if info.key.endswith(".parquet") and not is_hidden(info.key)]
-    return store, sorted(found, key=lambda info: info.key)
+    identity = [files.store.uri, settings, [[info.key, info.size, str(info.modified)] for info in files.infos]]
+    read = partial(_open, files.store, [info.key for info in files.infos], source)
+    return Listing(files.name.removesuffix(".parquet"), identity, read)
 
 
 def _open(store: ObjectStore, keys: list[str], source: ParquetSource) -> Rows:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray.data
 
 from ganray.errors import DataError, GanrayError
-from ganray.storage import ObjectStore, open_store
+from ganray.storage import ObjectInfo, ObjectStore, open_store
 from ganray.storage.base import FIELD as STORE_FIELD
 
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32())])
@@ -82,6 +82,30 @@ def open_folder(path: str) -> ObjectStore:
         problem = f"{path} is a file, not a folder" if folder.exists() else f"the folder {path} does not exist"
         raise DataError(PATH_FIELD, problem, "name an existing folder or s3:// prefix")
     return open_store(str(folder))
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files of a source: their store, a name for them, and their listing, sorted by key."""
+
+    store: ObjectStore
+    name: str
+    infos: list[ObjectInfo]
+
+
+def list_files(path: str, *, suffix: str = "") -> SourceFiles:
+    """List the files below a folder or s3:// prefix that end in `suffix`, without hidden ones, or the one such file that `path` names.
+
+    Raises `DataError` if a local path is missing.
+    """
+    folder, name = split_path(path)
+    if suffix and ((is_remote(path) and name.endswith(suffix)) or (not is_remote(path) and Path(folder, name).is_file())):
+        store = open_folder(folder)
+        if infos := [info for info in store.list(name) if info.key == name]:  # else a folder, as Spark names them
+            return SourceFiles(store, name, infos)
+    store = open_folder(path)
+    infos = [info for info in store.list("") if info.key.endswith(suffix) and not is_hidden(info.key)]
+    return SourceFiles(store, name, sorted(infos, key=lambda info: info.key))
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import time
@@ -9,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -56,6 +57,10 @@ class S3Store:
     def bucket(self) -> str:
         """The name of the bucket."""
         return self.root.partition("/")[0]
+
+    def child(self, prefix: str) -> Self:
+        """Return the store of the objects below `prefix`."""
+        return dataclasses.replace(self, root=f"{self.root}/{check_key(prefix.removesuffix('/'))}")
 
     def read(self, key: str) -> bytes:
         """Get the object, verified by its checksum."""
