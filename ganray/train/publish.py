@@ -37,22 +37,16 @@ def publish_run(storage_uri: str, name: str) -> str:
     run = Run(open_store(storage_uri), f"runs/{name}")
     job = run.job
     with driver_lock(run.store, name):
-        return publish_best(run, job)
-
-
-def publish_best(run: Run, job: Job) -> str:
-    """Publish a run's best scored generator, once, and return the URI of its version; the best alias moves if it is better.
-
-    An incumbent of another protocol is scored by this one first.
-    """
-    checkpoint = run.best_checkpoint()
-    return publish_checkpoint(job, run, run.dataset, checkpoint)
+        return publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
 
 
 def publish_checkpoint(
     job: Job, run: Run, dataset: PreparedDataset, checkpoint: Checkpoint, *, origin: Mapping[str, Any] | None = None
 ) -> str:
-    """Do as `publish_best` for a checkpoint, by the scores that its progress holds; `origin` is added to its lineage."""
+    """Publish a checkpoint's scored generator, once, and return the URI of its version; the best alias moves if it is better.
+
+    An incumbent of another protocol is scored by this one first. `origin` is added to the lineage.
+    """
     best, number = scored(checkpoint), publish_version(job, run, dataset, checkpoint, origin)
     model = Registry(dataset.storage).model(job.model_name)
 
@@ -73,7 +67,7 @@ def publish_checkpoint(
 
 
 def publish_while_training(run: Run, job: Job) -> str:
-    """Do as `publish_best`, but leave the alias where an incumbent would have to be scored again, which takes a while."""
+    """Publish a run's best so far, but leave the alias where an incumbent would have to be scored again, which takes a while."""
     checkpoint = run.best_checkpoint()
     best, number = scored(checkpoint), publish_version(job, run, run.dataset, checkpoint)
     model = Registry(run.storage).model(job.model_name)

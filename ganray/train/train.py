@@ -23,7 +23,7 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
-from ganray.train.publish import publish_best
+from ganray.train.publish import publish_checkpoint
 from ganray.train.reporter import LogReporter, Reporter
 from ganray.train.trainer import train_to_end
 
@@ -73,7 +73,7 @@ def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None
     best, version = checkpoint.progress.best, None
     if ended and job.publish.auto:
         reporter.stage("publishing")
-        version = publish_best(run, job)
+        version = publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
     result = TrainingResult(
         name=job.name,
         run=run.uri,
