@@ -1,7 +1,8 @@
 # Everything a newcomer needs: each target installs what it uses into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PARALLEL := --numprocesses auto --dist loadfile
+# A core a process: threads of several processes would wait for one another.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 .PHONY: quickstart check test lint types unit bench chaos clean
 
@@ -14,7 +15,7 @@ check: lint types unit
 
 # Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands. Under twenty minutes.
 test: check
-	$(BIN)/pytest $(PARALLEL) -m storage
+	$(PARALLEL) -m storage
 	$(BIN)/pytest -m "(cluster or e2e) and not chaos and not slow"
 
 lint: .venv/installed
@@ -25,7 +26,7 @@ types: .venv/installed
 	$(BIN)/mypy
 
 unit: .venv/installed
-	$(BIN)/pytest $(PARALLEL) -m unit --cov --cov-report=term:skip-covered
+	$(PARALLEL) -m unit --cov --cov-report=term:skip-covered
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

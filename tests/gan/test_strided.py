@@ -58,6 +58,7 @@ def test_gradients_of_one_channel_keep_maps_channels_last() -> None:
 
 
 def test_second_derivatives_reach_weights_in_bfloat16() -> None:
+    torch.manual_seed(7)
     network = nn.Sequential(StridedConv2d(1, 96), nn.LeakyReLU(0.2), StridedConv2d(96, 128, bias=False), nn.Flatten(), nn.Linear(512, 1))
     images = random_tensor(4, 1, 8, 8).detach().float().requires_grad_()
     for dtype in (torch.float32, torch.bfloat16):

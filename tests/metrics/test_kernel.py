@@ -60,7 +60,7 @@ def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 def score(number):
     reals, fakes = torch.randn(number, 16), torch.randn(number, 16)
     precision_recall(reals, fakes, 5), kernel_distance(reals, fakes), Moments.of(fakes)
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 score(4_000)
 before = peak()
 score(12_000)
