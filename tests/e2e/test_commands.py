@@ -1,4 +1,4 @@
-"""What the README promises of the commands, on one small published run and on pictures in a folder."""
+"""What the README promises of the commands, on one small published run and on images in a folder."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def seventy(address: str, storage: Path) -> Path:
 
 
 def pixels(folder: Path) -> np.ndarray:
-    """Return a folder's pictures, in the order of their names, as [N, H, W] or, in colour, [N, H, W, C]."""
+    """Return a folder's images, in the order of their names, as [N, H, W] or, in colour, [N, H, W, C]."""
     return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))])
 
 
@@ -144,18 +144,18 @@ def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(addre
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 80 colour pictures without classes: a bright bar above darkness, so that rotations can be told."""
-    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 80 colour images without classes: a bright bar above darkness, so that rotations can be told."""
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for number in range(80):
-        picture = random.integers(0, 60, (40, 80, 3), dtype=np.uint8)
-        picture[: random.integers(6, 16)] = random.integers(120, 255, 3)
-        Image.fromarray(picture).save(folder / f"{number}.png")
+        image = random.integers(0, 60, (40, 80, 3), dtype=np.uint8)
+        image[: random.integers(6, 16)] = random.integers(120, 255, 3)
+        Image.fromarray(image).save(folder / f"{number}.png")
     return folder
 
 
-def test_pictures_without_classes_are_scored_by_rotations_and_published_by_hand(address: str, pictures: Path, tmp_path: Path) -> None:
-    folder = ["jobs/folder.yaml", f"data.source.path={pictures}", f"storage={tmp_path}", "name=bars", "publish.model=bars"]
+def test_images_without_classes_are_scored_by_rotations_and_published_by_hand(address: str, image_folder: Path, tmp_path: Path) -> None:
+    folder = ["jobs/folder.yaml", f"data.source.path={image_folder}", f"storage={tmp_path}", "name=bars", "publish.model=bars"]
     folder += ["data.resolution=[32, 64]", "data.channels=3", "evaluate.extractor.kind=rotation", "--address", address, "--json"]
     weights = tmp_path / "new" / "bars.safetensors"
     fitted = json.loads(succeed("fit-extractor", *folder, "evaluate.extractor.fit_images=640", "--out", str(weights)))

@@ -22,7 +22,7 @@ def texts(folder: Path) -> None:
         (folder / f"{number}.txt").write_text("words")
 
 
-def pictures_and_texts(folder: Path) -> None:
+def images_and_texts(folder: Path) -> None:
     texts(folder)
     for number in range(20):
         Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / f"{number}.png")
@@ -34,14 +34,14 @@ def pictures_and_texts(folder: Path) -> None:
         (Path.rmdir, "data.source.path", r"the folder .+ does not exist; name an existing folder"),
         (lambda folder: None, "data.source.path", r"there are no files in .+; name a folder"),
         (texts, "data.source.path", r"none of 7 samples could be read: 0\.txt \(not an image.+ 4\.txt \([^,]+\); name a source"),
-        (pictures_and_texts, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
+        (images_and_texts, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
     ],
     ids=["missing", "empty", "texts", "broken"],
 )
-def test_a_folder_that_is_not_one_of_pictures_is_refused(
+def test_a_folder_that_is_not_one_of_images_is_refused(
     address: str, fill: Callable[[Path], object], field: str, says: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     fill(folder)
     storage = tmp_path / "store"

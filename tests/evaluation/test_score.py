@@ -20,7 +20,7 @@ PRIOR = Prior(NETWORKS.latent_dim)
 
 
 class Brightness(torch.nn.Module):
-    """An extractor whose features can be followed: the mean of each quarter of the picture."""
+    """An extractor whose features can be followed: the mean of each quarter of the image."""
 
     num_features = 4
 

@@ -1,4 +1,4 @@
-"""The extractor's network, its file, and the scores of real pictures with the weights that ship."""
+"""The extractor's network, its file, and the scores of real images with the weights that ship."""
 
 import json
 
@@ -13,7 +13,7 @@ from ganray.metrics.precision_recall import precision_recall
 from tests.helpers.fashion import fashion
 
 
-def pictures(seed: int, *shape: int) -> Tensor:
+def random_images(seed: int, *shape: int) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
@@ -26,9 +26,9 @@ def extractor() -> FeatureNetwork:
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 32, 32), (1, 32, 64), (3, 128, 128)])
-def test_pictures_of_every_shape_become_128_features(shape: tuple[int, int, int]) -> None:
+def test_images_of_every_shape_become_128_features(shape: tuple[int, int, int]) -> None:
     network = FeatureNetwork(shape[0], 7, side=min(shape[1:])).eval()
-    images = pictures(0, 2, *shape)
+    images = random_images(0, 2, *shape)
     assert network.features(images).shape == (2, 128)
     assert network.logits(images).shape == (2, 7)
     assert network.features(images).dtype == torch.float32
@@ -38,7 +38,7 @@ def test_a_saved_extractor_loads_with_its_features_and_facts() -> None:
     network = FeatureNetwork(3, 5, side=64).eval()
     network.body[1].running_mean.add_(0.5)
     data = save(network, {"kind": "rotation", "accuracy": 0.5})
-    loaded, images = load(data), pictures(1, 4, 3, 64, 64)
+    loaded, images = load(data), random_images(1, 4, 3, 64, 64)
     torch.testing.assert_close(loaded.features(images), network.features(images), rtol=0, atol=0)
     assert facts(data) == {"kind": "rotation", "accuracy": 0.5}
     assert not loaded.training
@@ -80,7 +80,7 @@ def test_the_shipped_weights_are_small_and_say_how_they_were_made() -> None:
     assert how["accuracy"] > 0.9
 
 
-def test_the_shipped_weights_recognise_pictures_that_they_were_not_fitted_to(extractor: FeatureNetwork) -> None:
+def test_the_shipped_weights_recognise_images_that_they_were_not_fitted_to(extractor: FeatureNetwork) -> None:
     images, labels = fashion(0, 2000)
     recognised = torch.cat([extractor.logits(chunk).argmax(1) for chunk in images.split(100)]) == labels
     assert recognised.float().mean() > 0.9
@@ -112,7 +112,7 @@ def test_noise_costs_precision_and_missing_classes_cost_recall(extractor: Featur
     features = torch.cat([extractor.features(chunk) for chunk in images.split(100)])
     reals, fakes, fake_labels = features[:1000], features[1000:], labels[1000:]
     fair, half = precision_recall(reals, fakes, 5), precision_recall(reals, fakes[fake_labels >= 5], 5)
-    blank = extractor.features(pictures(3, 100, 1, 32, 32))
+    blank = extractor.features(random_images(3, 100, 1, 32, 32))
     assert min(fair["precision"], fair["recall"]) > 0.6
     assert half["recall"] < fair["recall"] - 0.2
     assert precision_recall(reals, blank, 5)["precision"] < 0.1

@@ -1,4 +1,4 @@
-"""Fitting extractors: what is learnt, from which pictures, and the same for the same seed."""
+"""Fitting extractors: what is learnt, from which images, and the same for the same seed."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def noise(height: int, width: int) -> Tensor:
 
 
 def stripes() -> tuple[Tensor, Tensor]:
-    """Pictures uint8 [NUM, 1, 16, 16] with level or upright stripes, classes 0 and 1."""
+    """Images uint8 [NUM, 1, 16, 16] with level or upright stripes, classes 0 and 1."""
     images, labels = noise(16, 16), torch.arange(NUM) % 2
     images[labels == 0, :, ::4] += 150
     images[labels == 1, :, :, ::4] += 150
@@ -64,7 +64,7 @@ def test_a_fit_leaves_threads_and_global_random_numbers_alone() -> None:
     assert torch.rand(1) == expected
 
 
-def test_pictures_without_a_label_are_left_out() -> None:
+def test_images_without_a_label_are_left_out() -> None:
     images, labels = stripes()
     unlabelled = torch.arange(NUM) % 3 == 0
     _, accuracy = fit_classifier(dataset(images, labels.masked_fill(unlabelled, -1)), 2, num_images=3000)
@@ -78,7 +78,7 @@ def test_a_classifier_without_any_label_is_a_users_mistake() -> None:
         fit_classifier(dataset(images, torch.full_like(labels, -1)), 2, num_images=200)
 
 
-def test_rotations_are_learnt_without_labels_from_pictures_that_are_not_square() -> None:
+def test_rotations_are_learnt_without_labels_from_images_that_are_not_square() -> None:
     images = noise(24, 16) + torch.linspace(0, 190, 24)[:, None].to(torch.uint8)  # dark above, light below
     _, accuracy = fit_rotation(dataset(images, torch.full((NUM,), -1)), num_images=4000)
     assert accuracy is not None
@@ -97,7 +97,7 @@ def test_a_shift_keeps_what_is_the_same_everywhere_and_moves_the_rest_by_little(
     assert set(columns.tolist()) == {8, 9, 10, 11, 12} | {19, 20, 21, 22, 23}
 
 
-def test_turned_pictures_turn_back_by_their_labels() -> None:
+def test_turned_images_turn_back_by_their_labels() -> None:
     squares = crop_square(noise(24, 16))
     assert torch.equal(squares, noise(24, 16)[:, :, 4:20])
     turned, turns = rotate_each(squares, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Decoding, encoding and laying out pictures."""
+"""Decoding and encoding images, and laying them out in grids."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,9 +12,9 @@ from ganray.modalities.image import UnreadableImage, decode, encode_png, grid, g
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
-def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> bytes:
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, format, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
@@ -29,7 +29,7 @@ def one_colour(pixels: np.ndarray) -> tuple[int, ...]:
     return tuple(int(value) for value in colours[:, 0])
 
 
-def test_a_picture_of_the_targets_size_keeps_its_pixels() -> None:
+def test_a_image_of_the_targets_size_keeps_its_pixels() -> None:
     pixels = noise(16, 24)
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(pixels)), (3, 16, 24), "lanczos"), pixels.transpose(2, 0, 1))
 
@@ -47,7 +47,7 @@ def test_the_centre_is_cropped_to_the_targets_aspect_ratio() -> None:
     wide[:, :10], wide[:, 10:20], wide[:, 20:] = RED, GREEN, BLUE
     assert one_colour(decode(encoded(Image.fromarray(wide)), (3, 5, 5), "box")) == GREEN
     assert one_colour(decode(encoded(Image.fromarray(wide.transpose(1, 0, 2))), (3, 5, 5), "box")) == GREEN
-    assert decode(encoded(Image.fromarray(wide)), (3, 4, 12), "box")[0, :, :4].min() == 255  # the whole picture, nothing cropped
+    assert decode(encoded(Image.fromarray(wide)), (3, 4, 12), "box")[0, :, :4].min() == 255  # the whole image, nothing cropped
 
 
 def test_downscaling_is_antialiased() -> None:
@@ -81,7 +81,7 @@ def test_palettes_are_resolved_with_and_without_transparency() -> None:
     assert one_colour(decode(encoded(palette, transparency=palette.getpixel((0, 0))), (3, 4, 4), "box")) == WHITE
 
 
-def test_cmyk_and_bilevel_pictures_are_read() -> None:
+def test_cmyk_and_bilevel_images_are_read() -> None:
     cmyk = decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"), (3, 4, 4), "box")
     assert one_colour(cmyk) == RED
     assert one_colour(decode(encoded(Image.new("1", (8, 8), 1)), (3, 4, 4), "box")) == WHITE
@@ -118,13 +118,13 @@ def test_exif_orientation_is_applied() -> None:
     assert pixels[0, 11:].max() < 15
 
 
-def test_grey_is_the_luminance_and_grey_pictures_become_rgb() -> None:
+def test_grey_is_the_luminance_and_grey_images_become_rgb() -> None:
     assert one_colour(decode(encoded(Image.new("RGB", (4, 4), GREEN)), (1, 4, 4), "box")) == (150,)
     assert one_colour(decode(encoded(Image.new("L", (4, 4), 70)), (3, 4, 4), "box")) == (70, 70, 70)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture, only text", encoded(Image.fromarray(noise(64, 64)))[:2000]])
-def test_what_is_no_whole_picture_is_unreadable(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"not a image, only text", encoded(Image.fromarray(noise(64, 64)))[:2000]])
+def test_what_is_no_whole_image_is_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableImage, match=r"\w+"):
         decode(data, (3, 8, 8), "box")
 
@@ -159,7 +159,7 @@ def test_a_grid_holds_its_images_in_reading_order_on_white() -> None:
     assert (layout[10:, 28:] == 255).all()
 
 
-def test_a_grid_is_near_square_and_enlarges_small_pictures_only() -> None:
+def test_a_grid_is_near_square_and_enlarges_small_images_only() -> None:
     assert grid(np.zeros((64, 1, 32, 32), np.uint8)).size == (8 * 66 + 2, 8 * 66 + 2)
     assert grid(np.zeros((3, 3, 128, 128), np.uint8)).size == (2 * 130 + 2, 2 * 130 + 2)
 

@@ -15,7 +15,7 @@ def job(**sections: object) -> Job:
 
 
 def card(classes: list[str] | None) -> DatasetCard:
-    """Return the card of 100 pictures, of these classes or of none."""
+    """Return the card of 100 images, of these classes or of none."""
     counts = None if classes is None else [100 // len(classes)] * len(classes)
     shape = {"count": 100, "channels": 3, "height": 32, "width": 32, "rows_per_shard": 100, "shards": []}
     made = {"filter": "lanczos", "source": {}, "skipped": Skipped(), "licence": None, "created_by": {}}
@@ -23,7 +23,7 @@ def card(classes: list[str] | None) -> DatasetCard:
 
 
 @pytest.mark.parametrize(("classes", "kind"), [(None, "rotation"), (["cat", "dog"], "classifier")])
-def test_unlabelled_pictures_are_scored_by_rotations_and_labelled_ones_by_classes(classes: list[str] | None, kind: str) -> None:
+def test_unlabelled_images_are_scored_by_rotations_and_labelled_ones_by_classes(classes: list[str] | None, kind: str) -> None:
     extractor = resolve_job(job(), card(classes)).evaluate.extractor
     assert (extractor.kind, extractor.weights) == (kind, "auto")
 

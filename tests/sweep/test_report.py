@@ -66,9 +66,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_trials(store, twelve_trials())
     row = {"trial": 7, "images_seen": 900, "score": 1.5, "first_score": 1.2, "protocol": {"num_samples": 2000}}
     store.write(FINALISTS, json.dumps({"rows": [{**row, "first_protocol": {"num_samples": 1000}}]}).encode())
-    picture = io.BytesIO()
-    grid(np.random.default_rng(0).integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).save(picture, "PNG")
-    store.write("finalists/0007.png", picture.getvalue())
+    image = io.BytesIO()
+    grid(np.random.default_rng(0).integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).save(image, "PNG")
+    store.write("finalists/0007.png", image.getvalue())
     out = storage / "drawn.html"
     done = CliRunner().invoke(group, ["sweep-report", "drawn", "--storage", str(storage), "--out", str(out)])
     assert done.exit_code == 0, done.output
