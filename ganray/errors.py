@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class GanrayError(Exception):
-    """Something that whoever runs ganray has to change; a mistake of ganray's own is any other exception.
+    """Something that the user of ganray has to change; a defect of ganray is any other exception.
 
     `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
     and `remedy` what would be right. The command line prints them as one line and exits with `exit_code`.

@@ -1,4 +1,4 @@
-"""A call in a daemon thread, whose error is kept for whoever waits for it."""
+"""A call in a daemon thread, whose error is kept for the thread that waits for it."""
 
 import threading
 from collections.abc import Callable

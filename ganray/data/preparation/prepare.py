@@ -44,7 +44,7 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
         return found
     dataset = _write_dataset(data, listing, storage, progress)
-    if not dataset.is_complete():  # another preparation of it failed meanwhile, and removed shards before the card was there
+    if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
         dataset = _write_dataset(data, listing, storage, progress)
     _remove_abandoned(storage)
     return dataset
