@@ -26,6 +26,7 @@ from ganray.config.sweep import (
     RandInt,
     Uniform,
 )
+from ganray.errors import ConfigError
 from ganray.sweep.random_state import seeded
 from ganray.sweep.records import Params, TrialStatus, trial_name
 from ganray.sweep.search import Search
@@ -62,7 +63,7 @@ def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
 
             return HyperOptSearch(space, n_initial_points=startup, gamma=gamma, random_state_seed=sweep.seed, **goal)
         case NevergradSearcher(optimizer=name):
-            return _nevergrad(space, goal, name=name, num_trials=num_trials)
+            return _nevergrad(space, goal, name=name, seed=sweep.seed, num_trials=num_trials)
         case BohbSearcher():
             from ray.tune.search.bohb import TuneBOHB
 
@@ -196,9 +197,15 @@ def _optuna(space: dict[str, Domain], goal: dict[str, Any], *, startup: int, see
     return OptunaSearch(OptunaSearch.convert_search_space(space), sampler=sampler, **goal)
 
 
-def _nevergrad(space: dict[str, Domain], goal: dict[str, Any], *, name: str, num_trials: int) -> Searcher:
+def _nevergrad(space: dict[str, Domain], goal: dict[str, Any], *, name: str, seed: int, num_trials: int) -> Searcher:
     import nevergrad
     from ray.tune.search.nevergrad import NevergradSearch
 
-    optimizer = nevergrad.optimizers.registry[name]
-    return NevergradSearch(optimizer, {"budget": num_trials}, NevergradSearch.convert_search_space(space), **goal)
+    optimizer: Any = nevergrad.optimizers.registry.get(name)
+    if optimizer is None or optimizer.no_parallelization:  # which waits for a result before it suggests again
+        problem = f"expected an optimizer of Nevergrad's that suggests several trials at once, got {name!r}"
+        raise ConfigError("sweep.searcher.optimizer", problem, "use NGOpt, OnePlusOne, CMA, DE or PSO")
+    options = {"budget": num_trials, "num_workers": num_trials}
+    parameters = NevergradSearch.convert_search_space(space)
+    parameters.random_state.seed(seed)
+    return NevergradSearch(optimizer, options, parameters, **goal)

@@ -1,14 +1,16 @@
-"""Whatever of a sweep is killed, it ends with the trials of an unbroken one, bit for bit, and runs nothing twice."""
+"""Where a process of a sweep is killed, it ends with the trials of an unbroken one, bit for bit, and trains nothing twice."""
 
 import hashlib
 import os
 import shutil
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from ganray.errors import ClusterError
 from ganray.sweep.records import Trial
 from tests.helpers.runs import descendants, kill_driver, train_workers, wait_until
 from tests.helpers.sweeps import Watcher, checkpoints, records, sweep, sweeping
@@ -63,14 +65,36 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize(("name", "says"), [("RayTrainWorker", "its workers died"), ("ImplicitFunc", "its driver died")])
-def test_a_trial_whose_worker_or_driver_was_killed_goes_on_from_its_checkpoint(unbroken: Path, storage: Path, name: str, says: str) -> None:
-    killer = Killer(storage, name)
-    watcher = Watcher(killer)
-    result = sweep(storage, *LONGER, watcher=watcher)
+def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint(
+    unbroken: Path, storage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killer = Killer(storage, "RayTrainWorker")
+    result = sweep(storage, *LONGER, watcher=Watcher(killer))
     assert len(killer.killed) == 1
-    assert [line for line in watcher.lines if says in line] == [f"trial 0000: {says}; it goes on from its last checkpoint"]
-    assert [(trial["status"], trial["failures"]) for trial in result.trials] == [("finished", 1), ("finished", 0)]
+    assert "trial 0000: its workers died; it goes on from its last checkpoint" in caplog.messages
+    assert [(trial.status, trial.failures) for trial in result.trials] == [("finished", 1), ("finished", 0)]
+    assert final_states(storage) == final_states(unbroken)
+
+
+def test_a_trial_whose_process_in_tune_was_killed_is_trained_on_meanwhile(
+    unbroken: Path, storage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killer = Killer(storage, "TrialTrainable")
+    result = sweep(storage, *LONGER, watcher=Watcher(killer))
+    assert len(killer.killed) == 1
+    assert "trial 0000: its process in Ray Tune died; Tune starts another" in caplog.messages
+    assert [(trial.status, trial.failures) for trial in result.trials] == [("finished", 0)] * 2
+    assert final_states(storage) == final_states(unbroken)
+
+
+def test_a_sweep_whose_work_queue_was_killed_says_so_and_goes_on_with_the_same_command(unbroken: Path, storage: Path) -> None:
+    killer = Killer(storage, "WorkQueue")
+    with pytest.raises(ClusterError, match=r"sweep: the process of its work queue died; the same command goes on from there"):
+        sweep(storage, *LONGER, watcher=Watcher(killer))
+    assert len(killer.killed) == 1
+    wait_for_workers_to_end()
+    result = sweep(storage, *LONGER)
+    assert [trial.status for trial in result.trials] == ["finished"] * 2
     assert final_states(storage) == final_states(unbroken)
 
 
@@ -78,8 +102,8 @@ def test_a_trial_whose_worker_or_driver_was_killed_goes_on_from_its_checkpoint(u
 def test_a_trial_that_dies_too_often_is_given_up_and_the_sweep_goes_on(storage: Path) -> None:
     killer = Killer(storage, "RayTrainWorker")
     result = sweep(storage, *LONGER, "train.max_failures=0", watcher=Watcher(killer))
-    assert [trial["status"] for trial in result.trials] == ["failed", "finished"]
-    assert result.trials[0]["reason"] == "its workers died more than train.max_failures=0 times"
+    assert [trial.status for trial in result.trials] == ["failed", "finished"]
+    assert result.trials[0].reason == "its workers died more than train.max_failures=0 times"
     assert (result.winner, result.ended) == (1, "done")
 
 
@@ -93,8 +117,8 @@ def test_a_sweep_whose_driver_was_killed_goes_on_with_the_same_command(two_cpus:
     assert (first["status"], second["status"]) == ("finished", "running")
     before = {path: path.stat().st_mtime_ns for path in folder.glob("trials/0000/**/*")}
     result = sweep(storage, *LONGER)
-    assert [(trial["status"], trial["failures"]) for trial in result.trials] == [("finished", 0)] * 2
-    assert result.trials[0] == first
+    assert [(trial.status, trial.failures) for trial in result.trials] == [("finished", 0)] * 2
+    assert asdict(result.trials[0]) == first
     assert {path: path.stat().st_mtime_ns for path in folder.glob("trials/0000/**/*")} == before
     assert final_states(storage) == final_states(unbroken)
 

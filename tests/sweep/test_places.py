@@ -22,7 +22,7 @@ LONG = ["train.total_images=38400", "train.checkpoint_every=2560", "evaluate.eve
 def cluster() -> Iterator[Cluster]:
     """A cluster whose only node, the head, has one CPU; this process is connected to it."""
     use_settings()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": True})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
@@ -53,12 +53,12 @@ def test_a_sweep_grows_with_its_cluster_and_outlives_a_node(cluster: Cluster, tm
     result = within(LIMIT_S, lambda: sweep(tmp_path, *LONG, watcher=watcher))
     assert weather.killed
     assert watcher.most_running == 2
-    assert [(trial["status"], trial["images"]) for trial in result.trials] == [("finished", 38400)] * 4
-    assert sum(trial["failures"] for trial in result.trials) == 1
+    assert [(trial.status, trial.images) for trial in result.trials] == [("finished", 38400)] * 4
+    assert sum(trial.failures for trial in result.trials) == 1
     assert result.version
 
 
 def test_a_trial_of_two_workers_spans_two_nodes(cluster: Cluster, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     result = within(LIMIT_S, lambda: sweep(tmp_path, "sweep.workers=2", "sweep.trials=2"))
-    assert [(trial["status"], trial["images"]) for trial in result.trials] == [("finished", 1280)] * 2
+    assert [(trial.status, trial.images) for trial in result.trials] == [("finished", 1280)] * 2

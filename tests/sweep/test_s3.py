@@ -25,7 +25,7 @@ def trials_of(storage: str, name: str) -> list[dict[str, Any]]:
 
 def outcome(trials: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return what does not depend on when a trial ran."""
-    return [(trial["status"], trial["images"], trial["point"], trial["lineage"], trial["score"], trial["curve"]) for trial in trials]
+    return [(trial["status"], trial["images"], trial["params"], trial["lineage"], trial["score"], trial["curve"]) for trial in trials]
 
 
 @pytest.mark.slow

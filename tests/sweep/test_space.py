@@ -8,9 +8,7 @@ import pytest
 
 from ganray.config import Job, check_job
 from ganray.errors import GanrayError
-from ganray.sweep.proposals import num_trials, propose
-from ganray.sweep.records import Trial
-from ganray.sweep.space import check_space, draw, trial_job
+from ganray.sweep.space import check_space, complete, sample, trial_job
 
 LR = "optimizer.generator.lr"
 REPOSITORY = Path(__file__).parents[2]
@@ -21,13 +19,19 @@ def job(**sweep: object) -> Job:
     return check_job({"name": "x", "train": {"total_images": 900}, "sweep": {"space": {LR: {"loguniform": [1e-5, 1e-1]}}, **sweep}})
 
 
-def test_what_is_drawn_depends_on_seed_and_number_alone() -> None:
-    sweep = job(seed=3).sweep
-    assert draw(sweep.space, 3, 7) == draw(sweep.space, 3, 7) != draw(sweep.space, 3, 8)
-    assert draw(sweep.space, 3, 7) != draw(sweep.space, 4, 7)
-    points = [propose(sweep, [Trial(n, {}, 1) for n in range(number)]) for number in range(100)]
-    assert all(1e-5 <= point[LR] <= 1e-1 for point in points)
-    assert sum(point[LR] < 1e-3 for point in points) in range(35, 66)
+def test_samples_depend_on_their_key_alone() -> None:
+    space = job().sweep.space
+    assert sample(space, 3, 7) == sample(space, 3, 7) != sample(space, 3, 8)
+    assert sample(space, 3, 7) != sample(space, 4, 7)
+    assert all(1e-5 <= sample(space, 0, number)[LR] <= 1e-1 for number in range(100))
+
+
+def test_members_of_a_population_have_a_value_for_every_field() -> None:
+    population = job(scheduler="pbt", space={LR: {"loguniform": [1e-5, 1e-1]}, "penalties.r1_gamma": {"choice": [1, 2]}})
+    assert complete(population, {LR: 1}) == {LR: 1.0, "penalties.r1_gamma": population.penalties.r1_gamma}
+    falling = job(space={f"{LR}.start": {"loguniform": [1e-5, 1e-1]}}, scheduler="pbt")
+    with pytest.raises(GanrayError, match=r"sweep.start_from: a population needs a value of optimizer.generator.lr.start"):
+        complete(falling, {})
 
 
 def test_a_schedule_s_start_can_be_searched_and_ends_with_the_trial() -> None:
@@ -37,19 +41,6 @@ def test_a_schedule_s_start_can_be_searched_and_ends_with_the_trial() -> None:
     check_space(searched)
     found = trial_job(searched, {start: 3e-3}, 0).optimizer.generator.lr
     assert (found.start, found.end, found.images) == (3e-3, 1e-6, 300)
-
-
-def test_points_that_are_known_to_be_good_go_first_and_a_grid_holds_every_combination_once() -> None:
-    checked = job(
-        space={LR: {"choice": [1e-3, 1e-2]}, "train.batch_size": {"quniform": [32, 96, 32]}},
-        searcher="grid",
-        start_from=[{LR: 2e-3}],
-        trials=50,
-    )
-    assert num_trials(checked.sweep) == 7
-    points = [propose(checked.sweep, [Trial(n, {}, 1) for n in range(number)]) for number in range(7)]
-    assert points[0] == {LR: 2e-3}
-    assert {(point[LR], point["train.batch_size"]) for point in points[1:]} == {(lr, size) for lr in (1e-3, 1e-2) for size in (32, 64, 96)}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +56,10 @@ def test_points_that_are_known_to_be_good_go_first_and_a_grid_holds_every_combin
         (
             {"space": {"networks.width": {"choice": [8]}}, "scheduler": "pbt"},
             "sweep.space.networks.width: cannot change while a trial trains",
+        ),
+        (
+            {"space": {"train.log_every": {"choice": [64]}}, "scheduler": "pb2"},
+            "sweep.space.train.log_every: pb2 explores ranges of numbers only; use uniform, loguniform or the scheduler pbt",
         ),
         ({"searcher": "grid"}, "sweep.space.optimizer.generator.lr: a grid cannot hold all of loguniform"),
         ({"start_from": [{"optimizer.lr": 1}]}, "sweep.space: optimizer.lr: there is no such field"),
@@ -86,8 +81,8 @@ def test_a_space_that_can_make_an_invalid_job_is_refused_with_one_shown(sweep: d
         ({"uniform": [1, 0]}, "[1, 0] is an empty range; write the lower end first"),
         ({"randint": [3, 3]}, "[3, 3) is an empty range"),
         ({"quniform": [0, 1, 2]}, "a step of 2 does not fit into [0, 1]"),
-        ({"choice": []}, "at least 1 item"),
-        ({"lognormal": [0, 1]}, "expected a range, got {'lognormal': [0, 1]}; write one of {loguniform: [low, high]}"),
+        ({"choice": []}, "expected at least 1 of them, got []"),
+        ({"lognormal": [0, 1]}, "write one of {loguniform: [low, high]}"),
         (0.5, "expected a range, got 0.5; write one of"),
     ],
 )

@@ -1,6 +1,7 @@
-"""Sweeps on a real cluster of two CPUs, to the end: each searcher and each scheduler, and what is left for other tools."""
+"""Sweeps on a real cluster of two CPUs, to the end: searchers and schedulers, and what is left for other tools."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("two_cpus")]
 
 @pytest.fixture(scope="module")
 def found(two_cpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storage of a random sweep of five trials on two slots, run by the command line; what it printed lies in `printed.json`."""
+    """The storage of a random sweep of five trials by two worker groups, run by the command line; what it printed lies in `printed.json`."""
     storage = tmp_path_factory.mktemp("found")
     more = ["sweep.trials=5", "sweep.finalists.num=2", f"sweep.start_from=[{{{LR}: 1e-3}}]", "--address", two_cpus, "--json"]
     done = within(LIMIT_S, lambda: command_line("sweep", "jobs/quickstart.yaml", *SMALL, f"storage={storage}", *more))
@@ -30,16 +31,16 @@ def found(two_cpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return storage
 
 
-def test_more_trials_than_slots_all_finish_and_the_winner_is_published_with_its_sweep(found: Path) -> None:
+def test_more_trials_than_places_all_finish_and_the_winner_is_published_with_its_sweep(found: Path) -> None:
     printed = json.loads((found / "printed.json").read_text())
     assert (printed["ended"], len(printed["trials"]), printed["images_seen"]) == ("done", 5, 5 * 1280)
     assert [(trial["status"], trial["images"]) for trial in printed["trials"]] == [("finished", 1280)] * 5
-    assert printed["trials"][0]["point"] == {LR: 1e-3}
+    assert printed["trials"][0]["params"] == {LR: 1e-3}
     assert printed["version"] == str(found / "models/tiny/0001")
     lineage = json.loads((found / "models/tiny/0001/manifest.json").read_text())["lineage"]
     winner = printed["trials"][printed["winner"]]
-    assert (lineage["sweep"]["name"], lineage["sweep"]["trial"], lineage["sweep"]["point"]) == ("tiny", winner["number"], winner["point"])
-    assert lineage["job"]["optimizer"]["generator"]["lr"] == pytest.approx(winner["point"][LR])
+    assert (lineage["sweep"]["name"], lineage["sweep"]["trial"], lineage["sweep"]["params"]) == ("tiny", winner["number"], winner["params"])
+    assert lineage["job"]["optimizer"]["generator"]["lr"] == pytest.approx(winner["params"][LR])
     assert ganray.load_generator(printed["version"])(torch.randn(2, 64)).shape == (2, 1, 16, 16)
 
 
@@ -68,7 +69,7 @@ def test_tables_for_other_tools_hold_every_trial(found: Path) -> None:
     table = pq.read_table(found / "sweeps/tiny/results.parquet").to_pylist()
     trials = records(found / "sweeps/tiny")
     assert [(row["number"], row["score"], row[LR]) for row in table] == [
-        (trial["number"], trial["score"], trial["point"][LR]) for trial in trials
+        (trial["number"], trial["score"], trial["params"][LR]) for trial in trials
     ]
     assert sum(row["final_score"] is not None for row in table) == 2
 
@@ -77,11 +78,13 @@ def test_a_finished_sweep_says_so_and_goes_on_for_more_trials(found: Path) -> No
     more = [f"sweep.start_from=[{{{LR}: 1e-3}}]", "sweep.finalists.num=2"]
     before = records(found / "sweeps/tiny")
     again = sweep(found, *more, "sweep.trials=5")
-    assert (again.was_finished, again.trials) == (True, before)
+    assert (again.was_finished, [asdict(trial) for trial in again.trials]) == (True, before)
+    assert list(again.dataframe["images"]) == [1280] * 5
     with pytest.raises(GanrayError, match=r"sweep.seed: run 'tiny' was started with 0 and this asks for 1"):
         sweep(found, *more, "sweep.trials=5", "sweep.seed=1")
     grown = sweep(found, *more, "sweep.trials=6")
-    assert (grown.was_finished, len(grown.trials), grown.trials[:5]) == (False, 6, before)
+    assert (grown.was_finished, len(grown.trials), [asdict(trial) for trial in grown.trials[:5]]) == (False, 6, before)
+    assert len(grown.dataframe) == 6
 
 
 def test_a_report_of_a_real_sweep_has_its_finalists(found: Path) -> None:
@@ -92,15 +95,15 @@ def test_a_report_of_a_real_sweep_has_its_finalists(found: Path) -> None:
     assert 'id="every-trial"' in page
 
 
-def test_successive_halving_with_optuna_on_one_slot(found: Path) -> None:
+def test_successive_halving_with_optuna_in_one_place(found: Path) -> None:
     asha = ["name=asha", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}", "sweep.searcher={kind: optuna, startup_trials: 2}"]
     watcher = Watcher()
     result = within(LIMIT_S, lambda: sweep(found, *asha, "sweep.trials=4", "sweep.max_concurrent=1", watcher=watcher))
     assert watcher.most_running == 1
-    assert sorted(trial["status"] for trial in result.trials) == ["finished"] * 2 + ["stopped"] * 2
-    assert sorted(trial["images"] for trial in result.trials) == [640, 640, 1280, 1280]
-    stopped = next(trial for trial in result.trials if trial["status"] == "stopped")
-    assert stopped["reason"] == "not among the best at 640 images"
+    assert sorted(trial.status for trial in result.trials) == ["finished"] * 2 + ["stopped"] * 2
+    assert sorted(trial.images for trial in result.trials) == [640, 640, 1280, 1280]
+    stopped = next(trial for trial in result.trials if trial.status == "stopped")
+    assert stopped.reason == "not among the best at 640 images"
 
 
 def test_a_grid_of_trials_of_two_workers_with_a_broken_one_among_them(found: Path) -> None:
@@ -111,12 +114,12 @@ def test_a_grid_of_trials_of_two_workers_with_a_broken_one_among_them(found: Pat
     result = within(LIMIT_S, lambda: sweep(found, space, *more, watcher=watcher))
     assert watcher.most_running == 1
     assert len(result.trials) == 4
-    assert {trial["status"] for trial in result.trials[1:]} <= {"finished", "diverged"}
-    assert result.trials[0]["status"] == "finished"
+    assert {trial.status for trial in result.trials[1:]} <= {"finished", "diverged"}
+    assert result.trials[0].status == "finished"
     assert result.version
 
 
-def test_a_population_copies_states_and_takes_new_rates(found: Path) -> None:
+def test_a_population_clones_states_and_takes_new_rates(found: Path) -> None:
     folder, pbt = (
         found / "sweeps/pbt",
         [
@@ -129,18 +132,18 @@ def test_a_population_copies_states_and_takes_new_rates(found: Path) -> None:
     space = f"sweep.space={{{LR}: {{choice: [1e-6, 1e-3, 2e-3]}}, optimizer.discriminator.beta1: {{uniform: [0.0, 0.9]}}}}"
     points = f"sweep.start_from=[{{{LR}: 1e-6, optimizer.discriminator.beta1: 0.5}}, {{{LR}: 1e-3, optimizer.discriminator.beta1: 0.5}}]"
     result = within(LIMIT_S, lambda: sweep(found, space, points, *pbt))
-    (copied,) = [trial for trial in result.trials if trial["lineage"]]
-    (copy,) = copied["lineage"]
-    assert (copied["number"], copy["from"], copy["images"]) == (0, 1, 640)
-    donor, adopted = state(folder, 1, copy["checkpoint"]), state(folder, 0, "001-000000000640")
-    assert (donor.pop("attempt"), adopted.pop("attempt")) == (0, 1)
-    assert_equal(adopted, donor)
-    assert adopted["images_seen"] == 640
+    (copied,) = [trial for trial in result.trials if trial.lineage]
+    (exploit,) = copied.lineage
+    assert (copied.number, exploit["from"], exploit["images"]) == (0, 1, 640)
+    donor, clone = state(folder, 1, exploit["checkpoint"]), state(folder, 0, "001-000000000640")
+    assert (donor.pop("attempt"), clone.pop("attempt")) == (0, 1)
+    assert_equal(clone, donor)
+    assert clone["images_seen"] == 640
     assert checkpoints(folder, 0)[-1] == "001-000000001280"
     after = state(folder, 0, "001-000000001280")
-    assert copy["after"] == copied["point"] != copy["before"]
-    assert after["generator_optimizer"]["param_groups"][0]["lr"] == copied["point"][LR] != 1e-6
-    assert after["discriminator_optimizer"]["param_groups"][0]["betas"][0] == copied["point"]["optimizer.discriminator.beta1"]
+    assert exploit["after"] == copied.params != exploit["before"]
+    assert after["generator_optimizer"]["param_groups"][0]["lr"] == copied.params[LR] != 1e-6
+    assert after["discriminator_optimizer"]["param_groups"][0]["betas"][0] == copied.params["optimizer.discriminator.beta1"]
     steps = [moments["step"] for moments in after["generator_optimizer"]["state"].values()]
     assert {int(step) for step in steps} == {20}  # of 64 images: ten of the donor's, ten of its own
 
@@ -169,7 +172,7 @@ def test_collapsed_trials_end_early_and_a_sweep_of_nothing_else_says_so(found: P
 
 def test_a_streamed_sweep_ends_too_and_a_limit_in_images_ends_it_early(found: Path) -> None:
     result = within(LIMIT_S, lambda: sweep(found, "name=streamed", "data.mode=streaming", "sweep.max_images=1280", "sweep.trials=3"))
-    assert (result.ended, [trial["images"] for trial in result.trials], result.winner) == ("max_images", [1280], 0)
+    assert (result.ended, [trial.images for trial in result.trials], result.winner) == ("max_images", [1280], 0)
 
 
 @pytest.mark.parametrize(
@@ -199,5 +202,5 @@ def test_the_job_files_work_as_they_are(found: Path, name: str) -> None:
     few += [f"sweep.scheduler.{'every' if name.endswith('pbt') else 'min_images'}=640"]
     job = ganray.load_job(REPOSITORY / f"jobs/{name}.yaml", few)
     result = within(LIMIT_S, lambda: ganray.run_sweep(job, reporter=Watcher()))
-    assert (result.ended, max(trial["images"] for trial in result.trials)) == ("done", 1280)
+    assert (result.ended, max(trial.images for trial in result.trials)) == ("done", 1280)
     assert result.version.startswith(str(found / "models/fashion-mnist/"))
