@@ -99,7 +99,9 @@ def list_files(path: str, *, suffix: str = "") -> SourceFiles:
     Raises `DataError` if a local path is missing.
     """
     folder, name = split_path(path)
-    if suffix and ((is_remote(path) and name.endswith(suffix)) or (not is_remote(path) and Path(folder, name).is_file())):
+    if suffix and not is_remote(path) and (file := Path(folder, name)).is_file():  # a listing would walk all of its folder
+        return SourceFiles(open_folder(folder), name, [ObjectInfo(name, file.stat().st_size, file.stat().st_mtime)])
+    if suffix and is_remote(path) and name.endswith(suffix):
         store = open_folder(folder)
         if infos := [info for info in store.list(name) if info.key == name]:  # else a folder, as Spark names them
             return SourceFiles(store, name, infos)
