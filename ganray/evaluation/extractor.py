@@ -117,15 +117,17 @@ def fit_weights(extractor: ResolvedExtractor, dataset: PreparedDataset, *, progr
 
 
 class ProgressMeter:
-    """How far a task is."""
+    """An actor that holds the progress of a task: (done, total)."""
 
     def __init__(self) -> None:
         self.far = (0, 1)
 
     def write(self, done: int, total: int) -> None:
+        """Take newer progress."""
         self.far = (done, total)
 
     def read(self) -> tuple[int, int]:
+        """Return the newest progress."""
         return self.far
 
 
