@@ -3,26 +3,28 @@
 halving: successive halving with Optuna's estimator against random search with three times the images.
 rescue: from rates ten times too high or too low, a sweep against neighbours of the hand-picked recipe, and a population with
 exploits against the same one without.
-slots: the share of the time that slots train, evaluate or load a checkpoint, once the first trial runs.
+promotion: ASHA that promotes paused trials against Ray Tune's own, which stops them, with as many trials and with as many images.
+busy: the share of the time that worker groups train, evaluate or load a checkpoint, once the first trial runs.
 """
 
 import argparse
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ganray
 from ganray.cluster.session import ray_session
-from ganray.sweep.run import SweepResult, run_sweep
+from ganray.sweep.sweep import SweepResult, run_sweep
 
 REPOSITORY = Path(__file__).parents[1]
 GENERATOR, DISCRIMINATOR = "optimizer.generator.lr", "optimizer.discriminator.lr"
-HAND_PICKED_RATE = 1e-3  # of both networks, in the quickstart, whose recipe these sweeps search around
+HAND_PICKED_RATE = 1e-3  # of both networks, in the plain recipe below, which these sweeps search around
 POOR_RATES = {"high": 1e-1, "low": 1e-4}  # ten times above the best for so few images (1e-2), ten times below the hand-picked
 SPACE = f"sweep.space={{{GENERATOR}: {{loguniform: [1e-5, 1e-1]}}, {DISCRIMINATOR}: {{loguniform: [1e-5, 1e-1]}}}}"
-SMALL = ["data.resolution=16", "networks.width=16", "networks.ghost_batch=32", "workers=1", "train.max_seconds=null"]
+PLAIN = ["networks.conditional=false", "loss={kind: non-saturating}", "penalties={r1_gamma: 0.0, every: 1}"]
+PLAIN += [f"optimizer.{network}={{lr: 1e-3, beta1: 0.5, beta2: 0.999}}" for network in ("generator", "discriminator")]
+SMALL = [*PLAIN, "data.resolution=16", "networks.width=16", "networks.ghost_batch=32", "workers=1", "train.max_seconds=null"]
 SMALL += ["train.precision=float32", "train.samples_every=1000000", "train.checkpoint_every=1000000", "train.log_every=1280"]
 SMALL += ["sweep.on_collapse=warn"]  # in so few images, slow is taken for collapsed
 SMALL += ["evaluate.every=1000000", "evaluate.num_samples=2000", "publish.auto=false", "sweep.finalists={num: 1, num_samples: 2000}"]
@@ -97,37 +99,53 @@ def _population_from_poor(storage: Path, images: int, poor: float, seed: int) ->
     return best(exploited) / best(alone)
 
 
-def slots(storage: Path, *, images: int) -> None:
-    """Print the share of the time that two slots are busy, for four trials of a given length."""
+def promotion(storage: Path, *, images: int, seeds: int) -> None:
+    """Print the medians of both kinds of halving, where Tune's has as many trials, and where it may spend as many images."""
+    found: dict[str, list[float]] = {"promote": [], "stop": [], "stop, same images": []}
+    spent: dict[str, list[int]] = {name: [] for name in found}
+    for seed in range(seeds):
+        limit: list[str] = []
+        for name in found:
+            asha = f"sweep.scheduler={{kind: asha, reduction: 3, promote: {str(name == 'promote').lower()}}}"
+            trials = 54 if limit and name == "stop, same images" else 18
+            searcher = ["sweep.searcher={kind: optuna, startup_trials: 6}", f"sweep.trials={trials}", f"sweep.seed={seed}"]
+            tag = f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+            result = search(storage, tag, images, SPACE, asha, *searcher, *(limit if name == "stop, same images" else []))
+            if name == "promote":
+                limit = [f"sweep.max_images={result.images_seen}"]
+            found[name].append(best(result))
+            spent[name].append(result.images_seen)
+            print(f"seed {seed}: {name}: frechet {best(result):.3f} with {result.images_seen:,} images", flush=True)
+    for name in ("stop", "stop, same images"):
+        ratio = statistics.median(found["promote"]) / statistics.median(found[name])
+        print(f"promotion: frechet, promote / {name}: {ratio:.3f} with {sum(spent['promote']) / sum(spent[name]):.2f} of the images")
+
+
+def busy(storage: Path, *, images: int) -> None:
+    """Print the share of the time that two worker groups are busy, for four trials of a given length."""
     real = ["data.resolution=32", "networks.width=48", "train.log_every=2000", f"sweep.space={{{GENERATOR}: {{loguniform: [5e-4, 2e-3]}}}}"]
-    result = search(storage, "slots", images, *real, "sweep.trials=4", "sweep.max_concurrent=2")
+    result = search(storage, "busy", images, *real, "sweep.trials=4", "sweep.max_concurrent=2")
     trials = result.trials
-    duration = max(trial["ended"] for trial in trials) - min(trial["started"] for trial in trials)
-    busy = [trial["busy_s"] for trial in trials]
-    print(f"slots: busy {sum(busy) / (2 * duration):.3f} of {duration:.0f} s; trials took {', '.join(f'{took:.0f}' for took in busy)} s")
+    duration = max(trial.ended or 0.0 for trial in trials) - min(trial.started or 0.0 for trial in trials)
+    took = [trial.busy_s for trial in trials]
+    print(f"busy: {sum(took) / (2 * duration):.3f} of {duration:.0f} s; trials took {', '.join(f'{seconds:.0f}' for seconds in took)} s")
 
 
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", nargs="*", default=["halving", "rescue", "slots"], help="halving, rescue, slots")
-    parser.add_argument("--images", type=int, default=57_600, help="budget of a trial in halving and rescue")
-    parser.add_argument("--slot-images", type=int, default=90_000, help="budget of a trial in slots: about 180 s on two cores")
+    parser.add_argument("which", nargs="*", default=list(BENCHMARKS), help=", ".join(BENCHMARKS))
+    parser.add_argument("--images", type=int, default=57_600, help="budget of a trial in halving, rescue and promotion")
+    parser.add_argument("--busy-images", type=int, default=90_000, help="budget of a trial in busy: about 180 s on two cores")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    for run, settings in _chosen(arguments):
-        with tempfile.TemporaryDirectory() as folder, ray_session("local", dashboard=True):
-            run(Path(folder), **settings)
+    for name in arguments.which:
+        settings = {"images": arguments.busy_images} if name == "busy" else {"images": arguments.images, "seeds": arguments.seeds}
+        with tempfile.TemporaryDirectory() as folder, ray_session("local"):
+            BENCHMARKS[name](Path(folder), **settings)
 
 
-def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[Any, dict[str, int]]]:
-    search_settings = {"images": arguments.images, "seeds": arguments.seeds}
-    known = {
-        "halving": (halving, search_settings),
-        "rescue": (rescue, search_settings),
-        "slots": (slots, {"images": arguments.slot_images}),
-    }
-    return (known[name] for name in arguments.which)
+BENCHMARKS: dict[str, Callable[..., None]] = {"halving": halving, "rescue": rescue, "promotion": promotion, "busy": busy}
 
 
 if __name__ == "__main__":
