@@ -12,7 +12,7 @@ from ganray.cli.options import address_option, check_name, json_option, print_js
 from ganray.cli.table import SweepView, short
 
 if TYPE_CHECKING:
-    from ganray.sweep.result import SweepResult
+    from ganray.sweep.sweep import SweepResult
 from ganray.config import load_job
 
 
@@ -28,7 +28,7 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
 
     check_space(checked)
     if dry_run:
-        from ganray.sweep.dry_run import plan_sweep
+        from ganray.sweep.plan import plan_sweep
 
         print_rows(plan_sweep(checked, address=address), as_json=as_json)
         return

@@ -1,123 +1,12 @@
 """The `sweep` section: what is searched, how, and for how long. `ganray train` ignores it."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.fields import Count, FieldError, PositiveCount, Section, kind_or
-
-
-def _number(value: Any) -> Any:
-    """Read `1e-3` as the number that it is: YAML reads it as text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-Scalar = Annotated[bool | int | float | str | list[Any] | None, BeforeValidator(_number)]
-
-
-class _Range(Section):
-    """Two ends, of which the lower comes first."""
-
-    low: float
-    high: float
-
-    @model_validator(mode="after")
-    def _low_is_lower(self) -> "_Range":
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise FieldError(f"[{self.low:g}, {self.high:g}] is an empty range", "write the lower end first")
-        return self
-
-
-class LogUniform(_Range):
-    """Between two positive ends, even in the logarithm."""
-
-    kind: Literal["loguniform"] = "loguniform"
-
-    @model_validator(mode="after")
-    def _has_logarithm(self) -> "LogUniform":
-        if self.low <= 0:
-            raise FieldError(f"{self.low:g} has no logarithm", "use a lower end above 0, or uniform")
-        return self
-
-
-class Uniform(_Range):
-    """Between two ends."""
-
-    kind: Literal["uniform"] = "uniform"
-
-
-class QUniform(_Range):
-    """Multiples of a step between two ends, both included where the step reaches them."""
-
-    kind: Literal["quniform"] = "quniform"
-    step: float = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _steps_fit(self) -> "QUniform":
-        if self.step > self.high - self.low:
-            raise FieldError(f"a step of {self.step:g} does not fit into [{self.low:g}, {self.high:g}]", "use a smaller one")
-        return self
-
-
-class RandInt(Section):
-    """A whole number from `low` up to, but without, `high`."""
-
-    kind: Literal["randint"] = "randint"
-    low: int
-    high: int
-
-    @model_validator(mode="after")
-    def _low_is_lower(self) -> "RandInt":
-        if self.low >= self.high:
-            raise FieldError(f"[{self.low}, {self.high}) is an empty range", "write the lower end first (the upper one is left out)")
-        return self
-
-
-class Choice(Section):
-    """One of some values."""
-
-    kind: Literal["choice"] = "choice"
-    values: list[Scalar] = Field(min_length=1)
-
-
-PARTS = {"loguniform": 2, "uniform": 2, "quniform": 3, "randint": 2}
-RANGES = "write one of {loguniform: [low, high]}, {uniform: [low, high]}, {quniform: [low, high, step]}, {randint: [low, high]}, "
-RANGES += "{choice: [a, b]}"
-
-
-def _from_short(value: Any) -> Any:
-    """Read `{loguniform: [1e-5, 1e-2]}`, as people write it."""
-    if isinstance(value, dict) and "kind" in value:
-        return value
-    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in (*PARTS, "choice"):
-        raise FieldError(f"expected a range, got {value!r}", RANGES)
-    ((kind, ends),) = value.items()
-    if kind == "choice":
-        return {"kind": kind, "values": ends}
-    if not isinstance(ends, list) or len(ends) != PARTS.get(kind, len(ends)):
-        ends = ", ".join(("low", "high", "step")[: PARTS.get(kind, 2)])
-        raise FieldError(f"{kind} takes a list of numbers", f"write [{ends}]")
-    return {"kind": kind, **dict(zip(("low", "high", "step"), ends, strict=False))}
-
-
-Dimension = Annotated[
-    Annotated[LogUniform | Uniform | QUniform | RandInt | Choice, Field(discriminator="kind")], BeforeValidator(_from_short)
-]
-
-
-def _flat(space: Any, path: str = "") -> Any:
-    """Join nested sections, which is what an override like sweep.space.train.batch_size={choice: [64, 128]} makes, to dotted paths."""
-    if not isinstance(space, dict) or "kind" in space or space.keys() & {*PARTS, "choice"}:
-        return space
-    flat: dict[str, Any] = {}
-    for name, value in space.items():
-        below = _flat(value, f"{path}{name}.")
-        flat |= {f"{name}.{rest}": item for rest, item in below.items()} if below is not value else {name: value}
-    return flat
+from ganray.config.space import Dimension, Scalar, flat_space
 
 
 class RandomSearcher(Section):
@@ -174,6 +63,21 @@ class NoScheduler(Section):
 
     kind: Literal["none"] = "none"
 
+    def rungs(self, budget: int) -> list[int]:
+        """Return the budgets in images at which trials are compared."""
+        return [budget]
+
+
+class _Regular(Section):
+    """A scheduler that decides at regular intervals."""
+
+    every: PositiveCount | None = Field(None, description="images between decisions; null: an eighth of the budget")
+
+    def rungs(self, budget: int) -> list[int]:
+        """Return the budgets in images at which trials are compared."""
+        every = self.every or math.ceil(budget / 8)
+        return [*range(every, budget, every), budget]
+
 
 class AshaScheduler(Section):
     """Asynchronous successive halving (Li et al. 2020): a trial goes on at a rung if it is among the best of those that came so far."""
@@ -185,6 +89,13 @@ class AshaScheduler(Section):
         True, description="trials wait at a rung and may be promoted later, as in the paper; false: Tune's variant, which stops them"
     )
 
+    def rungs(self, budget: int) -> list[int]:
+        """Return the budgets in images at which trials are compared, each `reduction` times the one before; the last is `budget`."""
+        rungs = [self.min_images or max(budget // self.reduction**2, 1)]
+        while rungs[-1] < budget:
+            rungs.append(rungs[-1] * self.reduction)
+        return [*rungs[:-1], budget]
+
 
 class HyperbandScheduler(Section):
     """Hyperband (Li et al. 2018): successive halving in brackets that trade the number of trials for their budget."""
@@ -193,34 +104,39 @@ class HyperbandScheduler(Section):
     min_images: PositiveCount | None = Field(None, description="images at the first rung; null: the budget divided by reduction^2")
     reduction: int = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
 
+    def rungs(self, budget: int) -> list[int]:
+        """Return the multiples of the first rung, in images: brackets halve at different ones."""
+        every = self.min_images or max(budget // self.reduction**2, 1)
+        return [*range(every, budget, every), budget]
 
-class MedianScheduler(Section):
+
+class MedianScheduler(_Regular):
     """Median stopping (Golovin et al. 2017): a trial ends that is worse than the median of the others' running means."""
 
     kind: Literal["median"] = "median"
-    every: PositiveCount | None = Field(None, description="images between decisions; null: an eighth of the budget")
     min_images: PositiveCount | None = Field(None, description="images before which no trial is stopped; null: `every`")
     min_trials: PositiveCount = Field(3, description="trials that have come as far, below which none is stopped")
 
 
-class PbtScheduler(Section):
+class _Population(_Regular):
+    """A scheduler whose worst trials clone the best."""
+
+    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
+    synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
+
+
+class PbtScheduler(_Population):
     """Population-based training (Jaderberg et al. 2017): the worst clone the best, and explore: their params are perturbed."""
 
     kind: Literal["pbt"] = "pbt"
-    every: PositiveCount | None = Field(None, description="images between exploits; null: an eighth of the budget")
-    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
     resample: float = Field(0.25, ge=0, le=1, description="probability that a cloned field is drawn anew rather than scaled")
     factors: tuple[float, float] = Field((0.8, 1.25), description="what a cloned number is multiplied with, one or the other")
-    synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
 
 
-class Pb2Scheduler(Section):
+class Pb2Scheduler(_Population):
     """Population-based bandits (Parker-Holder et al. 2020): the worst clone the best, and a Gaussian process chooses their params."""
 
     kind: Literal["pb2"] = "pb2"
-    every: PositiveCount | None = Field(None, description="images between exploits; null: an eighth of the budget")
-    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
-    synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
 
 
 Scheduler = Annotated[
@@ -243,7 +159,7 @@ class Finalists(Section):
 class Sweep(Section):
     """A search over fields of the job."""
 
-    space: Annotated[dict[str, Dimension], BeforeValidator(_flat)] = Field(
+    space: Annotated[dict[str, Dimension], BeforeValidator(flat_space)] = Field(
         min_length=1, description="what is searched: {dotted path: {loguniform: [1e-5, 1e-2]}}"
     )
     metric: str = Field("metric/frechet", description="score that trials are compared by, as in a run's metrics")

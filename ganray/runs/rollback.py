@@ -27,22 +27,22 @@ def roll_back(run: Run, *, attempt: int, fresh: dict[str, Any], max_rollbacks: i
         ended=EndReason.DIVERGED if num_rollbacks > max_rollbacks else None,
         num_rollbacks=num_rollbacks,
         rolled_back=True,
+        cloned_from=latest.progress.cloned_from if latest else None,
     )
     files = {STATE: serialise({**state, "attempt": attempt + 1})}
     return run.save_checkpoint(files, images_seen=state["images_seen"], attempt=attempt + 1, progress=progress)
 
 
-def clone_state(run: Run, donor: Run) -> str:
-    """Make the donor's latest state the latest of `run`, under an attempt above all of its own, and return the donor's checkpoint.
+def clone_state(run: Run, donor: Run, checkpoint: str) -> None:
+    """Make the donor's latest state, at a checkpoint or later, the latest of `run`, under an attempt above all of its own.
 
-    Done once however often it is asked for. The best generator of `run` so far stays its own.
+    Done once however often it is asked for, also if both have trained on since. The best generator of `run` so far stays its own.
     """
     source, own = donor.latest_checkpoint(), run.latest_checkpoint()
     assert source is not None, f"{donor.uri} has no checkpoint to clone"
-    key = f"{donor.name}@{source.name}"
+    key = f"{donor.name}@{checkpoint}"
     if own is None or own.progress.cloned_from != key:
         attempt = max([int(name.split("-")[0]) for name in run.checkpoints()] + [source.attempt]) + 1
         progress = Progress(trained_s=source.progress.trained_s, best=own.progress.best if own else None, cloned_from=key)
         files = {STATE: serialise({**source.state(), "attempt": attempt})}
         run.save_checkpoint(files, images_seen=source.images_seen, attempt=attempt, progress=progress)
-    return source.name

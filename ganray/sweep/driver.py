@@ -1,5 +1,6 @@
 """The driver of a search: Ray Tune's tuner in one thread, worker groups in others, and the loop that holds them to their limits."""
 
+import io
 import json
 import logging
 import tempfile
@@ -21,64 +22,66 @@ from ganray.runs.lock import DriverLock
 from ganray.runs.rollback import clone_state
 from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore
-from ganray.sweep.journal import Journal
+from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.pool import WorkerGroups
-from ganray.sweep.records import STATE, Exploit
-from ganray.sweep.result import SweepResult, read_dataframe, write_dataframe
+from ganray.sweep.records import STATE, Exploit, Trial, read_trials
 from ganray.sweep.search import Search, SweepEnd
+from ganray.sweep.searchers import build_searcher
 from ganray.sweep.space import sweep_of
-from ganray.sweep.trials import Trials
 from ganray.sweep.tuner import build_tuner, data_frame, keep_logs
-from ganray.sweep.work_queue import WorkQueue, standing_of
+from ganray.sweep.work_queue import ask, start_work_queue
 from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext
 from ganray.train.reporter import Reporter
 
 logger = logging.getLogger(__name__)
 
+DATAFRAME = "tune_results.json"
 TICK_S = 0.25
 IDLE_TICKS = 2  # in a row, after which nothing is on its way between a trial and the queue either
 GRACE_S = 15.0  # for Tune to end once the search is over
 SAVE_EVERY_S = 10.0
 
 
-def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> SweepResult:
-    """Search from where the sweep's journal stands until the search is over or has to stop."""
+def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> tuple[SweepEnd, list[Trial], pd.DataFrame]:
+    """Search from where the sweep's journal stands until the search is over or has to stop; return how, and what was found."""
     job, sweep = context.job, context.run
-    journal, num_trials = Journal(sweep.store, sweep.fence), count_trials(sweep_of(job))
-    trials, frame, ended = Trials(rungs_of(job), journal.events), read_dataframe(sweep.store), SweepEnd.DONE
-    if frame is None or len(trials.all) < num_trials or not all(trial.status.is_over for trial in trials.all):
-        limits: dict[str, Any] = {"max_failures": job.train.max_failures, "max_images": sweep_of(job).max_images}
-        queue = WorkQueue(trials.rungs, standing_of(trials), **limits)
-        search = Search(sweep_of(job), sweep.store, trials, journal, queue, num_trials=num_trials, clone=partial(clone_trials, sweep))
-        try:
-            frame = search_with_tune(search, context, reporter, lock)
-        finally:
-            ray.kill(queue.actor)
-        ended = search.closed or SweepEnd.DONE
-    images = sum(trial.images for trial in trials.all)
-    return SweepResult(job.name, sweep.uri, ended, images, trials.all, dataframe=frame)
+    num_trials, known, frame = count_trials(sweep_of(job)), read_trials(sweep.store), read_data_frame(sweep.store)
+    if frame is not None and len(known) >= num_trials and all(trial.status.is_over for trial in known):
+        return SweepEnd.DONE, known, frame
+    journal = Journal(sweep.store, sweep.fence)
+    trials = Trials(rungs_of(job), journal.events)
+    for trial, before in zip(trials.all, known, strict=False):
+        trial.failures = before.failures
+    queue = start_work_queue(trials, max_failures=job.train.max_failures, max_images=sweep_of(job).max_images)
+    shared: dict[str, Any] = {"ask": partial(ask, queue), "clone": partial(clone_trials, sweep)}
+    searcher = build_searcher(sweep_of(job), num_trials=num_trials)
+    search = Search(job, sweep.store, trials, journal, searcher, num_trials=num_trials, **shared)
+    try:
+        frame = search_with_tune(search, queue, context, reporter, lock)
+    finally:
+        ray.kill(queue)
+    return search.closed or SweepEnd.DONE, trials.all, frame
 
 
-def search_with_tune(search: Search, context: WorkerContext, reporter: Reporter, lock: DriverLock) -> pd.DataFrame:
+def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporter: Reporter, lock: DriverLock) -> pd.DataFrame:
     """Run Tune in a thread and worker groups in others, and return Tune's results."""
-    groups = WorkerGroups(context, search.queue, search)
+    groups, results = WorkerGroups(context, queue, search), list[tune.ResultGrid]()
     with (
         tempfile.TemporaryDirectory(prefix="ganray-sweep-", ignore_cleanup_errors=True) as scratch,
         stop_on_signal() as stop,
-        Timer(context.run.store) as timer,
+        Timer(search.store) as timer,
     ):
         lock.on_lost(stop.set)  # since then nothing may be written any more
-        tuner = build_tuner(context.job, search, scratch)
-        results: list[tune.ResultGrid] = []
+        tuner = build_tuner(context.job, search, queue, scratch)
         call = BackgroundCall(lambda: results.append(tuner.fit()), name="tune")
         try:
             drive(search, groups, call, timer, reporter, stop)
             groups.close()
         finally:
             search.is_over = True
-            search.queue.dismiss()
+            queue.dismiss.remote()
             call.join(GRACE_S)
             groups.kill()
         context.run.check_fence()
@@ -87,27 +90,27 @@ def search_with_tune(search: Search, context: WorkerContext, reporter: Reporter,
         search.settle()
         keep_logs(scratch, search.store)
     frame = data_frame(results[0])
-    write_dataframe(search.store, frame)
+    search.store.write(DATAFRAME, frame.to_json(orient="split", double_precision=15).encode())
     return frame
 
 
 def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "Timer", reporter: Reporter, stop: threading.Event) -> None:
     """Run a search to its end: hold worker groups to the cluster and the work, the search to its limits, and show how it stands."""
-    job, num_idle = groups.context.job, 0
+    num_idle = 0
     search.replay()
     tuner.start()
     while tuner.is_alive():
         tuner.join(TICK_S)
         num_idle = num_idle + 1 if search.tick() else 0
-        search.places = count_places(job)
+        search.places = count_places(search.job)
         if not search.closed and (end := limit_reached(search.sweep, timer, stop)):
             search.close(end)
-            search.queue.close()
+            search.ask("close")
             groups.request_stop()
         groups.adjust(min(search.places, search.demand))
         if search.closed and num_idle >= IDLE_TICKS:
             search.is_over = True
-            search.queue.dismiss()
+            search.ask("dismiss")
         timer.tick()
         reporter.update(search.trials.all)
 
@@ -132,13 +135,21 @@ def limit_reached(sweep: Sweep, timer: "Timer", stop: threading.Event) -> SweepE
 def clone_trials(sweep: Run, exploits: dict[int, Exploit]) -> None:
     """Let trials of a population take over the states of others, in the store."""
     with unwrapped_errors():
-        ray.get([clone_trial.remote(sweep, trial, exploit["from"]) for trial, exploit in exploits.items()])
+        ray.get([clone_trial.remote(sweep, trial, exploit) for trial, exploit in exploits.items()])
 
 
 @ray.remote(num_cpus=0, max_retries=3)
-def clone_trial(sweep: Run, trial: int, donor: int) -> None:
-    """Make the donor's latest state the latest of a trial."""
-    clone_state(trial_run(sweep, trial), trial_run(sweep, donor))
+def clone_trial(sweep: Run, trial: int, exploit: Exploit) -> None:
+    """Make the donor's latest state the latest of a trial, once."""
+    clone_state(trial_run(sweep, trial), trial_run(sweep, exploit["from"]), exploit["checkpoint"])
+
+
+def read_data_frame(store: ObjectStore) -> pd.DataFrame | None:
+    """Return Tune's results as they were written when the search ended."""
+    try:
+        return pd.read_json(io.BytesIO(store.read(DATAFRAME)), orient="split", dtype=False)
+    except MissingObject:
+        return None
 
 
 class Timer:

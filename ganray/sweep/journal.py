@@ -1,12 +1,13 @@
-"""The journal of a sweep: an ordered, append-only log of what Ray Tune's searcher and scheduler met and decided.
+"""The journal of a sweep: an ordered, append-only log of what Ray Tune's searcher and scheduler met and decided (event sourcing).
 
-It is all that a sweep has to remember (event sourcing). A resume replays it: a fresh searcher and scheduler meet the same events in
-the same order, so that both stand where they stood. What was decided but not written is decided again.
+It is all that a resume needs: a fresh searcher and scheduler meet the same events in the same order, so that both stand where they
+stood. What was decided but not written is decided again. The trials' records are a projection of it.
 """
 
+import itertools
 import json
 import logging
-import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -14,8 +15,7 @@ from typing import Any, ClassVar
 from ganray.errors import DataError
 from ganray.runs.lock import Fence
 from ganray.storage import MissingObject, ObjectStore
-from ganray.sweep.pieces import Outcome
-from ganray.sweep.records import Exploit, Params
+from ganray.sweep.records import Exploit, Outcome, Params, Trial, TrialStatus
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,10 @@ class Suggested:
 
 @dataclass(frozen=True)
 class Reported:
-    """A trial's piece was reported to searcher and scheduler, who decided, and made others of a population clone and explore."""
+    """Searcher and scheduler met the outcome of a trial's piece and decided; of a population, others clone and explore."""
 
     kind: ClassVar[str] = "reported"
     trial: int
-    index: int
     budget: int
     outcome: Outcome
     decision: Decision
@@ -65,91 +64,112 @@ class Promoted:
     at: float
 
 
-@dataclass(frozen=True)
-class Cloned:
-    """The exploits of the last report have been carried out in the store. An annotation: it follows from what came before."""
-
-    kind: ClassVar[str] = "cloned"
-    at: float
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The scheduler gave up a paused trial. An annotation."""
-
-    kind: ClassVar[str] = "stopped"
-    trial: int
-    at: float
-
-
-@dataclass(frozen=True)
-class WorkersFailed:
-    """The workers that trained a trial died. An annotation."""
-
-    kind: ClassVar[str] = "workers_failed"
-    trial: int
-    reason: str
-    at: float
-
-
-Event = Suggested | Reported | Promoted | Cloned | Stopped | WorkersFailed
-KINDS: dict[str, type[Event]] = {event.kind: event for event in (Suggested, Reported, Promoted, Cloned, Stopped, WorkersFailed)}
-ANNOTATIONS = (Cloned, Stopped, WorkersFailed)  # which a replay does not wait for
+Event = Suggested | Reported | Promoted
 
 
 class Journal:
-    """The events in a sweep's store, and how many of them a replay has met. Appending is thread-safe; replaying is for one thread."""
+    """The events in a sweep's store, and how many of them a replay has met."""
 
     def __init__(self, store: ObjectStore, fence: Fence | None = None) -> None:
         self.store, self.fence = store, fence
         self.events = read_events(store)
-        self.cursor, self.known = 0, len(self.events)
-        self.met = -1  # where the event stands that was met or written last, annotations apart
-        self.lock = threading.Lock()
+        self.known, self.num_met = len(self.events), 0
 
     @property
     def expected(self) -> Event | None:
         """The event that a replay has to meet next, None once all have been met."""
-        while self.cursor < self.known and isinstance(self.events[self.cursor], ANNOTATIONS):
-            self.cursor += 1
-        return self.events[self.cursor] if self.cursor < self.known else None
-
-    def meet(self) -> None:
-        """Count the expected event as met."""
-        assert self.expected is not None
-        self.met, self.cursor = self.cursor, self.cursor + 1
-
-    def lacks(self, annotation: type[Event]) -> bool:
-        """Return whether the journal ends with the event met last, or with annotations of it that are not of this kind."""
-        following = self.events[self.met + 1 :]
-        return all(isinstance(event, ANNOTATIONS) and not isinstance(event, annotation) for event in following)
+        return self.events[self.num_met] if self.num_met < self.known else None
 
     def append(self, event: Event) -> None:
         """Write an event down before anything follows from it. Raises `RunLocked` if another driver has taken the sweep over."""
-        with self.lock:
-            if self.fence:
-                self.fence.check()
-            segment = len(self.events) // SEGMENT
-            self.events.append(event)
-            self.met = self.met if isinstance(event, ANNOTATIONS) else len(self.events) - 1
-            lines = [_to_line(known) for known in self.events[segment * SEGMENT :]]
-            self.store.write(_segment_key(segment), "".join(lines).encode())
+        if self.fence:
+            self.fence.check()
+        segment = len(self.events) // SEGMENT
+        self.events.append(event)
+        lines = [json.dumps({"kind": known.kind, **asdict(known)}) + "\n" for known in self.events[segment * SEGMENT :]]
+        self.store.write(_segment_key(segment), "".join(lines).encode())
+
+
+class Trials:
+    """The trials by number, as the events make them. `positions` are the rungs that they stand at, in images."""
+
+    def __init__(self, rungs: list[int], events: Iterable[Event] = ()) -> None:
+        self.rungs = rungs
+        self.all: list[Trial] = []
+        self.positions: list[int] = []
+        self.num_reported: list[int] = []  # pieces
+        self.checkpoints: list[str | None] = []  # the last of each that was reported
+        for event in events:
+            self.apply(event)
+
+    def next_rung(self, images: int) -> int:
+        """Return the first rung above a number of images."""
+        return next(rung for rung in self.rungs if rung > images)
+
+    def apply(self, event: Event) -> None:
+        """Take in an event."""
+        if isinstance(event, Suggested):
+            assert event.trial == len(self.all), event
+            self.all.append(Trial(event.trial, event.params, self.rungs[0], started=event.at))
+            self.positions.append(0)
+            self.num_reported.append(0)
+            self.checkpoints.append(None)
+        elif isinstance(event, Reported):
+            self._report(event, self.all[event.trial])
+            for number, exploit in event.exploits.items():
+                self._go_on(number, exploit["images"])
+                trial = self.all[number]
+                trial.params, trial.images = exploit["after"], exploit["images"]
+                trial.lineage.append(exploit)
+        else:
+            self._go_on(event.trial, self.positions[event.trial])
+
+    def _report(self, event: Reported, trial: Trial) -> None:
+        outcome, number = event.outcome, event.trial
+        self.num_reported[number] += 1
+        self.positions[number] = trial.budget = event.budget
+        self.checkpoints[number] = outcome.checkpoint or self.checkpoints[number]
+        trial.images, trial.busy_s = outcome.images, trial.busy_s + outcome.busy_s
+        if outcome.score is not None:
+            trial.score, trial.last, trial.best_images, trial.curve = outcome.score, outcome.last, outcome.best_images, outcome.curve
+        if outcome.status.is_broken:
+            trial.status, trial.reason, trial.ended = outcome.status, outcome.reason, event.at
+            return
+        trial.rungs.append({"images": event.budget, "score": outcome.score, "last": outcome.last, "at": event.at})
+        if event.budget >= self.rungs[-1]:
+            trial.status, trial.ended = TrialStatus.FINISHED, event.at
+        elif event.decision == Decision.STOP:
+            stop(trial, event.at)
+        elif event.decision == Decision.PAUSE:
+            trial.status = TrialStatus.PAUSED
+        else:
+            self._go_on(number, event.budget)
+
+    def _go_on(self, number: int, images: int) -> None:
+        """Let a trial, broken or not, train from a number of images to its next rung."""
+        trial, self.positions[number] = self.all[number], images
+        trial.status, trial.budget = TrialStatus.WAITING, self.next_rung(images)
+        trial.reason = trial.ended = None
+
+
+def stop(trial: Trial, at: float) -> None:
+    """End a trial that the scheduler gave up."""
+    trial.status, trial.ended, trial.reason = TrialStatus.STOPPED, at, f"not among the best at {trial.budget:,} images"
 
 
 def read_events(store: ObjectStore) -> list[Event]:
-    """Return a sweep's events in order. A torn end, which a copy may have, is dropped; raises `DataError` for other damage."""
+    """Return a sweep's events in order. A torn end, which a copy may have, is dropped. Raises `DataError` for other damage."""
+    segments = itertools.takewhile(bool, (_read_lines(store, segment) for segment in itertools.count()))
+    lines = [line for segment in segments for line in segment]
     events: list[Event] = []
-    segment = 0
-    while lines := _read_lines(store, segment):
-        for number, line in enumerate(lines):
-            try:
-                events.append(_from_line(line))
-            except (ValueError, KeyError, TypeError) as error:
-                if number < len(lines) - 1 or _read_lines(store, segment + 1):
-                    problem = f"{_segment_key(segment)} in {store.uri} is damaged in line {number + 1}"
-                    raise DataError("storage", problem, "restore it, or start a sweep of another name") from error
-                logger.warning("the journal's last event is torn; the sweep goes on from the one before")
-        segment += 1
+    for line in lines:
+        try:
+            events.append(_from_json(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            if len(events) < len(lines) - 1:
+                problem = f"the journal in {store.uri} is damaged in line {len(events) + 1}"
+                raise DataError("storage", problem, "restore it, or start a sweep of another name") from error
+            logger.warning("the journal's last event is torn; the sweep goes on from the one before")
     return events
 
 
@@ -164,15 +184,13 @@ def _segment_key(segment: int) -> str:
     return f"{FOLDER}/{segment:06d}.jsonl"
 
 
-def _to_line(event: Event) -> str:
-    return json.dumps({"kind": event.kind, **asdict(event)}) + "\n"
-
-
-def _from_line(line: bytes) -> Event:
-    data: dict[str, Any] = json.loads(line)
-    event = KINDS[data.pop("kind")]
-    if event is Reported:
-        data["outcome"] = Outcome.from_json(data["outcome"])
-        data["decision"] = Decision(data["decision"])
-        data["exploits"] = {int(trial): exploit for trial, exploit in data["exploits"].items()}
-    return event(**data)
+def _from_json(data: dict[str, Any]) -> Event:
+    match data.pop("kind"):
+        case Suggested.kind:
+            return Suggested(**data)
+        case Promoted.kind:
+            return Promoted(**data)
+        case _:
+            outcome = Outcome(**{**data["outcome"], "status": TrialStatus(data["outcome"]["status"])})
+            exploits = {int(trial): exploit for trial, exploit in data["exploits"].items()}
+            return Reported(**{**data, "outcome": outcome, "decision": Decision(data["decision"]), "exploits": exploits})

@@ -13,8 +13,8 @@ import ray
 from ganray.cluster.background import BackgroundCall
 from ganray.errors import ClusterError
 from ganray.sweep.search import Search
-from ganray.sweep.work_queue import WorkQueue
-from ganray.sweep.worker_group import outcome_of, train_piece, train_pieces
+from ganray.sweep.work_queue import ask
+from ganray.sweep.worker_group import train_piece, train_pieces
 from ganray.train.context import WorkerContext
 from ganray.train.progress import start_progress_actor
 from ganray.train.trainer import TrainingFailed, fit
@@ -27,26 +27,25 @@ GRACE_S = 30.0  # for groups to leave once nothing is left to do; those that wai
 class WorkerGroups:
     """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced."""
 
-    def __init__(self, context: WorkerContext, queue: WorkQueue, search: Search) -> None:
+    def __init__(self, context: WorkerContext, queue: Any, search: Search) -> None:
         self.context, self.queue, self.search = context, queue, search
         self.calls: dict[str, BackgroundCall] = {}
         self.progress_actors: dict[str, Any] = {}
-        self.names = (f"group{number}" for number in itertools.count())
+        self.numbers = itertools.count()
         self.num_broken = self.num_reports = 0
-        self.signals_are_the_drivers = threading.Event()  # never set
+        self.no_signal = threading.Event()  # never set: signals are the driver's
 
     def adjust(self, wanted: int) -> None:
         """Start groups up to a number. Raises `ClusterError` if groups fail one after another without finishing a piece."""
-        num_reports = sum(self.search.trials.num_reported)
-        if num_reports > self.num_reports:
+        if (num_reports := sum(self.search.trials.num_reported)) > self.num_reports:
             self.num_reports, self.num_broken = num_reports, 0
         for name, call in list(self.calls.items()):
             if not call.is_alive():
                 del self.calls[name], self.progress_actors[name]
                 if call.error:
-                    self._replace(name, call.error)
+                    self._take_loss(name, call.error)
         while len(self.calls) < wanted:
-            name = next(self.names)
+            name = f"group{next(self.numbers)}"
             self.progress_actors[name] = start_progress_actor()
             self.calls[name] = BackgroundCall(partial(self._serve, name), name=name)
             self.calls[name].start()
@@ -58,7 +57,7 @@ class WorkerGroups:
 
     def close(self) -> None:
         """Let all groups leave."""
-        self.queue.close()
+        ask(self.queue, "close")
         until = time.monotonic() + GRACE_S
         for call in self.calls.values():
             call.join(max(until - time.monotonic(), 0.0))
@@ -68,53 +67,42 @@ class WorkerGroups:
         for actor in self.progress_actors.values():
             ray.kill(actor)
 
-    def _replace(self, name: str, error: BaseException) -> None:
-        self.queue.lose(name)
+    def stage(self, title: str) -> None:
+        """Show nothing of a group's own stages: see `Reporter`."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Show nothing of a group's own stages: see `Reporter`."""
+
+    def update(self, snapshot: dict[str, Any]) -> None:
+        """Pass on how far the trial is that a group trains: see `Reporter`."""
+        if snapshot.get("trial") is not None:
+            self.search.watch(snapshot["trial"], snapshot.get("images_seen", 0), snapshot.get(self.search.sweep.metric))
+
+    def _take_loss(self, name: str, error: BaseException) -> None:
+        ask(self.queue, "lose", name)
         self.num_broken += 1
-        limit = self.context.job.train.max_failures + 1
-        if self.num_broken > limit:
+        if self.num_broken > self.context.job.train.max_failures + 1:
             problem = f"worker groups failed {self.num_broken} times in a row, the last time with: {error}"
             raise ClusterError("sweep", problem, "look at Ray's logs; the same command goes on from there") from error
         logger.warning("a worker group failed (%s); another takes its place", error)
 
     def _serve(self, name: str) -> None:
-        reporter = PieceReporter(self.search)
         if self.context.resident is None:
-            self._serve_streamed(name, reporter)
+            self._serve_streamed(name)
             return
         actor, queue = self.progress_actors[name], self.queue
         actor.push.remote({"trial": None})
-        context = replace(self.context, progress_actor=actor)
-        fit(context, reporter, self.signals_are_the_drivers, lambda context: train_pieces(context, queue, name))
+        fit(replace(self.context, progress_actor=actor), self, self.no_signal, lambda context: train_pieces(context, queue, name))
 
-    def _serve_streamed(self, name: str, reporter: "PieceReporter") -> None:
+    def _serve_streamed(self, name: str) -> None:
         """Train pieces with workers of their own each, from this thread: a stream of data belongs to one run."""
-        while (piece := self.queue.take(name, False)) is not None:
-            since = time.monotonic()
+        while (piece := ask(self.queue, "take", name, False)) is not None:
             self.progress_actors[name] = start_progress_actor()
             context = replace(self.context, progress_actor=self.progress_actors[name])
             try:
-                ended, reason = train_piece(context, piece, lambda own: fit(own, reporter, self.signals_are_the_drivers))
+                outcome = train_piece(context, piece, lambda own: fit(own, self, self.no_signal))
             except TrainingFailed as error:
-                self.queue.report_error(name, str(error))
-                self.queue.lose(name)
+                ask(self.queue, "report_error", name, str(error))
+                ask(self.queue, "lose", name)
             else:
-                self.queue.finish(name, outcome_of(context, piece, ended, reason=reason, busy_s=time.monotonic() - since))
-
-
-class PieceReporter:
-    """Passes on how far the trial is that a group trains."""
-
-    def __init__(self, search: Search) -> None:
-        self.search, self.metric = search, search.sweep.metric
-
-    def stage(self, title: str) -> None:
-        """Pass on nothing."""
-
-    def advance(self, done: int, total: int) -> None:
-        """Pass on nothing."""
-
-    def update(self, snapshot: dict[str, Any]) -> None:
-        """Take the newest metrics of a group."""
-        if snapshot.get("trial") is not None:
-            self.search.watch(snapshot["trial"], snapshot.get("images_seen", 0), snapshot.get(self.metric))
+                ask(self.queue, "finish", name, outcome)

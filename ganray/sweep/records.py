@@ -33,6 +33,11 @@ class TrialStatus(StrEnum):
         return self in (TrialStatus.DIVERGED, TrialStatus.COLLAPSED, TrialStatus.FAILED)
 
     @property
+    def is_active(self) -> bool:
+        """Whether the trial is being trained or waits for workers."""
+        return self in (TrialStatus.WAITING, TrialStatus.RUNNING)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of the trial is left to do."""
         return self.is_broken or self in (TrialStatus.FINISHED, TrialStatus.STOPPED)
@@ -47,17 +52,9 @@ class Rung(TypedDict):
     at: float
 
 
-Exploit = TypedDict(  # of a population: at `images`, a trial took over the state of the trial `from`, and explored its params
+Exploit = TypedDict(  # of a population: at `images`, a trial clones the trial `from`, and explores its params
     "Exploit",
-    {
-        "images": int,
-        "from": int,
-        "checkpoint": str,
-        "before": Params,
-        "after": Params,
-        "score": float | None,
-        "donor_score": float | None,
-    },
+    {"images": int, "from": int, "checkpoint": str, "before": Params, "after": Params, "score": float | None, "donor_score": float | None},
 )
 
 
@@ -87,15 +84,42 @@ class Trial:
     lineage: list[Exploit] = field(default_factory=list)
 
     @classmethod
-    def from_json(cls, line: str | bytes) -> Self:
+    def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the trial of a line of `trials.jsonl`."""
-        data = json.loads(line)
         return cls(**{**data, "status": TrialStatus(data["status"])})
 
     @property
     def name(self) -> str:
         """What the trial is called in the store."""
         return trial_name(self.number)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of training: a trial's run up to `budget` images. Its key is (trial, index), the how manyeth piece of the trial it is."""
+
+    trial: int
+    index: int
+    params: Params
+    budget: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece: `PAUSED` at its rung, `WAITING` to go on another time, or broken.
+
+    `images` is where the run stands, by its checkpoint; `score` is its best so far, `last` its last.
+    """
+
+    status: TrialStatus
+    images: int
+    score: float | None = None
+    last: float | None = None
+    best_images: int | None = None
+    checkpoint: str | None = None
+    reason: str | None = None
+    busy_s: float = 0.0
+    curve: list[list[float]] = field(default_factory=list)
 
 
 def trial_name(number: int) -> str:
@@ -121,15 +145,10 @@ def best_first(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
     return sorted(scored, key=lambda trial: (rank_key(trial.score, maximise=maximise), trial.number))
 
 
-def has_journal(sweep: ObjectStore) -> bool:
-    """Return whether a sweep keeps a journal, by which it can be resumed."""
-    return bool(sweep.list("journal/"))
-
-
 def read_trials(sweep: ObjectStore) -> list[Trial]:
     """Return the trials as they were last written, by number."""
     try:
-        return [Trial.from_json(line) for line in sweep.read(TRIALS).splitlines()]
+        return [Trial.from_json(json.loads(line)) for line in sweep.read(TRIALS).splitlines()]
     except MissingObject:
         return []
 

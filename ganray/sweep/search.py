@@ -1,7 +1,7 @@
-"""The search: what Ray Tune's hooks and the driver share. It writes the journal, replays it, and holds the sweep to its limits.
+"""The search: Ray Tune's search algorithm, which writes the journal, replays it, and tells the driver how the trials stand.
 
-Tune calls its searcher, scheduler and callbacks on one thread, in the order: scheduler decides on a result, searcher takes it in,
-callbacks are told. A report is written down in the last of these, before anything follows from it.
+Tune calls its hooks on one thread, in the order: the scheduler decides on a result, the searcher takes it in, callbacks are told.
+A report is written down in the last of these, before anything follows from it.
 """
 
 import contextlib
@@ -9,16 +9,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from ganray.config import Sweep
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
+from ray.tune.search import SearchAlgorithm, Searcher
+from ray.tune.search.variant_generator import format_vars
+
+from ganray.config import Job
 from ganray.errors import ConfigError
 from ganray.storage import ObjectStore
-from ganray.sweep.journal import Cloned, Decision, Event, Journal, Promoted, Reported, Stopped, Suggested, WorkersFailed
-from ganray.sweep.records import Exploit, Params, TrialStatus, write_trials
-from ganray.sweep.trials import Trials
-from ganray.sweep.work_queue import WorkQueue
+from ganray.sweep.journal import Decision, Event, Journal, Promoted, Reported, Suggested, Trials, stop
+from ganray.sweep.records import Exploit, Params, TrialStatus, trial_name, write_trials
+from ganray.sweep.searchers import VariantSearcher, seeded
+from ganray.sweep.space import complete, is_within, sweep_of
+from ganray.sweep.work_queue import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -32,33 +38,31 @@ class SweepEnd(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True)
-class PlannedExploit:
-    """A trial that is to take over the donor's state, with params of its own."""
+class Search(SearchAlgorithm):
+    """The state of a search. `tick`, `watch`, `close` and `settle` are for the driver, the rest for Tune's thread.
 
-    trial: int
-    donor: int
-    params: Params
-
-
-class Search:
-    """The state of a search. Methods are for Tune's thread, but for `tick`, `watch` and `close`, which are the driver's."""
+    `ask` calls a method of the work queue, and `clone` carries exploits out in the store, once however often it is asked to.
+    """
 
     def __init__(
         self,
-        sweep: Sweep,
+        job: Job,
         store: ObjectStore,
         trials: Trials,
         journal: Journal,
-        queue: WorkQueue,
+        searcher: Searcher,
         *,
         num_trials: int,
+        ask: Callable[..., Any],
         clone: Callable[[dict[int, Exploit]], None],
     ) -> None:
-        self.sweep, self.store, self.trials, self.num_trials = sweep, store, trials, num_trials
-        self.journal, self.queue, self.clone = journal, queue, clone
-        self.checkpoints = {event.trial: event.outcome.checkpoint for event in journal.events if isinstance(event, Reported)}
-        self.decided: dict[int, tuple[Decision, list[PlannedExploit]]] = {}
+        self.job, self.sweep, self.store, self.trials, self.journal = job, sweep_of(job), store, trials, journal
+        self.searcher, self.num_trials, self.ask, self.clone = searcher, num_trials, ask, clone
+        self.parser, self.spec = _make_parser(), dict[str, Any]()
+        self.num_suggested = 0
+        self.alive: set[str] = set()
+        self.told: dict[str, dict[str, Any] | None] = {}  # trials that the searcher knows, and their last results
+        self.decided: dict[int, tuple[Decision, dict[int, tuple[int, Params]]]] = {}
         self.places = 1  # trials that may be under way at once
         self.num_pieces = 0  # that are being trained or wait for workers
         self.closed: SweepEnd | None = None
@@ -68,17 +72,107 @@ class Search:
         self.has_promotion: Callable[[], bool] = lambda: False
         self.lock = threading.RLock()
 
-    # What hooks ask
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
+        return {}
 
-    @property
-    def expected(self) -> Event | None:
-        """What Tune has to do next while the journal is replayed."""
-        return self.journal.expected
+    # Tune's hooks
+
+    def add_configurations(self, experiments: Any) -> None:
+        """Take Tune's experiment."""
+        self.spec = experiments[0].spec
+
+    def is_finished(self) -> bool:
+        """Return whether there is nothing left to do: as long as there is, Tune keeps actors for trials that pause."""
+        return self._finished or self.is_over or (self.num_suggested >= self.num_trials and not self.alive)
+
+    def next_trial(self) -> TuneTrial | None:
+        """Return a new trial if there is a place for one, or the one that the journal says."""
+        with self.guarded():
+            if not self._may_suggest() or (params := self._suggest(self.num_suggested)) is None:
+                return None
+            number = self.num_suggested
+            if isinstance(expected := self.journal.expected, Suggested):
+                self._check(expected.trial == number and _same(expected.params, params))
+                params = expected.params
+            self._meet(Suggested(number, params, time.time()))
+            self.replay()
+            self.num_suggested += 1
+            self.alive.add(trial_name(number))
+            tag = f"{number}_{format_vars({(path,): value for path, value in params.items()})}"
+            names: dict[str, Any] = {"evaluated_params": dict(params), "experiment_tag": tag, "trial_id": trial_name(number)}
+            trial: TuneTrial = _create_trial_from_spec({**self.spec, "config": dict(params)}, self.parser, **names)
+            return trial
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Tell the searcher of a result after which the trial goes on."""
+        if trial_id in self.told:
+            self.told[trial_id] = result
+            self.searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the searcher how a trial ended. Optuna learns that one was stopped early, which Tune would call complete."""
+        self.alive.discard(trial_id)
+        if trial_id not in self.told or self.is_over:
+            return
+        with self.guarded():
+            is_stopped = self.trials.all[int(trial_id)].status in (TrialStatus.STOPPED, TrialStatus.PAUSED)
+            if is_stopped and self.sweep.searcher.kind in ("optuna", "bohb"):
+                if result:
+                    self.searcher.on_trial_result(trial_id, result)
+                self.searcher.on_trial_complete(trial_id, None, error)
+            else:
+                self.searcher.on_trial_complete(trial_id, result or self.told[trial_id], error)
+
+    def decide(self, number: int, decision: Decision, exploits: dict[int, tuple[int, Params]]) -> None:
+        """Keep the scheduler's decision until the report is written down; exploits are (donor, params) by the trial that clones."""
+        self.decided[number] = decision, exploits
+
+    def report(self, number: int) -> None:
+        """Take in that searcher and scheduler have met a trial's piece, and let those clone that are to."""
+        budget, outcome = self.ask("acknowledge", number)
+        decision, planned = self.decided.pop(number, (Decision.STOP, {}))
+        event = self.journal.expected
+        if isinstance(event, Reported):
+            donors = {trial: exploit["from"] for trial, exploit in event.exploits.items()}
+            self._check(
+                (event.trial, event.decision, donors) == (number, decision, {trial: donor for trial, (donor, _) in planned.items()})
+            )
+        else:
+            event = Reported(number, budget, outcome, decision, {}, time.time())
+            event.exploits.update({trial: self._exploit(trial, donor, params, event) for trial, (donor, params) in planned.items()})
+        self._meet(event)
+        if event.exploits and self.journal.expected is None:  # else they were carried out, since more has happened
+            self.clone(event.exploits)
+            for trial, exploit in event.exploits.items() if self.is_live else ():
+                self.ask("move", trial, exploit["images"])
+        self.replay()
+
+    def choose_promotion(self, candidate: Callable[[], int | None]) -> int | None:
+        """Return the paused trial to promote now: what the journal says, or the candidate if there is a place for it."""
+        if not self.is_live:
+            return self.journal.expected.trial if isinstance(self.journal.expected, Promoted) else None
+        return candidate() if not self.closed and self.num_active < self.places else None
+
+    def promote(self, number: int) -> None:
+        """Take in that a paused trial goes on."""
+        self._meet(Promoted(number, time.time()))
+        self.replay()
+
+    def replay(self) -> None:
+        """Have the queue answer the next recorded report, or train, once all were replayed."""
+        if isinstance(event := self.journal.expected, Reported):
+            self.ask("release", event.trial, event.budget, event.outcome)
+        elif event is None and not self.is_live:
+            self.is_live = True
+            self.ask("go_live")
+
+    # How the search stands
 
     @property
     def num_active(self) -> int:
         """How many trials are being trained or wait for workers."""
-        return sum(trial.status in (TrialStatus.WAITING, TrialStatus.RUNNING) for trial in self.trials.all)
+        return sum(trial.status.is_active for trial in self.trials.all)
 
     @property
     def demand(self) -> int:
@@ -93,110 +187,24 @@ class Search:
         """Whether there will be no new trial and none is under way."""
         return self.is_live and not self.closed and len(self.trials.all) >= self.num_trials and self.num_active == 0
 
-    @property
-    def has_finished(self) -> bool:
-        """Whether a trial has come to the end of its budget."""
-        return any(trial.status == TrialStatus.FINISHED for trial in self.trials.all)
-
-    def may_suggest(self, number: int) -> bool:
-        """Return whether a new trial, of this number, is to be suggested now."""
-        if not self.is_live:
-            return isinstance(self.expected, Suggested)
-        if self.closed or number >= self.num_trials or (self._is_limited and self.num_active >= self.places) or self.has_promotion():
-            return False
-        return self._can_afford(self.trials.rungs[0])
-
-    def choose_promotion(self, candidate: Callable[[], int | None]) -> int | None:
-        """Return the paused trial to promote now: what the journal says, or the candidate if there is a place for it."""
-        if not self.is_live:
-            return self.expected.trial if isinstance(self.expected, Promoted) else None
-        if self.closed or self.num_active >= self.places or (number := candidate()) is None:
-            return None
-        position = self.trials.positions[number]
-        return number if self._can_afford(self.trials.next_rung(position) - position) else None
-
-    # What hooks do
-
-    def suggest(self, number: int, params: Params) -> Params:
-        """Take in a suggestion and return it, as it was written down if it was."""
-        if isinstance(expected := self.expected, Suggested):
-            self._check(expected.trial == number and _same(expected.params, params))
-            self.journal.meet()
-            params = expected.params
-        else:
-            self._record(Suggested(number, params, time.time()))
-        self.replay()
-        return params
-
-    def promote(self, number: int) -> None:
-        """Take in that a paused trial goes on."""
-        if isinstance(self.expected, Promoted):
-            self.journal.meet()
-        else:
-            self._record(Promoted(number, time.time()))
-        self.replay()
-
-    def decide(self, number: int, decision: Decision, exploits: list[PlannedExploit]) -> None:
-        """Keep the scheduler's decision until the report is written down."""
-        self.decided[number] = decision, exploits
-
-    def report(self, number: int) -> None:
-        """Take in that searcher and scheduler have met a trial's piece, and let those clone who are to."""
-        index, (budget, outcome) = self.queue.acknowledge(number)
-        decision, planned = self.decided.pop(number, (Decision.STOP, []))
-        self.checkpoints[number] = outcome.checkpoint or self.checkpoints.get(number)
-        if isinstance(event := self.expected, Reported):
-            self._check((event.trial, event.index, event.decision) == (number, index, decision))
-            self._check(
-                {trial: exploit["from"] for trial, exploit in event.exploits.items()} == {plan.trial: plan.donor for plan in planned}
-            )
-            self.journal.meet()
-        else:
-            lasts = {**{trial.number: trial.last for trial in self.trials.all}, number: outcome.last}
-            positions = {**dict(enumerate(self.trials.positions)), number: budget}
-            exploits = {plan.trial: self._exploit(plan, positions, lasts) for plan in planned}
-            event = Reported(number, index, budget, outcome, decision, exploits, time.time())
-            self._record(event)
-        if event.exploits and self.journal.lacks(Cloned):
-            self.clone(event.exploits)
-            self._record(Cloned(time.time()))
-            for trial, exploit in event.exploits.items():
-                self.queue.move(trial, exploit["images"])
-        self.replay()
-
-    def stop(self, number: int) -> None:
-        """Take in that a trial has ended; the scheduler gives up paused ones without a report."""
-        if self.trials.all[number].status == TrialStatus.PAUSED and self.is_live and not self.is_over:
-            self._record(Stopped(number, time.time()))
-
-    def replay(self) -> None:
-        """Have the queue answer the next recorded report, or train, once all were replayed."""
-        if self.is_live:
-            return
-        if isinstance(event := self.expected, Reported):
-            self.queue.release(event.trial, event.index, event.budget, event.outcome)
-        elif event is None:
-            self.is_live = True
-            self.queue.go_live()
-
-    # What the driver does
+    # For the driver
 
     def tick(self) -> bool:
         """Take in how the queue stands, and return whether it is idle."""
-        snapshot = self.queue.snapshot()
+        snapshot: Snapshot = self.ask("snapshot")
         self.num_pieces = len(snapshot.pieces)
-        for failure in snapshot.failures:
-            self._record(WorkersFailed(failure.trial, failure.reason, time.time()))
-            goes_on = "it goes on from its last checkpoint" if failure.goes_on else "it is given up"
-            logger.warning("trial %04d: %s; %s", failure.trial, failure.reason, goes_on)
         with self.lock:
-            before = [trial.status for trial in self.trials.all]
+            before = [(trial.status, trial.failures) for trial in self.trials.all]
             for piece in snapshot.pieces:
                 trial = self.trials.all[piece.trial]
                 if piece.index == self.trials.num_reported[piece.trial] and not trial.status.is_over:
                     is_running = (piece.trial, piece.index) in snapshot.running
                     trial.status, trial.budget = TrialStatus.RUNNING if is_running else TrialStatus.WAITING, piece.budget
-            if before != [trial.status for trial in self.trials.all]:
+            for number, reason, goes_on in snapshot.failures:
+                self.trials.all[number].failures += 1
+                what = "it goes on from its last checkpoint" if goes_on else "it is given up"
+                logger.warning("trial %04d: %s; %s", number, reason, what)
+            if before != [(trial.status, trial.failures) for trial in self.trials.all]:
                 write_trials(self.store, self.trials.all)
         if snapshot.is_full:
             self.close(SweepEnd.MAX_IMAGES)
@@ -216,11 +224,13 @@ class Search:
         self.closed = self.closed or why
 
     def settle(self) -> None:
-        """Write the trials down as they are left: none is being trained any more."""
+        """Write the trials down as they are left: none is being trained, and once the search is done, none can be promoted."""
         with self.lock:
             for trial in self.trials.all:
                 if trial.status == TrialStatus.RUNNING:
                     trial.status = TrialStatus.WAITING
+                elif trial.status == TrialStatus.PAUSED and not self.closed:
+                    stop(trial, time.time())
             write_trials(self.store, self.trials.all)
 
     @contextlib.contextmanager
@@ -232,28 +242,45 @@ class Search:
             self.failure = self.failure or error
             raise
 
-    @property
-    def _is_limited(self) -> bool:
-        """Whether as many trials are alive as have a place; populations and hyperband's brackets need all of theirs."""
-        return self.sweep.searcher.kind == "bohb" or self.sweep.scheduler.kind not in ("pbt", "pb2", "hyperband")
+    def _may_suggest(self) -> bool:
+        if not self.is_live:
+            return isinstance(self.journal.expected, Suggested)
+        if self.closed or self.num_suggested >= self.num_trials or self.has_promotion():
+            return False
+        needs_all = self.sweep.searcher.kind != "bohb" and self.sweep.scheduler.kind in ("pbt", "pb2", "hyperband")  # alive together
+        return needs_all or self.num_active < self.places
 
-    def _can_afford(self, images: int) -> bool:
-        """Return whether so many images more stay within the sweep's, and close it if not."""
-        under_way = (TrialStatus.WAITING, TrialStatus.RUNNING)
-        committed = sum(trial.budget if trial.status in under_way else trial.images for trial in self.trials.all)
-        if committed + images > (self.sweep.max_images or float("inf")):
-            self.close(SweepEnd.MAX_IMAGES)
-        return self.closed is None
+    def _suggest(self, number: int) -> Params | None:
+        """Return the params of a new trial: those that are to be tried first, then the searcher's. None if it has none (now)."""
+        sweep = self.sweep
+        given = sweep.start_from[number] if number < len(sweep.start_from) else None
+        if given is not None and (isinstance(self.searcher, VariantSearcher) or not is_within(sweep, given)):
+            return complete(self.job, given) if sweep.is_population else dict(given)
+        with seeded(sweep.seed, number):
+            codes: Any = self.searcher.suggest(trial_name(number))
+        if codes == Searcher.FINISHED:
+            self.num_trials = number
+        if codes in (None, Searcher.FINISHED):
+            return None
+        self.told[trial_name(number)] = None
+        return dict(given) if given else {path: dimension.decode(codes[path]) for path, dimension in sorted(sweep.space.items())}
 
-    def _exploit(self, plan: PlannedExploit, positions: dict[int, int], lasts: dict[int, float | None]) -> Exploit:
-        trial, donor = self.trials.all[plan.trial], plan.donor
-        checkpoint = self.checkpoints.get(donor)
+    def _exploit(self, number: int, donor: int, params: Params, report: Reported) -> Exploit:
+        """Return what a trial takes over from a donor, whose report this may be, or its own."""
+        lasts = {trial.number: None if trial.status.is_broken else trial.last for trial in self.trials.all}
+        lasts[report.trial] = None if report.outcome.status.is_broken else report.outcome.last
+        images = report.budget if donor == report.trial else self.trials.positions[donor]
+        checkpoint = report.outcome.checkpoint if donor == report.trial else self.trials.checkpoints[donor]
         assert checkpoint is not None, f"trial {donor:04d} has no checkpoint to clone"
-        last = None if trial.status.is_broken else lasts[plan.trial]
-        change = {"before": trial.params, "after": plan.params, "score": last, "donor_score": lasts[donor]}
-        return {"images": positions[donor], "from": donor, "checkpoint": checkpoint, **change}  # type: ignore[typeddict-item]
+        explored = {"before": self.trials.all[number].params, "after": params}
+        scores = {"score": lasts[number], "donor_score": lasts[donor]}
+        return {"images": images, "from": donor, "checkpoint": checkpoint, **explored, **scores}  # type: ignore[typeddict-item]
 
-    def _record(self, event: Event) -> None:
+    def _meet(self, event: Event) -> None:
+        """Count the expected event as met, or write a new one down."""
+        if self.journal.expected is not None:
+            self.journal.num_met += 1
+            return
         with self.lock:
             self.journal.append(event)
             self.trials.apply(event)
@@ -261,17 +288,13 @@ class Search:
 
     def _check(self, is_as_recorded: bool) -> None:
         if not is_as_recorded:
-            problem = f"the search decides otherwise than its journal says ({self.expected})"
+            problem = f"the search decides otherwise than its journal says ({self.journal.expected})"
             remedy = "use the versions of ganray, ray and the searcher's package that it was started with, or start one of another name"
             raise ConfigError("name", problem, remedy)
 
 
 def _same(one: Params, other: Params) -> bool:
     """Return whether two suggestions are the same, but for the last digits, in which machines may differ."""
-    if one.keys() != other.keys():
-        return False
-    pairs = ((one[path], other[path]) for path in one)
-    return all(
-        abs(left - right) <= 1e-9 * abs(left) if isinstance(left, float) and isinstance(right, float) else left == right
-        for left, right in pairs
+    return one.keys() == other.keys() and all(
+        abs(one[path] - other[path]) <= 1e-9 * abs(one[path]) if isinstance(one[path], float) else one[path] == other[path] for path in one
     )

@@ -1,9 +1,12 @@
 """A sweep from its job to its winner: data once, a search by Ray Tune, finalists, publication. `ganray sweep` and `ganray.run_sweep`."""
 
 import contextlib
-import dataclasses
+import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+import pandas as pd
 import ray
 
 from ganray.cluster.capacity import check_worker_group_fits
@@ -12,17 +15,17 @@ from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
+from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, TrainingDiverged
 from ganray.registry.signing import load_private_key
 from ganray.runs.opening import locked
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.storage import ObjectStore
-from ganray.sweep.driver import run_search
-from ganray.sweep.finalists import publish_winner, score_finalists
+from ganray.storage import MissingObject, ObjectStore
+from ganray.sweep.driver import read_data_frame, run_search
+from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
 from ganray.sweep.plan import check_packages, trials_job
-from ganray.sweep.records import best_first, has_journal, read_trials, write_table
-from ganray.sweep.result import SweepResult, read_result, write_result
+from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
 from ganray.sweep.search import SweepEnd
 from ganray.sweep.space import check_space, sweep_of
 from ganray.train.context import WorkerContext, prepare_context
@@ -31,6 +34,32 @@ from ganray.train.train import open_storage
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
 MAY_CHANGE_TOO = ("sweep.max_concurrent", "sweep.callbacks", "sweep.finalists.num", "sweep.finalists.num_samples", "sweep.finalists.seed")
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep's trials by number, and its finalists, best first. After an interruption or at a limit the same command goes on.
+
+    `winner` is the number of the best finalist's trial, and `version` the URI that it was published as, if it was. `dataframe` is
+    Ray Tune's `ResultGrid` as a data frame: the last result of each trial, and its params as `config/<dotted path>`.
+    """
+
+    name: str
+    sweep: str
+    ended: SweepEnd
+    images_seen: int
+    trials: list[Trial]
+    finalists: list[Finalist] = field(default_factory=list)
+    winner: int | None = None
+    version: str | None = None
+    was_finished: bool = False
+    dataframe: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, without the data frame."""
+        plain = {name: value for name, value in vars(self).items() if name != "dataframe"}
+        trials, finalists = [asdict(trial) for trial in self.trials], [finalist.to_json() for finalist in self.finalists]
+        return {**plain, "trials": trials, "finalists": finalists}
 
 
 def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> SweepResult:
@@ -44,20 +73,22 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     check_packages(sweep_of(job))
     storage = open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
+    listing = None
     if sweep.exists():
-        if finished := read_result(sweep.store, resume_sweep(job, sweep.job)):
+        if finished := read_result(sweep, resume_sweep(job, sweep.job)):
             return finished
     else:
-        list_source(job.data.source)  # what is wrong with it is raised before anything is started or written
+        listing = list_source(job.data.source)  # what is wrong with it is raised before anything is started or written
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(sweep) as lock:
-        job = open_sweep(sweep, job, reporter)
+        job = open_sweep(sweep, job, listing, reporter)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")
-            found = run_search(context, reporter, lock)
-            write_table(sweep.store, found.trials, {})
-            return found if found.ended == SweepEnd.INTERRUPTED else conclude(context, found, reporter)
+            ended, trials, frame = run_search(context, reporter, lock)
+            write_table(sweep.store, trials, {})
+            found = SweepResult(job.name, sweep.uri, ended, sum(trial.images for trial in trials), trials, dataframe=frame)
+            return found if ended == SweepEnd.INTERRUPTED else conclude(context, found, reporter)
 
 
 @contextlib.contextmanager
@@ -70,15 +101,16 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
         yield
 
 
-def open_sweep(sweep: Run, job: Job, reporter: Reporter) -> Job:
+def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter) -> Job:
     """Return the resolved job of a sweep, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
     reporter.stage("preparing data")
     if sweep.exists():
         dataset, job = sweep.dataset, resume_sweep(job, sweep.job)
-        if read_trials(sweep.store) and not has_journal(sweep.store):
+        if read_trials(sweep.store) and not sweep.store.list("journal/"):
             raise ConfigError("name", f"sweep {job.name!r} was started by ganray 0.1, which kept no journal", "use another name")
     else:
-        dataset = prepare(job.data, list_source(job.data.source), sweep.storage, progress=reporter.advance)
+        assert listing is not None, f"{sweep.uri} vanished"
+        dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
     sweep.record(job, dataset)
     return job
@@ -110,8 +142,10 @@ def conclude(context: WorkerContext, found: SweepResult, reporter: Reporter) -> 
         reporter.stage("publishing")
         version = publish_winner(context, found.trials[winner], finalists[0])
     write_table(context.run.store, found.trials, {finalist.trial: finalist.score for finalist in finalists})
-    result = dataclasses.replace(found, finalists=finalists, winner=winner, version=version)
-    write_result(context.run, result, context.job)
+    result = replace(found, finalists=finalists, winner=winner, version=version)
+    context.run.check_fence()
+    stored = {"limits": _limits(context.job), **result.to_json()}
+    context.run.store.write(RESULT, (json.dumps(stored, indent=1) + "\n").encode())
     return result
 
 
@@ -124,3 +158,24 @@ def check_any_scored(found: SweepResult) -> None:
     if found.ended == SweepEnd.DONE:
         raise TrainingDiverged("sweep.space", problem, "mend what is named, or search lower learning rates")
     raise ConfigError("sweep.space", problem, f"raise sweep.{found.ended}")
+
+
+def read_result(sweep: Run, job: Job) -> SweepResult | None:
+    """Return the result of a sweep that has nothing left to do within a job's limits."""
+    try:
+        stored = json.loads(sweep.store.read(RESULT))
+    except MissingObject:
+        return None
+    if stored.pop("limits") != _limits(job):
+        return None
+    known: dict[str, Any] = {"ended": SweepEnd(stored["ended"]), "was_finished": True, "dataframe": read_data_frame(sweep.store)}
+    known["trials"] = [Trial.from_json(trial) for trial in stored["trials"]]
+    known["finalists"] = [Finalist.from_json(row) for row in stored["finalists"]]
+    return SweepResult(**{**stored, **known})
+
+
+def _limits(job: Job) -> dict[str, Any]:
+    """Return what decides whether a sweep that has ended has more to do."""
+    sweep = sweep_of(job)
+    finalists = sweep.finalists.model_dump(mode="json")
+    return {"trials": sweep.trials, "max_images": sweep.max_images, "max_hours": sweep.max_hours, "finalists": finalists}

@@ -12,11 +12,11 @@ import ray
 from ray import tune
 
 from ganray.config import Sweep
-from ganray.sweep.pieces import Outcome, PieceEnd
+from ganray.sweep.records import Outcome, TrialStatus
 
 
 class TrialTrainable(tune.Trainable):
-    """One trial at a time. `step` trains to the next rung; a checkpoint is a pointer that only says which trial it is of."""
+    """One trial at a time. `step` trains to the next rung; a checkpoint is a pointer that only tells which trial it is of."""
 
     def setup(self, config: dict[str, Any], queue: Any, sweep: Sweep, rungs: list[int]) -> None:  # type: ignore[override]
         """Take what all trials share."""
@@ -25,19 +25,16 @@ class TrialTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial, or the same one with other params."""
-        self.params = dict(new_config)
-        self.shown: dict[str, Any] = {self.sweep.metric: math.inf, "images": 0, "rung": 0}
+        self.params, self.shown = dict(new_config), {self.sweep.metric: math.inf, "images": 0, "rung": 0}
         return True
 
     def step(self) -> dict[str, Any]:
         """Wait until the trial is trained to its next rung, and return the result that searcher and scheduler compare."""
         budget, outcome = ray.get(self.queue.train.remote(int(self.trial_id), self.params))
-        if outcome.ended == PieceEnd.INTERRUPTED:
+        if outcome.status == TrialStatus.WAITING:
             return {**self.shown, "interrupted": True, "done": True}
-        rung = self.rungs.index(budget) + 1
-        self.shown = {self.sweep.metric: score_of(outcome, self.sweep), "images": budget, "rung": rung, "status": outcome.ended.value}
-        is_broken = outcome.ended.is_broken and not self.sweep.is_population  # whose members may clone another and go on
-        return {**self.shown, "done": is_broken or budget >= self.rungs[-1]}
+        self.shown = result_of(budget, outcome, self.sweep, self.rungs)
+        return self.shown
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the pointer."""
@@ -47,12 +44,13 @@ class TrialTrainable(tune.Trainable):
         """Load nothing: the work queue knows where the trial stands."""
 
 
-def score_of(outcome: Outcome, sweep: Sweep) -> float:
-    """Return what trials are compared by: the best score so far, or of a population's member, whose state goes on, the last one.
+def result_of(budget: int, outcome: Outcome, sweep: Sweep, rungs: list[int]) -> dict[str, Any]:
+    """Return a piece's result for Tune: the best score so far, or of a population's member, whose state goes on, the last one.
 
-    A trial that broke, or has no finite score, is infinitely bad.
+    A trial that broke, or has no finite score, is infinitely bad; a broken member of a population may clone another and go on.
     """
-    score = outcome.last if sweep.is_population else outcome.score
-    if outcome.ended.is_broken or score is None or not math.isfinite(score):
-        return -math.inf if sweep.maximise else math.inf
-    return score
+    score, is_broken = outcome.last if sweep.is_population else outcome.score, outcome.status.is_broken
+    if is_broken or score is None or not math.isfinite(score):
+        score = -math.inf if sweep.maximise else math.inf
+    is_done = (is_broken and not sweep.is_population) or budget >= rungs[-1]
+    return {sweep.metric: score, "images": budget, "rung": rungs.index(budget) + 1, "status": outcome.status.value, "done": is_done}

@@ -14,10 +14,8 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from ganray.config import Job
 from ganray.storage import ObjectStore
-from ganray.sweep.plan import count_trials
-from ganray.sweep.scheduler import build_scheduler
+from ganray.sweep.schedulers import build_scheduler
 from ganray.sweep.search import Search
-from ganray.sweep.searcher import JournaledSearch, build_searcher
 from ganray.sweep.space import sweep_of
 from ganray.sweep.trainable import TrialTrainable
 
@@ -31,29 +29,22 @@ SETTINGS = {
     "TUNE_WARN_THRESHOLD_S": "1000",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-SHARE = 0.001  # of the node's own resource, which ties a trial's process to this node: no CPU
+RESOURCE = 0.001  # of the node's own, which ties a trial's process to this node: no CPU
 MAX_RESTARTS = 10  # of a trial's process, which holds nothing
 EXPERIMENT = "tune"
 
 
-def build_tuner(job: Job, search: Search, scratch: str) -> tune.Tuner:
+def build_tuner(job: Job, search: Search, queue: Any, scratch: str) -> tune.Tuner:
     """Return the tuner, with Tune's own searcher, scheduler and loggers by the job's configuration."""
     os.environ.update(SETTINGS)
     for noisy in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    sweep, rungs = sweep_of(job), search.trials.rungs
-    searcher = build_searcher(sweep, num_trials=count_trials(sweep))
-    trainable = tune.with_parameters(TrialTrainable, queue=search.queue.actor, sweep=sweep, rungs=rungs)
+    sweep: Any = sweep_of(job)
+    trainable = tune.with_parameters(TrialTrainable, queue=queue, sweep=sweep, rungs=search.trials.rungs)
+    tuned: dict[str, Any] = {"search_alg": search, "scheduler": build_scheduler(job, search)}
     return tune.Tuner(
-        tune.with_resources(trainable, {_this_node(): SHARE}),
-        tune_config=tune.TuneConfig(
-            metric=sweep.metric,
-            mode=sweep.direction,
-            search_alg=JournaledSearch(job, searcher, search),
-            scheduler=build_scheduler(job, rungs, search),
-            num_samples=-1,
-            reuse_actors=True,
-        ),
+        tune.with_resources(trainable, {_this_node(): RESOURCE}),
+        tune_config=tune.TuneConfig(metric=sweep.metric, mode=sweep.direction, num_samples=-1, reuse_actors=True, **tuned),
         run_config=tune.RunConfig(
             name=EXPERIMENT,
             storage_path=scratch,
@@ -61,7 +52,6 @@ def build_tuner(job: Job, search: Search, scratch: str) -> tune.Tuner:
             callbacks=[Silence(), ReportCallback(search), *loggers(job)],
             failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),  # so events keep their order
-            stop=WhenOver(search),
         ),
     )
 
@@ -72,12 +62,8 @@ class ReportCallback(tune.Callback):
     def __init__(self, search: Search) -> None:
         self.search = search
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
-        return {}
-
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        """Take in a trial's report, but for one that says that the sweep has stopped."""
+        """Take in a trial's report, but for one that tells that the sweep has stopped."""
         if not result.get("interrupted"):
             with self.search.guarded():
                 self.search.report(int(trial.trial_id))
@@ -87,25 +73,6 @@ class ReportCallback(tune.Callback):
         logger.warning("trial %s: its process in Ray Tune died; Tune starts another", trial.trial_id)
 
 
-class WhenOver(tune.Stopper):
-    """Ends what is left of Tune's trials once the search is over."""
-
-    def __init__(self, search: Search) -> None:
-        self.search = search
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
-        return {}
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Stop no trial for what it reports."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Return whether everything is to end now."""
-        return self.search.is_over
-
-
 class Silence(TrialProgressCallback):
     """Tune's own lines about its trials, not printed: the sweep has its reporter."""
 
@@ -113,30 +80,22 @@ class Silence(TrialProgressCallback):
         pass
 
 
-class WholeCsv(CSVLoggerCallback):
-    """Tune's CSV logger, which at each pause of a trial would lose the rows that have not been copied to its storage."""
-
-    def _restore_from_remote(self, file_name: str, trial: Any) -> None:
-        pass
-
-
-class WholeJson(JsonLoggerCallback):
-    """Tune's JSON logger, which loses rows likewise."""
-
-    def _restore_from_remote(self, file_name: str, trial: Any) -> None:
-        pass
-
-
 def loggers(job: Job) -> Iterator[tune.Callback]:
     """Yield Tune's loggers that a sweep asks for."""
-    kinds: dict[str, Any] = {"tensorboard": TBXLoggerCallback, "csv": WholeCsv, "json": WholeJson}
+    kinds: dict[str, Any] = {"tensorboard": TBXLoggerCallback, "csv": CSVLoggerCallback, "json": JsonLoggerCallback}
     for name in sweep_of(job).callbacks:
         if name == "mlflow":
             from ray.air.integrations.mlflow import MLflowLoggerCallback
 
             yield MLflowLoggerCallback(experiment_name=job.name, log_params_on_trial_end=True)  # params of a population change
         else:
-            yield kinds[name]()
+            callback = kinds[name]()
+            callback._restore_from_remote = _keep_local  # or rows are lost at each pause that were not copied to Tune's storage
+            yield callback
+
+
+def _keep_local(file_name: str, trial: Any) -> None:
+    """Restore nothing."""
 
 
 def keep_logs(scratch: str, store: ObjectStore) -> None:

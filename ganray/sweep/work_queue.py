@@ -6,78 +6,48 @@ the journal, recorded outcomes are answered in their turn. The actor lives and d
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ganray.errors import ClusterError
-from ganray.sweep.pieces import Outcome, Piece, PieceEnd
-from ganray.sweep.records import Params, TrialStatus
-from ganray.sweep.trials import Trials
+from ganray.sweep.journal import Trials
+from ganray.sweep.records import Outcome, Params, Piece, TrialStatus
 
 MAX_WAITING = 10_000  # calls that may wait at once: one a trial and one a worker group
 IDLE_S = 15.0  # that a worker group may wait for a piece before it leaves its place to others
 
 Key = tuple[int, int]  # trial, index
 Report = tuple[int, Outcome]  # a piece's budget and its outcome
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where trials stand when a driver starts: their rungs and images, pieces in the journal, failures of workers, who was given up."""
-
-    positions: Mapping[int, int] = field(default_factory=dict)
-    images: Mapping[int, int] = field(default_factory=dict)
-    num_recorded: Mapping[int, int] = field(default_factory=dict)
-    num_failures: Mapping[int, int] = field(default_factory=dict)
-    given_up: frozenset[int] = frozenset()
-
-
-def standing_of(trials: Trials) -> Standing:
-    """Return where trials stand by the journal."""
-    return Standing(
-        dict(enumerate(trials.positions)),
-        {trial.number: trial.images for trial in trials.all},
-        dict(enumerate(trials.num_reported)),
-        {trial.number: trial.failures for trial in trials.all},
-        frozenset(trial.number for trial in trials.all if trial.status == TrialStatus.FAILED),
-    )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Workers that died while they trained a trial, and whether it goes on."""
-
-    trial: int
-    reason: str
-    goes_on: bool
+INTERRUPTED: Report = (0, Outcome(TrialStatus.WAITING, 0))
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Pieces under way, those that are being trained, and the failures since the last snapshot.
+    """Pieces under way, the keys of those that are being trained, and since the last snapshot who failed: (trial, why, goes on).
 
     `is_full`: a piece was refused, since it would exceed the sweep's images. `is_idle`: nothing is being trained or reported.
     """
 
     pieces: list[Piece]
     running: set[Key]
-    failures: list[Failure]
+    failures: list[tuple[int, str, bool]]
     is_full: bool
     is_idle: bool
 
 
-class WorkQueueState:
-    """The queue. All methods run on one event loop."""
+class WorkQueue:
+    """The queue. All methods run on one event loop; `trials` are those of the journal when the driver started."""
 
-    def __init__(self, rungs: list[int], standing: Standing, *, max_failures: int, max_images: int | None) -> None:
-        self.rungs, self.max_failures, self.max_images = rungs, max_failures, max_images
-        self.positions, self.images = Counter(standing.positions), Counter(standing.images)
-        self.num_recorded = Counter(standing.num_recorded)
-        self.num_failures, self.given_up = Counter(standing.num_failures), set(standing.given_up)
+    def __init__(self, trials: Trials, *, max_failures: int, max_images: int | None) -> None:
+        self.trials, self.max_failures, self.max_images = trials, max_failures, max_images
+        self.positions = Counter(dict(enumerate(trials.positions)))
+        self.images = Counter({trial.number: trial.images for trial in trials.all})
+        self.num_recorded = Counter(dict(enumerate(trials.num_reported)))
+        self.num_failures = Counter({trial.number: trial.failures for trial in trials.all})
+        self.given_up = {trial.number for trial in trials.all if trial.status == TrialStatus.FAILED}
         self.num_reported: Counter[int] = Counter()  # pieces that Tune has met, by trial
         self.reports: dict[Key, asyncio.Future[Report]] = {}
         self.pieces: dict[Key, Piece] = {}
@@ -85,25 +55,25 @@ class WorkQueueState:
         self.taken: dict[str, Piece] = {}  # by worker group
         self.waiting: dict[str, asyncio.Future[Piece | None]] = {}
         self.errors: dict[str, str] = {}
-        self.failures: list[Failure] = []
+        self.failures: list[tuple[int, str, bool]] = []
         self.live = asyncio.Event()
         self.is_full = self.is_closed = self.is_dismissed = False
 
     # For trials
 
     async def train(self, trial: int, params: Params) -> Report:
-        """Have a trial trained to its next rung; return that and the outcome, which is `INTERRUPTED` once the sweep has stopped."""
+        """Have a trial trained to its next rung; return that and the outcome, or `INTERRUPTED` once the sweep has stopped."""
         key = (trial, self.num_reported[trial])
         if key[1] >= self.num_recorded[trial]:
             await self.live.wait()
             if key not in self.reports:
-                self._submit(Piece(*key, params, next(rung for rung in self.rungs if rung > self.positions[trial])))
+                self._submit(Piece(*key, params, self.trials.next_rung(self.positions[trial])))
         return await asyncio.shield(self._report(key))
 
     # For worker groups
 
     async def take(self, group: str, fresh: bool) -> Piece | None:
-        """Wait for a piece, None to leave. A `fresh` group has just started: what it had before goes to whoever comes first."""
+        """Wait for a piece, None to leave. A `fresh` group has just started: what it had before goes to the first that asks."""
         if fresh and group in self.taken:
             self._drop(group)
         await self.live.wait()
@@ -122,10 +92,10 @@ class WorkQueueState:
     async def finish(self, group: str, outcome: Outcome) -> None:
         """Take the outcome of a group's piece; one that was interrupted waits for another group, or for another driver."""
         piece = self.taken.pop(group)
-        if outcome.ended == PieceEnd.INTERRUPTED:
+        if outcome.status == TrialStatus.WAITING:
             self.pending.appendleft(piece)
         else:
-            self._resolve((piece.trial, piece.index), (piece.budget, outcome))
+            self._resolve(piece, outcome)
         self._match()
 
     async def report_error(self, group: str, error: str) -> None:
@@ -134,23 +104,23 @@ class WorkQueueState:
 
     # For the driver
 
-    async def release(self, trial: int, index: int, budget: int, outcome: Outcome) -> None:
-        """Answer a recorded piece."""
-        self._resolve((trial, index), (budget, outcome))
+    async def release(self, trial: int, budget: int, outcome: Outcome) -> None:
+        """Answer the next recorded piece of a trial."""
+        _set(self._report((trial, self.num_reported[trial])), (budget, outcome))
 
     async def go_live(self) -> None:
         """End the replay: from now on pieces are trained."""
         self.live.set()
 
-    async def acknowledge(self, trial: int) -> tuple[int, Report]:
-        """Count a trial's piece as met by Tune, and return its index and what was reported."""
+    async def acknowledge(self, trial: int) -> Report:
+        """Count a trial's piece as met by Tune, and return what was reported."""
         key = (trial, self.num_reported[trial])
         budget, outcome = self.reports.pop(key).result()
         self.pieces.pop(key, None)
         self.num_reported[trial] += 1
         if key[1] >= self.num_recorded[trial]:
             self.positions[trial], self.images[trial] = budget, outcome.images
-        return key[1], (budget, outcome)
+        return budget, outcome
 
     async def move(self, trial: int, images: int) -> None:
         """Let a trial's next piece start where the trial that it has cloned stands."""
@@ -174,7 +144,7 @@ class WorkQueueState:
         self.is_closed = self.is_dismissed = True
         self.live.set()
         for future in self.reports.values():
-            _set(future, (0, Outcome(PieceEnd.INTERRUPTED, 0)))
+            _set(future, INTERRUPTED)
         self._match()
 
     async def snapshot(self) -> Snapshot:
@@ -188,24 +158,18 @@ class WorkQueueState:
     def _submit(self, piece: Piece) -> None:
         """Queue a piece, unless its trial was given up or it would exceed the sweep's images; then nobody takes another."""
         if piece.trial in self.given_up:
-            reason = f"its workers died more than train.max_failures={self.max_failures} times"
-            self._resolve((piece.trial, piece.index), (piece.budget, Outcome(PieceEnd.FAILED, self.positions[piece.trial], reason=reason)))
+            self._give_up(piece, because="")
             return
-        self.is_full = self.is_full or self._images_with(piece) > (self.max_images or float("inf"))
+        budgets = {**self.images, **{known.trial: known.budget for known in self.pieces.values()}, piece.trial: piece.budget}
+        self.is_full = self.is_full or sum(budgets.values()) > (self.max_images or float("inf"))
         if not self.is_full:
             self.pieces[piece.trial, piece.index] = piece
             self.pending.append(piece)
         self._match()
 
-    def _images_with(self, piece: Piece) -> int:
-        """Return the images of the whole sweep once this piece and all under way are trained."""
-        budgets = {**self.images, **{known.trial: known.budget for known in self.pieces.values()}, piece.trial: piece.budget}
-        return sum(budgets.values())
-
     def _match(self) -> None:
         """Give pending pieces to waiting groups, first come, first served; let groups leave for which there will be none."""
-        free = [(group, future) for group, future in self.waiting.items() if not future.done()]
-        for group, future in free:
+        for group, future in [(group, future) for group, future in self.waiting.items() if not future.done()]:
             if self.pending and not self.is_closed:
                 self.taken[group] = piece = self.pending.popleft()
                 self.errors.pop(group, None)
@@ -216,86 +180,47 @@ class WorkQueueState:
     def _drop(self, group: str) -> None:
         """Queue the piece of a group whose workers have died, in front, or give its trial up."""
         piece, error = self.taken.pop(group), self.errors.pop(group, None)
-        trial = piece.trial
-        self.num_failures[trial] += 1
+        self.num_failures[piece.trial] += 1
         because = f" ({error})" if error else ""
-        goes_on = self.num_failures[trial] <= self.max_failures
-        self.failures.append(Failure(trial, f"its workers died{because}", goes_on))
+        goes_on = self.num_failures[piece.trial] <= self.max_failures
+        self.failures.append((piece.trial, f"its workers died{because}", goes_on))
         if goes_on:
             self.pending.appendleft(piece)
         else:
-            self.given_up.add(trial)
-            reason = f"its workers died more than train.max_failures={self.max_failures} times{because}"
-            self._resolve((trial, piece.index), (piece.budget, Outcome(PieceEnd.FAILED, self.positions[trial], reason=reason)))
+            self._give_up(piece, because)
         self._match()
 
-    def _report(self, key: Key) -> asyncio.Future[Report]:
+    def _give_up(self, piece: Piece, because: str) -> None:
+        self.given_up.add(piece.trial)
+        reason = f"its workers died more than train.max_failures={self.max_failures} times{because}"
+        self._resolve(piece, Outcome(TrialStatus.FAILED, self.positions[piece.trial], reason=reason))
+
+    def _report(self, key: Key) -> "asyncio.Future[Report]":
         if key not in self.reports:
             self.reports[key] = asyncio.get_running_loop().create_future()
             if self.is_dismissed:
-                _set(self.reports[key], (0, Outcome(PieceEnd.INTERRUPTED, 0)))
+                _set(self.reports[key], INTERRUPTED)
         return self.reports[key]
 
-    def _resolve(self, key: Key, report: Report) -> None:
-        _set(self._report(key), report)
+    def _resolve(self, piece: Piece, outcome: Outcome) -> None:
+        _set(self._report((piece.trial, piece.index)), (piece.budget, outcome))
 
 
-def _set(future: asyncio.Future[Report], report: Report) -> None:
+def _set(future: "asyncio.Future[Report]", report: Report) -> None:
     if not future.done():
         future.set_result(report)
 
 
-class WorkQueue:
-    """The driver's end of the queue's actor, which lives on this node."""
+def start_work_queue(trials: Trials, *, max_failures: int, max_images: int | None) -> Any:
+    """Return the queue's actor, on this node."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(WorkQueue).options(num_cpus=0, max_concurrency=MAX_WAITING, scheduling_strategy=here)
+    return actor.remote(trials, max_failures=max_failures, max_images=max_images)
 
-    def __init__(self, rungs: list[int], standing: Standing, *, max_failures: int, max_images: int | None) -> None:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(WorkQueueState).options(num_cpus=0, max_concurrency=MAX_WAITING, scheduling_strategy=here)
-        self.actor: Any = actor.remote(rungs, standing, max_failures=max_failures, max_images=max_images)
 
-    def release(self, trial: int, index: int, budget: int, outcome: Outcome) -> None:
-        """See `WorkQueueState.release`."""
-        self.actor.release.remote(trial, index, budget, outcome)
-
-    def go_live(self) -> None:
-        """See `WorkQueueState.go_live`."""
-        self.actor.go_live.remote()
-
-    def acknowledge(self, trial: int) -> tuple[int, Report]:
-        """See `WorkQueueState.acknowledge`."""
-        return ray.get(self.actor.acknowledge.remote(trial))  # type: ignore[no-any-return]
-
-    def move(self, trial: int, images: int) -> None:
-        """See `WorkQueueState.move`."""
-        ray.get(self.actor.move.remote(trial, images))
-
-    def lose(self, group: str) -> None:
-        """See `WorkQueueState.lose`."""
-        ray.get(self.actor.lose.remote(group))
-
-    def take(self, group: str, fresh: bool) -> Piece | None:
-        """See `WorkQueueState.take`."""
-        return ray.get(self.actor.take.remote(group, fresh))  # type: ignore[no-any-return]
-
-    def finish(self, group: str, outcome: Outcome) -> None:
-        """See `WorkQueueState.finish`."""
-        ray.get(self.actor.finish.remote(group, outcome))
-
-    def report_error(self, group: str, error: str) -> None:
-        """See `WorkQueueState.report_error`."""
-        ray.get(self.actor.report_error.remote(group, error))
-
-    def close(self) -> None:
-        """See `WorkQueueState.close`."""
-        ray.get(self.actor.close.remote())
-
-    def dismiss(self) -> None:
-        """See `WorkQueueState.dismiss`."""
-        self.actor.dismiss.remote()
-
-    def snapshot(self) -> Snapshot:
-        """See `WorkQueueState.snapshot`. Raises `ClusterError` if the queue's process has died."""
-        try:
-            return ray.get(self.actor.snapshot.remote())  # type: ignore[no-any-return]
-        except ray.exceptions.RayActorError as error:
-            raise ClusterError("sweep", "the process of its work queue died", "the same command goes on from there") from error
+def ask(queue: Any, method: str, *arguments: Any) -> Any:
+    """Return what a method of the queue's actor returns. Raises `ClusterError` if its process has died."""
+    try:
+        return ray.get(getattr(queue, method).remote(*arguments))
+    except ray.exceptions.RayActorError as error:
+        raise ClusterError("sweep", "the process of its work queue died", "the same command goes on from there") from error

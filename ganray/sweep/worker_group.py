@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import torch
 
@@ -13,69 +13,86 @@ from ganray.gan.distributed import broadcast, rank, world_size
 from ganray.runs.metrics_log import last_event, scores_of
 from ganray.runs.run import Run
 from ganray.runs.status import RunStatus
-from ganray.sweep.pieces import Outcome, Piece, PieceEnd
-from ganray.sweep.records import trial_name
+from ganray.sweep.records import Outcome, Piece, TrialStatus, trial_name
 from ganray.sweep.space import sweep_of, trial_job
-from ganray.sweep.work_queue import WorkQueue
+from ganray.sweep.work_queue import ask
 from ganray.train.context import WorkerContext
 from ganray.train.worker.loop import train_worker
 
 MAX_ERROR_LENGTH = 300  # characters
+Train = Callable[[WorkerContext], None]
 
 
-def train_pieces(context: WorkerContext, queue: WorkQueue, group: str) -> None:
+def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
     """Train, on each worker of a group, the pieces that the work queue has, until it has none. `context` is the sweep's own."""
     fresh = True
-    while (piece := broadcast(queue.take(group, fresh) if rank() == 0 else None)) is not None:
-        fresh, since = False, time.monotonic()
+    while (piece := broadcast(ask(queue, "take", group, fresh) if rank() == 0 else None)) is not None:
+        fresh = False
         try:
-            ended, reason = train_piece(context, piece, train_worker)
+            outcome = train_piece(context, piece, train_worker)
         except Exception as error:
-            queue.report_error(group, f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
+            ask(queue, "report_error", group, f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
             raise
         if rank() == 0:
-            queue.finish(group, outcome_of(context, piece, ended, reason=reason, busy_s=time.monotonic() - since))
+            ask(queue, "finish", group, outcome)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
 
-def train_piece(context: WorkerContext, piece: Piece, train: Callable[[WorkerContext], None]) -> tuple[PieceEnd, str | None]:
-    """Train a piece by `train`, once more after each rollback, and return how it ended and why."""
+def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
+    """Train a piece by `train`, once more after each rollback, and return its outcome, which is rank 0's to hand in."""
+    since = time.monotonic()
     try:
-        own = piece_context(context, piece)
+        job = trial_job(context.job, piece.params, piece.trial)
     except GanrayError as error:  # on every rank alike
-        return PieceEnd.FAILED, str(error)
+        return Outcome(TrialStatus.FAILED, 0, reason=str(error))
+    own = replace(context, job=job, run=trial_run(context.run, piece.trial), stop_at=piece.budget)
     if rank() == 0:
-        own.run.record(own.job, own.dataset)
+        own.run.record(job, own.dataset)
         own.progress_actor.push.remote({"trial": piece.trial, "images_seen": 0, sweep_of(context.job).metric: None})
+    reason = None
     try:
-        return train_to_budget(own, partial(train, own))
+        status = train_to_budget(own, train)
     except RunLocked:
-        return PieceEnd.INTERRUPTED, None
+        status = TrialStatus.WAITING
     except GanrayError as error:
         if world_size() > 1:
             raise  # what only one worker met must not leave the others waiting for it
-        return PieceEnd.FAILED, str(error)
+        status, reason = TrialStatus.FAILED, str(error)
+    if rank() != 0:
+        return Outcome(status, 0)
+    return outcome_of(own.run, sweep_of(context.job).metric, status, reason=reason, busy_s=time.monotonic() - since)
 
 
-def train_to_budget(context: WorkerContext, train: Callable[[], None]) -> tuple[PieceEnd, str | None]:
-    """Train a run until it has ended, once more after each rollback."""
-    status = _status(context)
-    while status.end_reason is None:
-        train()
-        status = _status(context)
-        if status in (RunStatus.NEW, RunStatus.UNFINISHED):
-            return PieceEnd.INTERRUPTED, None
-    if status in (RunStatus.DIVERGED, RunStatus.COLLAPSED):
-        return PieceEnd(status.value), last_event(context.run.metrics()) if rank() == 0 else None
-    return PieceEnd.DONE, None
+def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:
+    """Train a run until its budget, once more after each rollback, and return how the trial then stands: see `Outcome`."""
+    run_status = _run_status(context)
+    while run_status.end_reason is None:
+        train(context)
+        run_status = _run_status(context)
+        if run_status in (RunStatus.NEW, RunStatus.UNFINISHED):
+            return TrialStatus.WAITING
+    return TrialStatus(run_status.value) if run_status.end_reason and run_status.end_reason.is_failure else TrialStatus.PAUSED
 
 
-def piece_context(context: WorkerContext, piece: Piece) -> WorkerContext:
-    """Return the context of a piece. Raises `ConfigError` if its params make no valid job."""
-    job = trial_job(context.job, piece.params, piece.trial)
-    return replace(context, job=job, run=trial_run(context.run, piece.trial), stop_at=piece.budget)
+def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None, busy_s: float) -> Outcome:
+    """Return a piece's outcome, with the scores that its trial's run has recorded."""
+    run.fold_metrics()
+    records, checkpoint = run.metrics(), run.latest_checkpoint()
+    curve = [[images, score] for images, score in scores_of(records, metric)]
+    best = checkpoint.progress.best if checkpoint else None
+    return Outcome(
+        status,
+        checkpoint.images_seen if checkpoint else 0,
+        score=best.scores.get(metric) if best else None,
+        last=curve[-1][1] if curve else None,
+        best_images=best.images_seen if best else None,
+        checkpoint=checkpoint.name if checkpoint else None,
+        reason=reason or (last_event(records) if status.is_broken else None),
+        busy_s=busy_s,
+        curve=curve,
+    )
 
 
 def trial_run(sweep: Run, number: int) -> Run:
@@ -83,27 +100,7 @@ def trial_run(sweep: Run, number: int) -> Run:
     return Run(sweep.storage, f"{sweep.folder}/trials/{trial_name(number)}", fence=sweep.fence)
 
 
-def outcome_of(context: WorkerContext, piece: Piece, ended: PieceEnd, *, reason: str | None, busy_s: float) -> Outcome:
-    """Return a piece's outcome, with the scores that its trial's run has recorded."""
-    run, metric = trial_run(context.run, piece.trial), sweep_of(context.job).metric
-    run.fold_metrics()
-    curve = [[images, score] for images, score in scores_of(run.metrics(), metric)]
-    checkpoint = run.latest_checkpoint()
-    best = checkpoint.progress.best if checkpoint else None
-    return Outcome(
-        ended,
-        checkpoint.images_seen if checkpoint else 0,
-        score=best.scores.get(metric) if best else None,
-        last=curve[-1][1] if curve else None,
-        best_images=best.images_seen if best else None,
-        checkpoint=checkpoint.name if checkpoint else None,
-        reason=reason,
-        busy_s=busy_s,
-        curve=curve,
-    )
-
-
-def _status(context: WorkerContext) -> RunStatus:
+def _run_status(context: WorkerContext) -> RunStatus:
     """Return how the run stands, as rank 0 sees it, on every rank. A collective."""
     status = broadcast(context.run.status(context.job, until=context.stop_at) if rank() == 0 else None)
     assert status is not None

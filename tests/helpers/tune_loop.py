@@ -11,16 +11,14 @@ from ray.tune.registry import register_trainable
 
 from ganray.config import Job
 from ganray.storage import ObjectStore
-from ganray.sweep.journal import Journal
-from ganray.sweep.pieces import Outcome, PieceEnd
+from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
-from ganray.sweep.records import Exploit
-from ganray.sweep.scheduler import build_scheduler
+from ganray.sweep.records import Exploit, Outcome, TrialStatus
+from ganray.sweep.schedulers import build_scheduler
 from ganray.sweep.search import Search
-from ganray.sweep.searcher import JournaledSearch, build_searcher
+from ganray.sweep.searchers import build_searcher
 from ganray.sweep.space import sweep_of
-from ganray.sweep.trainable import TrialTrainable, score_of
-from ganray.sweep.trials import Trials
+from ganray.sweep.trainable import TrialTrainable, result_of
 from ganray.sweep.work_queue import Report
 
 Train = Callable[[dict[str, Any], int], Outcome]  # of params and a budget
@@ -42,15 +40,18 @@ class FormulaQueue:
         self.moved: list[tuple[int, int]] = []
         self.is_live = False
 
-    def release(self, trial: int, index: int, budget: int, outcome: Outcome) -> None:
-        self.released[trial, index] = budget, outcome
+    def ask(self, method: str, *arguments: Any) -> Any:
+        return getattr(self, method)(*arguments)
+
+    def release(self, trial: int, budget: int, outcome: Outcome) -> None:
+        self.released[trial, self.num_reported[trial]] = budget, outcome
 
     def go_live(self) -> None:
         self.is_live = True
 
-    def acknowledge(self, trial: int) -> tuple[int, Report]:
+    def acknowledge(self, trial: int) -> Report:
         self.num_reported[trial] += 1
-        return self.num_reported[trial] - 1, self.reports.pop(trial)
+        return self.reports.pop(trial)
 
     def move(self, trial: int, images: int) -> None:
         self.moved.append((trial, images))
@@ -78,20 +79,20 @@ class TuneLoop:
         self.clones: list[dict[int, Exploit]] = []
         num_trials = count_trials(self.sweep)
         trials = Trials(self.rungs, self.journal.events)
-        self.search = Search(self.sweep, store, trials, self.journal, self.queue, num_trials=num_trials, clone=self.clones.append)
-        self.search.places = places
-        self.search_alg = JournaledSearch(job, build_searcher(self.sweep, num_trials=num_trials), self.search)
-        self.search_alg.add_configurations([SimpleNamespace(spec={"run": TrialTrainable.__name__})])
-        self.scheduler = build_scheduler(job, self.rungs, self.search)
-        self.scheduler.set_search_properties(self.sweep.metric, self.sweep.direction)
+        searcher = build_searcher(self.sweep, num_trials=num_trials)
+        shared: dict[str, Any] = {"ask": self.queue.ask, "clone": self.clones.append}
+        self.search = Search(job, store, trials, self.journal, searcher, num_trials=num_trials, **shared)
+        self.search_alg, self.search.places = self.search, places
+        self.search.add_configurations([SimpleNamespace(spec={"run": TrialTrainable.__name__})])
+        self.scheduler = build_scheduler(job, self.search)
         self.trials: list[Trial] = []
         self._tune_controller = SimpleNamespace(_actor_cache=SimpleNamespace(increase_max=lambda factory: None))
         self.search.replay()
 
     def run(self) -> Search:
         """Run the loop."""
-        while not (self.search_alg.is_finished() and all(trial.is_finished() for trial in self.trials)) and not self.search.closed:
-            while trial := self.search_alg.next_trial():
+        while not (self.search.is_finished() and all(trial.is_finished() for trial in self.trials)) and not self.search.closed:
+            while trial := self.search.next_trial():
                 self.trials.append(trial)
                 self.scheduler.on_trial_add(self, trial)
                 self._maybe_die()
@@ -117,16 +118,15 @@ class TuneLoop:
             if report := self.queue.answer(trial, self.search):
                 self.queue.reports[int(trial.trial_id)] = report
                 return self._process(trial, *report)
-        assert running or any(trial.status == Trial.PAUSED for trial in self.trials) or not self.trials or self.search_alg.is_finished()
+        assert running or any(trial.status == Trial.PAUSED for trial in self.trials) or not self.trials or self.search.is_finished()
         return None
 
     def _process(self, trial: Trial, budget: int, outcome: Outcome) -> None:
-        is_over = budget >= self.rungs[-1] or (outcome.ended.is_broken and not self.sweep.is_population)
-        result = {self.sweep.metric: score_of(outcome, self.sweep), "images": budget, "rung": self.rungs.index(budget) + 1, "done": is_over}
+        result = result_of(budget, outcome, self.sweep, self.rungs)
         result["training_iteration"] = self.queue.num_reported[int(trial.trial_id)] + 1
-        decision = "STOP" if is_over else self.scheduler.on_trial_result(self, trial, result)
+        decision = "STOP" if result["done"] else self.scheduler.on_trial_result(self, trial, result)
         if decision != "STOP":
-            self.search_alg.on_trial_result(trial.trial_id, result)
+            self.search.on_trial_result(trial.trial_id, result)
         self.search.report(int(trial.trial_id))
         trial.run_metadata.last_result = result
         if decision == "PAUSE":
@@ -152,10 +152,10 @@ class TuneLoop:
             return
         if trial.status == Trial.RUNNING:
             self.scheduler.on_trial_complete(self, trial, trial.last_result)
-            self.search_alg.on_trial_complete(trial.trial_id, trial.last_result)
+            self.search.on_trial_complete(trial.trial_id, trial.last_result)
         else:
             self.scheduler.on_trial_remove(self, trial)
-            self.search_alg.on_trial_complete(trial.trial_id)
+            self.search.on_trial_complete(trial.trial_id)
         trial.set_status(Trial.TERMINATED)
 
     def _schedule_trial_save(self, trial: Trial, result: dict[str, Any] | None = None) -> str:
@@ -166,4 +166,4 @@ class TuneLoop:
 
 def done(score: float, budget: int) -> Outcome:
     """Return the outcome of a piece that came to its rung with a score."""
-    return Outcome(PieceEnd.DONE, budget, score=score, last=score, best_images=budget, checkpoint=f"000-{budget:012d}")
+    return Outcome(TrialStatus.PAUSED, budget, score=score, last=score, best_images=budget, checkpoint=f"000-{budget:012d}")

@@ -8,19 +8,18 @@ from ganray.errors import DataError
 from ganray.storage import open_store
 from ganray.sweep.driver import Timer
 from ganray.sweep.journal import SEGMENT, Decision, Event, Journal, Promoted, Reported, Suggested
-from ganray.sweep.pieces import Outcome, PieceEnd
-from ganray.sweep.records import STATE
+from ganray.sweep.records import STATE, Outcome, TrialStatus
 
 
 def events(num: int) -> list[Event]:
     """Return events of all kinds."""
     outcome = Outcome(
-        PieceEnd.DONE, 300, score=1.5, last=2.0, best_images=100, checkpoint="000-000000000300", curve=[[100, 1.5], [300, 2.0]]
+        TrialStatus.PAUSED, 300, score=1.5, last=2.0, best_images=100, checkpoint="000-000000000300", curve=[[100, 1.5], [300, 2.0]]
     )
     exploit = {"images": 300, "from": 1, "checkpoint": "c", "before": {"a.b": 1}, "after": {"a.b": [2]}, "score": None, "donor_score": 2.0}
     kinds = [
         Suggested(0, {"a.b": 1e-3, "c": "text"}, 1.0),
-        Reported(0, 0, 300, outcome, Decision.PAUSE, {0: exploit}, 2.0),  # type: ignore[dict-item]
+        Reported(0, 300, outcome, Decision.PAUSE, {0: exploit}, 2.0),  # type: ignore[dict-item]
         Promoted(0, 3.0),
     ]
     return [kinds[number % len(kinds)] for number in range(num)]
@@ -36,7 +35,7 @@ def test_events_come_back_in_order_over_several_objects(tmp_path: Path) -> None:
     met = []
     while event := again.expected:
         met.append(event)
-        again.meet()
+        again.num_met += 1
     assert met == events(SEGMENT + 3)
 
 
@@ -59,7 +58,7 @@ def test_other_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "journal/000000.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([lines[0], lines[1][:30] + "\n", *lines[2:]]))
-    with pytest.raises(DataError, match=r"journal/000000.jsonl in .* is damaged in line 2"):
+    with pytest.raises(DataError, match=r"the journal in .* is damaged in line 2"):
         Journal(store)
 
 

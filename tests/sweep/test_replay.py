@@ -9,8 +9,7 @@ import pytest
 from ganray.config import Job, check_job
 from ganray.errors import ConfigError
 from ganray.storage import open_store
-from ganray.sweep.pieces import Outcome, PieceEnd
-from ganray.sweep.records import TrialStatus, read_trials
+from ganray.sweep.records import Outcome, TrialStatus, read_trials
 from ganray.sweep.search import Search
 from tests.helpers.tune_loop import Killed, TuneLoop, done
 
@@ -75,7 +74,7 @@ def test_asha_promotes_one_in_so_many_and_takes_one_at_least_to_the_end(tmp_path
 
 def test_asha_counts_broken_trials_as_worst(tmp_path: Path) -> None:
     def train(params: dict[str, Any], budget: int) -> Outcome:
-        return distance(params, budget) if params[LR] == 2e-4 else Outcome(PieceEnd.DIVERGED, 40, reason="not finite")
+        return distance(params, budget) if params[LR] == 2e-4 else Outcome(TrialStatus.DIVERGED, 40, reason="not finite")
 
     loop = TuneLoop(ordered(3, scheduler={"kind": "asha", "reduction": 3, "min_images": 300}), open_store(tmp_path), train)
     search = loop.run()
@@ -122,7 +121,7 @@ def test_the_worst_clone_the_best_and_take_other_params_within_the_space(tmp_pat
 
 def test_a_diverged_member_is_given_another_start_and_nobody_clones_one(tmp_path: Path) -> None:
     def train(params: dict[str, Any], budget: int) -> Outcome:
-        return Outcome(PieceEnd.DIVERGED, 200, reason="not finite") if params[LR] == 1e-4 else by_order(params, budget)
+        return Outcome(TrialStatus.DIVERGED, 200, reason="not finite") if params[LR] == 1e-4 else by_order(params, budget)
 
     loop = TuneLoop(ordered(4, scheduler={"kind": "pbt", "every": 300, "quantile": 0.25}), open_store(tmp_path), train)
     search = loop.run()

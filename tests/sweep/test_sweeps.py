@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("two_cpus")]
 
 @pytest.fixture(scope="module")
 def found(two_cpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storage of a random sweep of five trials by two worker groups, run by the command line; what it printed lies in `printed.json`."""
+    """The storage of a random sweep of five trials in two places by the command line; what it printed lies in `printed.json`."""
     storage = tmp_path_factory.mktemp("found")
     more = ["sweep.trials=5", "sweep.finalists.num=2", f"sweep.start_from=[{{{LR}: 1e-3}}]", "--address", two_cpus, "--json"]
     done = within(LIMIT_S, lambda: command_line("sweep", "jobs/quickstart.yaml", *SMALL, f"storage={storage}", *more))
@@ -91,7 +91,7 @@ def test_a_report_of_a_real_sweep_has_its_finalists(found: Path) -> None:
     done = command_line("sweep-report", "tiny", "--storage", str(found), "--out", str(found / "tiny.html"), "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"out": str(found / "tiny.html")}), done.stderr
     page = (found / "tiny.html").read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count('src="data:image/png;base64,') == 2
     assert 'id="every-trial"' in page
 
 

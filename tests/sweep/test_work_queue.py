@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from ganray.sweep import work_queue
-from ganray.sweep.pieces import Outcome, Piece, PieceEnd
-from ganray.sweep.work_queue import Standing, WorkQueueState
+from ganray.sweep.journal import Trials
+from ganray.sweep.records import Outcome, Piece, Trial, TrialStatus
+from ganray.sweep.work_queue import WorkQueue
 
 RUNGS = [300, 900]
-DONE = Outcome(PieceEnd.DONE, 300, score=1.0)
+DONE = Outcome(TrialStatus.PAUSED, 300, score=1.0)
 
 
-def queue(standing: Standing | None = None, *, max_failures: int = 1, max_images: int | None = None) -> WorkQueueState:
-    """Return a queue that trains."""
-    state = WorkQueueState(RUNGS, standing or Standing(), max_failures=max_failures, max_images=max_images)
+def queue(*known: Trial, max_failures: int = 1, max_images: int | None = None) -> WorkQueue:
+    """Return a queue that trains, after a driver that has reported a piece of each trial that is known."""
+    trials = Trials(RUNGS)
+    trials.all, trials.positions, trials.num_reported = list(known), [trial.budget for trial in known], [1] * len(known)
+    state = WorkQueue(trials, max_failures=max_failures, max_images=max_images)
     state.live.set()
     return state
 
@@ -43,7 +46,7 @@ def test_pieces_go_to_waiting_groups_in_order_and_outcomes_to_their_trials() -> 
         assert await trials[1] == (300, DONE)
         assert await state.take("g1", False) == Piece(2, 0, {"a": 2}, 300)
         assert not trials[0].done()
-        assert await state.acknowledge(1) == (0, (300, DONE))
+        assert await state.acknowledge(1) == (300, DONE)
         again = await start(state.train(1, {"a": 1}))
         assert await state.take("g2", True) == Piece(1, 1, {"a": 1}, 900)
         again.cancel()
@@ -73,13 +76,10 @@ def test_a_piece_whose_workers_died_is_trained_again_and_its_trial_given_up_in_t
         assert await state.take("g", True) == Piece(0, 0, {}, 300)
         await state.lose("g")
         budget, outcome = await trial
-        assert (budget, outcome.ended) == (300, PieceEnd.FAILED)
+        assert (budget, outcome.status) == (300, TrialStatus.FAILED)
         assert outcome.reason == "its workers died more than train.max_failures=1 times"
         failures = (await state.snapshot()).failures
-        assert [(failure.reason, failure.goes_on) for failure in failures] == [
-            ("its workers died (MemoryError: no)", True),
-            ("its workers died", False),
-        ]
+        assert failures == [(0, "its workers died (MemoryError: no)", True), (0, "its workers died", False)]
 
     run(scenario)
 
@@ -89,7 +89,7 @@ def test_an_interrupted_piece_waits_for_another_group() -> None:
         state = queue()
         trial = await start(state.train(0, {}))
         await state.take("g", True)
-        await state.finish("g", Outcome(PieceEnd.INTERRUPTED, 100))
+        await state.finish("g", Outcome(TrialStatus.WAITING, 100))
         assert await state.take("h", True) == Piece(0, 0, {}, 300)
         trial.cancel()
 
@@ -98,8 +98,8 @@ def test_an_interrupted_piece_waits_for_another_group() -> None:
 
 def test_a_limit_in_images_is_never_passed() -> None:
     async def scenario() -> None:
-        state = queue(Standing(images={7: 300}), max_images=1000)
-        trials = [await start(state.train(number, {})) for number in range(3)]
+        state = queue(Trial(0, {}, 300, TrialStatus.STOPPED, images=300), max_images=1000)
+        trials = [await start(state.train(number, {})) for number in range(1, 4)]
         for group in ("g", "h"):
             await state.take(group, True)
             await state.finish(group, DONE)
@@ -108,22 +108,23 @@ def test_a_limit_in_images_is_never_passed() -> None:
         assert not trials[2].done()
         for number in range(2):
             assert await trials[number] == (300, DONE)
-            await state.acknowledge(number)
+            await state.acknowledge(1 + number)
         snapshot = await state.snapshot()
         assert (snapshot.is_idle, snapshot.pieces) == (True, [])
         await state.dismiss()
-        assert (await trials[2])[1].ended == PieceEnd.INTERRUPTED
+        assert (await trials[2])[1].status == TrialStatus.WAITING
 
     run(scenario)
 
 
 def test_recorded_pieces_are_answered_in_their_turn_before_anything_is_trained() -> None:
     async def scenario() -> None:
-        state = WorkQueueState(RUNGS, Standing({0: 300}, {0: 300}, {0: 1}), max_failures=0, max_images=None)
+        state = queue(Trial(0, {}, 300, TrialStatus.PAUSED, images=300))
+        state.live.clear()
         trial, group = await start(state.train(0, {})), await start(state.take("g", True))
-        await state.release(0, 0, 300, DONE)
+        await state.release(0, 300, DONE)
         assert await trial == (300, DONE)
-        assert await state.acknowledge(0) == (0, (300, DONE))
+        assert await state.acknowledge(0) == (300, DONE)
         again = await start(state.train(0, {}))
         assert not group.done()
         await state.go_live()
@@ -135,12 +136,13 @@ def test_recorded_pieces_are_answered_in_their_turn_before_anything_is_trained()
 
 def test_a_clone_goes_on_from_where_its_donor_stands() -> None:
     async def scenario() -> None:
-        state = queue(Standing({0: 300}, {0: 300}, given_up=frozenset([1])))
-        assert (await state.train(1, {}))[1].ended == PieceEnd.FAILED
-        await state.acknowledge(1)
-        await state.move(1, 300)
-        trial = await start(state.train(1, {}))
-        assert await state.take("g", True) == Piece(1, 1, {}, 900)
+        state = queue(Trial(0, {}, 0, TrialStatus.FAILED))
+        state.num_reported[0] = 1
+        assert (await state.train(0, {}))[1].status == TrialStatus.FAILED
+        await state.acknowledge(0)
+        await state.move(0, 300)
+        trial = await start(state.train(0, {}))
+        assert await state.take("g", True) == Piece(0, 2, {}, 900)
         trial.cancel()
 
     run(scenario)
@@ -155,7 +157,7 @@ def test_a_closed_queue_hands_out_nothing_and_says_so_to_all_who_wait(monkeypatc
         trial = await start(state.train(0, {}))
         assert await state.take("h", True) is None
         await state.dismiss()
-        assert (await trial)[1].ended == (await state.train(5, {}))[1].ended == PieceEnd.INTERRUPTED
+        assert (await trial)[1].status == (await state.train(5, {}))[1].status == TrialStatus.WAITING
 
     run(scenario)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganray.config import load_job
-from ganray.sweep.dry_run import plan_sweep
+from ganray.sweep.plan import plan_sweep
 from ganray.train.dry_run import plan
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -31,8 +31,8 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
         "batch": "128, 64 a worker, normalised in groups of 32",
         "precision": "auto",
         "data": "fashion-mnist test as 1 x 32 x 32, auto",
-        "networks": "dcgan, width 48, latent_dim 64",
-        "loss": "non-saturating, without penalties",
+        "networks": "conditional dcgan, width 24, latent_dim 64",
+        "loss": "hinge, with R1",
         "images": "1,000, 8 steps",
         "checkpoints": f"every 300, about 3, in {tmp_path}/runs/r/checkpoints",
         "evaluations": "every 40,000 images on 5,000 samples",
@@ -45,7 +45,7 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "row", "says"),
     [
-        ("networks.conditional=true", "networks", "conditional dcgan, width 48, latent_dim 64"),
+        ("networks.conditional=false", "networks", "dcgan, width 24, latent_dim 64"),
         ("storage=s3://bucket/x", "dataset", "s3://bucket/x/datasets"),
         ("train.max_seconds=90", "images", "200,000, or 90 s, 3,125 steps"),
         ("use_gpu=true", "workers", "2, with 1 CPU and 1 GPU each"),
@@ -81,7 +81,7 @@ def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path) -> None:
     rows = json.loads(dry_run(tmp_path, job, "sweep.max_hours=2", "sweep.workers=2", "--json", command="sweep").stdout)
     assert rows["space"]["penalties.r1_gamma"] == "choice of 0.1, 0.3, 1.0, 3.0"
     assert rows["space"]["optimizer.generator.beta1"] == "uniform from 0 to 0.9"
-    assert rows["scheduler"] == "asha, legs end at 40,000, 120,000, 360,000 images"
+    assert rows["scheduler"] == "asha, rungs at 40,000, 120,000, 360,000 images"
     assert rows["trials"] == "27, at most 360,000 images each and 9,720,000 in all"
     assert rows["limits"] == "2 hours"
     assert rows["workers"].startswith("a trial has 2, with 1 CPU and")

@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, create_trial
 
 from ganray.config import Sweep
-from ganray.config.sweep import Choice, Dimension, LogUniform, QUniform, RandInt
+from ganray.config.space import Choice, Dimension, LogUniform, QUniform, RandInt
 from ganray.sweep.records import Trial
 
 MIN_TRIALS = 4

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ganray.config import Sweep
-from ganray.config.sweep import Choice, Dimension, LogUniform
+from ganray.config.space import Choice, Dimension, LogUniform
 from ganray.sweep.records import Trial
 from ganray.sweep.report.figures import NAMED, chart, describe, line_of, metric_name, round_numbers, short, spans_decade
 

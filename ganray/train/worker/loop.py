@@ -117,7 +117,7 @@ def due_actions(context: WorkerContext, images_before: int, images_seen: int) ->
 def progress_at(start: Progress, metrics: MetricsLogger, evaluator: Evaluator) -> Progress:
     """Return what a checkpoint records; an interruption is no end, since the same command goes on."""
     ended = None if metrics.ended == EndReason.INTERRUPTED else metrics.ended
-    return Progress(metrics.trained_s, evaluator.best, ended, start.num_rollbacks)
+    return Progress(metrics.trained_s, evaluator.best, ended, start.num_rollbacks, cloned_from=start.cloned_from)
 
 
 def leave_rollback(context: WorkerContext, state: GanState, metrics: MetricsLogger, writer: CheckpointWriter) -> None:

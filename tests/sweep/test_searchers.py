@@ -9,8 +9,8 @@ from ganray.config import Job, check_job
 from ganray.errors import GanrayError
 from ganray.sweep import plan
 from ganray.sweep.plan import check_packages, count_trials, rungs_of
-from ganray.sweep.searcher import build_searcher
-from ganray.sweep.space import decode, sweep_of
+from ganray.sweep.searchers import build_searcher
+from ganray.sweep.space import sweep_of
 
 LR = "optimizer.generator.lr"
 
@@ -26,7 +26,7 @@ def suggestions(searched: Job, num: int) -> list[dict[str, Any]]:
     searcher = build_searcher(sweep, num_trials=num)
     for number in range(num):
         codes = searcher.suggest(f"{number:04d}")
-        params = {path: decode(sweep.space[path], codes[path]) for path in codes}
+        params = {path: sweep.space[path].decode(codes[path]) for path in codes}
         score = abs(math.log10(params[LR]) + 3)
         searcher.on_trial_complete(f"{number:04d}", {sweep.metric: score, "training_iteration": 1})
         found.append(params)

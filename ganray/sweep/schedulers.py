@@ -1,0 +1,188 @@
+"""Ray Tune's schedulers, built from a sweep's configuration, and the wrapper that makes any of them repeatable."""
+
+import contextlib
+import math
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    HyperBandForBOHB,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    TrialScheduler,
+)
+from ray.tune.schedulers.pb2 import PB2
+
+from ganray.config import Job
+from ganray.config.space import LogUniform, Uniform
+from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
+from ganray.errors import GanrayError
+from ganray.sweep.journal import Decision
+from ganray.sweep.promotion import PromotingAsha
+from ganray.sweep.records import Params
+from ganray.sweep.search import Search
+from ganray.sweep.searchers import seeded, tune_domain
+from ganray.sweep.space import sweep_of, trial_job
+
+WORST = 1e12  # what schedulers see of a score that is not finite: percentiles of infinities are not numbers
+TRIES = 20  # explorations before the donor's own params are taken, where they make jobs that cannot be
+
+
+def build_scheduler(job: Job, search: Search) -> "RepeatableScheduler":
+    """Return the sweep's scheduler. All but hyperband count in images; hyperband's brackets count rungs."""
+    sweep, rungs = sweep_of(job), search.trials.rungs
+    goal: dict[str, Any] = {"metric": sweep.metric, "mode": sweep.direction}
+    scheduler: TrialScheduler
+    match sweep.scheduler:
+        case AshaScheduler(promote=True, reduction=reduction):
+            scheduler = PromotingAsha(rungs, reduction, search)
+        case AshaScheduler(reduction=reduction):
+            images: dict[str, Any] = {"time_attr": "images", "grace_period": rungs[0], "max_t": rungs[-1]}
+            scheduler = AsyncHyperBandScheduler(**images, reduction_factor=reduction, **goal)
+        case HyperbandScheduler(reduction=reduction):
+            kind = HyperBandForBOHB if sweep.searcher.kind == "bohb" else HyperBandScheduler
+            scheduler = kind(time_attr="rung", max_t=len(rungs), reduction_factor=reduction, **goal)
+        case MedianScheduler(min_images=grace, min_trials=num):
+            scheduler = MedianStoppingRule(time_attr="images", grace_period=grace or rungs[0], min_samples_required=num, **goal)
+        case PbtScheduler() | Pb2Scheduler():
+            scheduler = _population(job, sweep.scheduler, rungs, goal)
+        case _:
+            scheduler = FIFOScheduler()
+    return RepeatableScheduler(scheduler, search)
+
+
+class RepeatableScheduler:
+    """Any scheduler of Tune's, whose decisions depend on the results that it meets, their order and a seed, and on nothing else.
+
+    Random numbers are seeded at each decision (Tune draws from the global generators, which its own loop draws from too). Scores that
+    are not finite count as worst. A trial whose process died and was started again is neither new nor failed. Trials need no
+    resources, so that none pauses in favour of others that wait to start. Everything else is the wrapped scheduler's.
+    """
+
+    def __init__(self, inner: TrialScheduler, search: Search) -> None:
+        self.inner, self.search, self.metric = inner, search, search.sweep.metric
+        self.sign = -1.0 if search.sweep.maximise else 1.0
+        self.known: set[str] = set()
+        self.worst = 0.0  # of the finite scores so far, more is worse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Take nothing: the scheduler was built with the sweep's metric and mode."""
+        return True
+
+    def on_trial_add(self, controller: Any, trial: Trial) -> None:
+        """Take in a new trial, and have Tune keep one actor more for trials that come back from a pause.
+
+        Tune sizes its cache of actors by the trials that wait for resources, of which these need none; it would start a process each.
+        """
+        if trial.trial_id not in self.known:
+            self.known.add(trial.trial_id)
+            controller._tune_controller._actor_cache.increase_max(trial.placement_group_factory)
+            self.inner.on_trial_add(controller, trial)
+
+    def on_trial_error(self, controller: Any, trial: Trial) -> None:
+        """Take in a trial whose process died once too often; one that is only being restarted has this status."""
+        if trial.status != Trial.ERROR:
+            self.inner.on_trial_error(controller, trial)
+
+    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Return what becomes of a trial that has reported."""
+        number, seen = int(trial.trial_id), self._finite(result)
+        with self.search.guarded(), seeded(self.search.sweep.seed, number, result["images"]):
+            decision = Decision(self.inner.on_trial_result(controller, trial, seen))
+        result.update({key: seen[key] for key in seen.keys() - result.keys()})  # what BOHB's searcher is told through it
+        if decision == Decision.PAUSE and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
+            decision = Decision.CONTINUE
+        self.search.decide(number, decision, self.inner.take_exploits() if isinstance(self.inner, Population) else {})
+        return str(decision)
+
+    def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Take in a trial that has ended."""
+        if not self.search.is_over:
+            self.inner.on_trial_complete(controller, trial, self._finite(result))
+
+    def choose_trial_to_run(self, controller: Any) -> Trial | None:
+        """Return a trial that is to run now; once the search is over, ask Tune to end all."""
+        if self.search.is_over:
+            controller._tune_controller.request_stop_experiment()
+            return None
+        with self.search.guarded():
+            return self.inner.choose_trial_to_run(controller)
+
+    def _finite(self, result: dict[str, Any]) -> dict[str, Any]:
+        value = result[self.metric]
+        if math.isfinite(value):
+            self.worst = max(self.worst, self.sign * value)
+            return dict(result)
+        return {**result, self.metric: self.sign * (self.worst if isinstance(self.inner, PB2) else WORST)}  # its model fits values
+
+
+class Population:
+    """What Tune's population-based training lacks: params stay within the space, jobs valid, and exploits are kept for the journal.
+
+    A mixin for `PopulationBasedTraining` and `PB2`, of which it overrides two methods.
+    """
+
+    job: Job
+    tries: int
+    exploits: dict[int, tuple[int, Params]]  # donor and params, by the trial that clones
+
+    def take_exploits(self) -> dict[int, tuple[int, Params]]:
+        """Return the exploits since the last call."""
+        exploits, self.exploits = self.exploits, {}
+        return exploits
+
+    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Params, dict[str, Any]]:
+        space = sweep_of(self.job).space
+        for _ in range(self.tries):
+            params, operations = super()._get_new_config(trial, trial_to_clone)  # type: ignore[misc]
+            for path, dimension in space.items():
+                if isinstance(dimension, LogUniform | Uniform):  # Tune multiplies past its ends
+                    params[path] = min(max(float(params[path]), dimension.low), dimension.high)
+            with contextlib.suppress(GanrayError):
+                trial_job(self.job, params, int(trial.trial_id))
+                return params, operations
+        return dict(trial_to_clone.config), {}
+
+    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
+        super()._exploit(tune_controller, trial, trial_to_clone)  # type: ignore[misc]
+        self.exploits[int(trial.trial_id)] = int(trial_to_clone.trial_id), dict(trial.config)
+
+
+class Pbt(Population, PopulationBasedTraining):
+    """Population-based training."""
+
+
+class Pb2(Population, PB2):
+    """Population-based bandits."""
+
+
+def _population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int], goal: dict[str, Any]) -> Pbt | Pb2:
+    """Return a population's scheduler, which perturbs ranges by factors, and moves finitely many values to neighbours."""
+    ranges, others, options = {}, {}, dict[str, Any]()
+    for path, dimension in sweep_of(job).space.items():
+        if isinstance(dimension, LogUniform | Uniform):
+            ranges[path] = dimension
+        else:
+            others[path] = list(dimension.all_values())
+    common: dict[str, Any] = {"time_attr": "images", "perturbation_interval": rungs[0], "log_config": False, **goal}
+    common |= {"quantile_fraction": config.quantile, "synch": config.synch}
+    population: Pbt | Pb2
+    if isinstance(config, PbtScheduler):
+        options["hyperparam_mutations"] = {**{path: tune_domain(dimension) for path, dimension in ranges.items()}, **others}
+        options |= {"resample_probability": config.resample, "perturbation_factors": config.factors}
+        population, population.tries = Pbt(**common, **options), TRIES
+    else:
+        bounds: Any = {path: [dimension.low, dimension.high] for path, dimension in ranges.items()}
+        population, population.tries = Pb2(hyperparam_bounds=bounds, **common), 1
+    population.job, population.exploits = job, {}
+    return population
