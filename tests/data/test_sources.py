@@ -59,8 +59,7 @@ def png(grey: int) -> bytes:
 def prepared_greys(source: FolderSource | ParquetSource, tmp_path: Path, **settings: object) -> tuple[list[int], list[int], DatasetCard]:
     """Prepare one-colour images; their first pixels, labels and card."""
     storage = open_store(str(tmp_path / "store"))
-    data = Data(source=source, resolution=8, channels=1, **settings)
-    prepared = prepare(data, list_source(data.source), storage)
+    prepared = prepare(Data(source=source, resolution=8, channels=1, **settings), storage)
     (key,) = prepared.shard_keys()
     table = pq.read_table(BytesIO(storage.read(key)))
     return [image[0] for image in table["image"].to_pylist()], table["label"].to_pylist(), prepared.card
