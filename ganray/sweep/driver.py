@@ -26,10 +26,11 @@ from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.pool import WorkerGroups
 from ganray.sweep.records import STATE, Exploit, Trial, read_trials
-from ganray.sweep.search import Search, SweepEnd
-from ganray.sweep.searchers import build_searcher
+from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import sweep_of
-from ganray.sweep.tuner import build_tuner, data_frame, keep_logs
+from ganray.sweep.tune.search import Search
+from ganray.sweep.tune.searchers import build_searcher
+from ganray.sweep.tune.tuner import build_tuner, data_frame, keep_logs
 from ganray.sweep.work_queue import ask, start_work_queue
 from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext

@@ -12,7 +12,7 @@ import ray
 
 from ganray.cluster.background import BackgroundCall
 from ganray.errors import ClusterError
-from ganray.sweep.search import Search
+from ganray.sweep.search_state import SearchState
 from ganray.sweep.work_queue import ask
 from ganray.sweep.worker_group import train_piece, train_pieces
 from ganray.train.context import WorkerContext
@@ -21,13 +21,13 @@ from ganray.train.trainer import TrainingFailed, fit
 
 logger = logging.getLogger(__name__)
 
-GRACE_S = 30.0  # for groups to leave once nothing is left to do; those that wait for resources cannot
+GRACE_S = 3.0  # for groups to leave once nothing is left to do: workers do at once, Ray Train's controllers take longer
 
 
 class WorkerGroups:
     """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced."""
 
-    def __init__(self, context: WorkerContext, queue: Any, search: Search) -> None:
+    def __init__(self, context: WorkerContext, queue: Any, search: SearchState) -> None:
         self.context, self.queue, self.search = context, queue, search
         self.calls: dict[str, BackgroundCall] = {}
         self.progress_actors: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from ganray.sweep.driver import read_data_frame, run_search
 from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
 from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
-from ganray.sweep.search import SweepEnd
+from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import check_space, sweep_of
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import LogReporter, Reporter

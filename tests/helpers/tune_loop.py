@@ -14,11 +14,11 @@ from ganray.storage import ObjectStore
 from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.records import Exploit, Outcome, TrialStatus
-from ganray.sweep.schedulers import build_scheduler
-from ganray.sweep.search import Search
-from ganray.sweep.searchers import build_searcher
 from ganray.sweep.space import sweep_of
-from ganray.sweep.trainable import TrialTrainable, result_of
+from ganray.sweep.tune.schedulers import build_scheduler
+from ganray.sweep.tune.search import Search
+from ganray.sweep.tune.searchers import build_searcher
+from ganray.sweep.tune.trainable import TrialTrainable, result_of
 from ganray.sweep.work_queue import Report
 
 Train = Callable[[dict[str, Any], int], Outcome]  # of params and a budget

@@ -10,7 +10,7 @@ from ganray.config import Job, check_job
 from ganray.errors import ConfigError
 from ganray.storage import open_store
 from ganray.sweep.records import Outcome, TrialStatus, read_trials
-from ganray.sweep.search import Search
+from ganray.sweep.tune.search import Search
 from tests.helpers.tune_loop import Killed, TuneLoop, done
 
 LR, BETA = "optimizer.generator.lr", "optimizer.generator.beta1"

@@ -9,8 +9,8 @@ from ganray.config import Job, check_job
 from ganray.errors import GanrayError
 from ganray.sweep import plan
 from ganray.sweep.plan import check_packages, count_trials, rungs_of
-from ganray.sweep.searchers import build_searcher
 from ganray.sweep.space import sweep_of
+from ganray.sweep.tune.searchers import build_searcher
 
 LR = "optimizer.generator.lr"
 

@@ -21,11 +21,11 @@ from ganray.config.space import LogUniform, Uniform
 from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
 from ganray.errors import GanrayError
 from ganray.sweep.journal import Decision
-from ganray.sweep.promotion import PromotingAsha
 from ganray.sweep.records import Params
-from ganray.sweep.search import Search
-from ganray.sweep.searchers import seeded, tune_domain
 from ganray.sweep.space import sweep_of, trial_job
+from ganray.sweep.tune.promotion import PromotingAsha
+from ganray.sweep.tune.search import Search
+from ganray.sweep.tune.searchers import seeded, tune_domain
 
 WORST = 1e12  # what schedulers see of a score that is not finite: percentiles of infinities are not numbers
 TRIES = 20  # explorations before the donor's own params are taken, where they make jobs that cannot be

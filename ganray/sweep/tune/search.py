@@ -1,15 +1,11 @@
-"""The search: Ray Tune's search algorithm, which writes the journal, replays it, and tells the driver how the trials stand.
+"""The search: Ray Tune's search algorithm, which writes the journal and replays it.
 
 Tune calls its hooks on one thread, in the order: the scheduler decides on a result, the searcher takes it in, callbacks are told.
 A report is written down in the last of these, before anything follows from it.
 """
 
-import contextlib
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
@@ -20,26 +16,15 @@ from ray.tune.search.variant_generator import format_vars
 from ganray.config import Job
 from ganray.errors import ConfigError
 from ganray.storage import ObjectStore
-from ganray.sweep.journal import Decision, Event, Journal, Promoted, Reported, Suggested, Trials, stop
-from ganray.sweep.records import Exploit, Params, TrialStatus, trial_name, write_trials
-from ganray.sweep.searchers import VariantSearcher, seeded
-from ganray.sweep.space import complete, is_within, sweep_of
-from ganray.sweep.work_queue import Snapshot
-
-logger = logging.getLogger(__name__)
+from ganray.sweep.journal import Decision, Journal, Promoted, Reported, Suggested, Trials
+from ganray.sweep.records import Exploit, Params, TrialStatus, trial_name
+from ganray.sweep.search_state import SearchState
+from ganray.sweep.space import complete, is_within
+from ganray.sweep.tune.searchers import VariantSearcher, seeded
 
 
-class SweepEnd(StrEnum):
-    """Why a search ended. All but `DONE` can go on another time: with a higher limit, or after an interruption by the same command."""
-
-    DONE = "done"
-    MAX_IMAGES = "max_images"
-    MAX_HOURS = "max_hours"
-    INTERRUPTED = "interrupted"
-
-
-class Search(SearchAlgorithm):
-    """The state of a search. `tick`, `watch`, `close` and `settle` are for the driver, the rest for Tune's thread.
+class Search(SearchState, SearchAlgorithm):
+    """Ray Tune's search algorithm over a state that the driver shares; its own methods are for Tune's thread.
 
     `ask` calls a method of the work queue, and `clone` carries exploits out in the store, once however often it is asked to.
     """
@@ -56,21 +41,14 @@ class Search(SearchAlgorithm):
         ask: Callable[..., Any],
         clone: Callable[[dict[int, Exploit]], None],
     ) -> None:
-        self.job, self.sweep, self.store, self.trials, self.journal = job, sweep_of(job), store, trials, journal
-        self.searcher, self.num_trials, self.ask, self.clone = searcher, num_trials, ask, clone
+        super().__init__(job, store, trials, journal, num_trials=num_trials, ask=ask)
+        self.searcher, self.clone = searcher, clone
         self.parser, self.spec = _make_parser(), dict[str, Any]()
         self.num_suggested = 0
         self.alive: set[str] = set()
         self.told: dict[str, dict[str, Any] | None] = {}  # trials that the searcher knows, and their last results
         self.decided: dict[int, tuple[Decision, dict[int, tuple[int, Params]]]] = {}
-        self.places = 1  # trials that may be under way at once
-        self.num_pieces = 0  # that are being trained or wait for workers
-        self.closed: SweepEnd | None = None
-        self.is_over = False  # Tune is to end all that is left
-        self.is_live = False  # all that the journal holds was replayed
-        self.failure: BaseException | None = None
         self.has_promotion: Callable[[], bool] = lambda: False
-        self.lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune saves what it is given for `Tuner.restore`, which is not used."""
@@ -95,7 +73,7 @@ class Search(SearchAlgorithm):
             if isinstance(expected := self.journal.expected, Suggested):
                 self._check(expected.trial == number and _same(expected.params, params))
                 params = expected.params
-            self._meet(Suggested(number, params, time.time()))
+            self.meet(Suggested(number, params, time.time()))
             self.replay()
             self.num_suggested += 1
             self.alive.add(trial_name(number))
@@ -141,7 +119,7 @@ class Search(SearchAlgorithm):
         else:
             event = Reported(number, budget, outcome, decision, {}, time.time())
             event.exploits.update({trial: self._exploit(trial, donor, params, event) for trial, (donor, params) in planned.items()})
-        self._meet(event)
+        self.meet(event)
         if event.exploits and self.journal.expected is None:  # else they were carried out, since more has happened
             self.clone(event.exploits)
             for trial, exploit in event.exploits.items() if self.is_live else ():
@@ -156,7 +134,7 @@ class Search(SearchAlgorithm):
 
     def promote(self, number: int) -> None:
         """Take in that a paused trial goes on."""
-        self._meet(Promoted(number, time.time()))
+        self.meet(Promoted(number, time.time()))
         self.replay()
 
     def replay(self) -> None:
@@ -166,81 +144,6 @@ class Search(SearchAlgorithm):
         elif event is None and not self.is_live:
             self.is_live = True
             self.ask("go_live")
-
-    # How the search stands
-
-    @property
-    def num_active(self) -> int:
-        """How many trials are being trained or wait for workers."""
-        return sum(trial.status.is_active for trial in self.trials.all)
-
-    @property
-    def demand(self) -> int:
-        """How many worker groups there is work for."""
-        if self.closed:
-            return self.num_pieces if self.closed == SweepEnd.MAX_IMAGES else 0
-        num_new = self.num_trials - len(self.trials.all)
-        return num_new + (self.num_pieces if self.is_live else sum(not trial.status.is_over for trial in self.trials.all))
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether there will be no new trial and none is under way."""
-        return self.is_live and not self.closed and len(self.trials.all) >= self.num_trials and self.num_active == 0
-
-    # For the driver
-
-    def tick(self) -> bool:
-        """Take in how the queue stands, and return whether it is idle."""
-        snapshot: Snapshot = self.ask("snapshot")
-        self.num_pieces = len(snapshot.pieces)
-        with self.lock:
-            before = [(trial.status, trial.failures) for trial in self.trials.all]
-            for piece in snapshot.pieces:
-                trial = self.trials.all[piece.trial]
-                if piece.index == self.trials.num_reported[piece.trial] and not trial.status.is_over:
-                    is_running = (piece.trial, piece.index) in snapshot.running
-                    trial.status, trial.budget = TrialStatus.RUNNING if is_running else TrialStatus.WAITING, piece.budget
-            for number, reason, goes_on in snapshot.failures:
-                self.trials.all[number].failures += 1
-                what = "it goes on from its last checkpoint" if goes_on else "it is given up"
-                logger.warning("trial %04d: %s; %s", number, reason, what)
-            if before != [(trial.status, trial.failures) for trial in self.trials.all]:
-                write_trials(self.store, self.trials.all)
-        if snapshot.is_full:
-            self.close(SweepEnd.MAX_IMAGES)
-        return snapshot.is_idle
-
-    def watch(self, number: int, images: int, score: float | None) -> None:
-        """Show how far a trial is that is being trained; what comes late, after its report, is old."""
-        with self.lock:
-            trial = self.trials.all[number]
-            if trial.status == TrialStatus.RUNNING:
-                trial.images = max(trial.images, images)
-                known = [value for value in (trial.score, score) if value is not None]
-                trial.score = (max if self.sweep.maximise else min)(known) if known else None
-
-    def close(self, why: SweepEnd) -> None:
-        """Start nothing more."""
-        self.closed = self.closed or why
-
-    def settle(self) -> None:
-        """Write the trials down as they are left: none is being trained, and once the search is done, none can be promoted."""
-        with self.lock:
-            for trial in self.trials.all:
-                if trial.status == TrialStatus.RUNNING:
-                    trial.status = TrialStatus.WAITING
-                elif trial.status == TrialStatus.PAUSED and not self.closed:
-                    stop(trial, time.time())
-            write_trials(self.store, self.trials.all)
-
-    @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Keep what is raised in the block: Tune passes its text on, but not the error."""
-        try:
-            yield
-        except BaseException as error:
-            self.failure = self.failure or error
-            raise
 
     def _may_suggest(self) -> bool:
         if not self.is_live:
@@ -275,16 +178,6 @@ class Search(SearchAlgorithm):
         explored = {"before": self.trials.all[number].params, "after": params}
         scores = {"score": lasts[number], "donor_score": lasts[donor]}
         return {"images": images, "from": donor, "checkpoint": checkpoint, **explored, **scores}  # type: ignore[typeddict-item]
-
-    def _meet(self, event: Event) -> None:
-        """Count the expected event as met, or write a new one down."""
-        if self.journal.expected is not None:
-            self.journal.num_met += 1
-            return
-        with self.lock:
-            self.journal.append(event)
-            self.trials.apply(event)
-            write_trials(self.store, self.trials.all)
 
     def _check(self, is_as_recorded: bool) -> None:
         if not is_as_recorded:

@@ -14,10 +14,10 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from ganray.config import Job
 from ganray.storage import ObjectStore
-from ganray.sweep.schedulers import build_scheduler
-from ganray.sweep.search import Search
 from ganray.sweep.space import sweep_of
-from ganray.sweep.trainable import TrialTrainable
+from ganray.sweep.tune.schedulers import build_scheduler
+from ganray.sweep.tune.search import Search
+from ganray.sweep.tune.trainable import TrialTrainable
 
 logger = logging.getLogger(__name__)
 

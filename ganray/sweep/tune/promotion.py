@@ -10,7 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from ganray.sweep.records import TrialStatus
-from ganray.sweep.search import Search
+from ganray.sweep.tune.search import Search
 
 Seen = dict[int, dict[int, float]]  # rung in images -> trial -> score, less is better
 
