@@ -91,7 +91,6 @@ class WorkerGroups:
             self._serve_streamed(name)
             return
         actor, queue = self.progress_actors[name], self.queue
-        actor.push.remote({"trial": None})
         fit(replace(self.context, progress_actor=actor), self, self.no_signal, lambda context: train_pieces(context, queue, name))
 
     def _serve_streamed(self, name: str) -> None:

@@ -105,6 +105,13 @@ class SearchState:
                     stop(trial, time.time())
             write_trials(self.store, self.trials.all)
 
+    def can_afford(self, images: int) -> bool:
+        """Return whether so many images more stay within the sweep's, and close the search if not."""
+        committed = sum(trial.budget if trial.status.is_active else trial.images for trial in self.trials.all)
+        if committed + images > (self.sweep.max_images or float("inf")):
+            self.close(SweepEnd.MAX_IMAGES)
+        return self.closed is None
+
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
         """Keep what is raised in the block: Tune passes its text on, but not the error."""

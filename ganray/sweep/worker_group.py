@@ -1,5 +1,6 @@
 """What the workers of a sweep do: train one piece after another, of whichever trial, without being started again in between."""
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganray.errors import GanrayError, RunLocked
+from ganray.errors import ClusterError, GanrayError, RunLocked
 from ganray.gan.distributed import broadcast, rank, world_size
 from ganray.runs.metrics_log import last_event, scores_of
 from ganray.runs.run import Run
@@ -26,7 +27,9 @@ Train = Callable[[WorkerContext], None]
 def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
     """Train, on each worker of a group, the pieces that the work queue has, until it has none. `context` is the sweep's own."""
     fresh = True
-    while (piece := broadcast(ask(queue, "take", group, fresh) if rank() == 0 else None)) is not None:
+    if rank() == 0:
+        context.progress_actor.push.remote({"trial": None})
+    while (piece := broadcast(_next_piece(queue, group, fresh) if rank() == 0 else None)) is not None:
         fresh = False
         try:
             outcome = train_piece(context, piece, train_worker)
@@ -34,10 +37,18 @@ def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
             ask(queue, "report_error", group, f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
             raise
         if rank() == 0:
-            ask(queue, "finish", group, outcome)
+            with contextlib.suppress(ClusterError):
+                ask(queue, "finish", group, outcome)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _next_piece(queue: Any, group: str, fresh: bool) -> Piece | None:
+    """Return the next piece, None also if the queue is gone, and with it the driver."""
+    with contextlib.suppress(ClusterError):
+        return ask(queue, "take", group, fresh)  # type: ignore[no-any-return]
+    return None
 
 
 def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:

@@ -97,6 +97,14 @@ def test_more_trials_after_the_end_may_promote_those_that_were_stopped(tmp_path:
     assert [trial.number for trial in search.trials.all if trial.status == FINISHED] == [0, 1, 2]
 
 
+def test_no_trial_begins_that_the_limit_in_images_does_not_allow(tmp_path: Path) -> None:
+    search = TuneLoop(job(trials=5, max_images=2000), open_store(tmp_path), distance, places=2).run()
+    assert (search.closed, [trial.images for trial in search.trials.all]) == ("max_images", [900, 900])
+    again = TuneLoop(job(trials=5, max_images=2700), open_store(tmp_path), distance, places=2)
+    assert [trial.images for trial in again.run().trials.all] == [900] * 3
+    assert again.queue.trained == [(2, 0, 900)]
+
+
 def test_a_population_moves_from_generation_to_generation_together(tmp_path: Path) -> None:
     loop = TuneLoop(ordered(3, scheduler={"kind": "pbt", "every": 300}), open_store(tmp_path), by_order, places=2)
     loop.run()

@@ -151,7 +151,7 @@ class Search(SearchState, SearchAlgorithm):
         if self.closed or self.num_suggested >= self.num_trials or self.has_promotion():
             return False
         needs_all = self.sweep.searcher.kind != "bohb" and self.sweep.scheduler.kind in ("pbt", "pb2", "hyperband")  # alive together
-        return needs_all or self.num_active < self.places
+        return (needs_all or self.num_active < self.places) and self.can_afford(self.trials.rungs[0])
 
     def _suggest(self, number: int) -> Params | None:
         """Return the params of a new trial: those that are to be tried first, then the searcher's. None if it has none (now)."""

@@ -35,13 +35,14 @@ def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
         case HyperoptSearcher(startup_trials=startup, gamma=gamma):
             from ray.tune.search.hyperopt import HyperOptSearch
 
-            return HyperOptSearch(space, n_initial_points=startup, gamma=gamma, random_state_seed=sweep.seed, **goal)
+            parameters = HyperOptSearch.convert_search_space(space)
+            return HyperOptSearch(parameters, n_initial_points=startup, gamma=gamma, random_state_seed=sweep.seed, **goal)
         case NevergradSearcher(optimizer=name):
             return _nevergrad(space, goal, name=name, seed=sweep.seed, num_trials=num_trials)
         case BohbSearcher():
             from ray.tune.search.bohb import TuneBOHB
 
-            return TuneBOHB(space, seed=sweep.seed, **goal)
+            return TuneBOHB(TuneBOHB.convert_search_space(space), seed=sweep.seed, **goal)
         case GridSearcher():
             codes = {path: tune.grid_search(range(len(values))) for path, values in finite_values(sweep.space).items()}
             return VariantSearcher(generate_variants({"config": codes}))
