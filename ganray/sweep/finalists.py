@@ -21,14 +21,13 @@ from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
 from ganray.registry.manifest import to_json
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import Run
-from ganray.runs.status import Best
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.plan import finalists_job
 from ganray.sweep.records import Trial, best_first, rank_key
 from ganray.sweep.space import sweep_of, trial_job
 from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext, prior_of
-from ganray.train.publish import publish_checkpoint
+from ganray.train.publish import publish_checkpoint, scored
 
 FINALISTS = "finalists.json"
 
@@ -87,7 +86,7 @@ def score_trial(job: Job, sweep: Run, evaluation: Evaluation, trial: Trial, know
     assert score is not None  # of a single process
     samples = sample_chunk(generator, generator.prior, seed=own.evaluate.seed, chunk=0)
     sweep.store.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
-    first, metric = best_of(checkpoint), sweep_of(job).metric
+    first, metric = scored(checkpoint), sweep_of(job).metric
     return Finalist(
         trial=trial.number,
         checkpoint=checkpoint.name,
@@ -120,14 +119,8 @@ def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) ->
 def with_scores(checkpoint: Checkpoint, finalist: Finalist) -> Checkpoint:
     """Return a checkpoint that knows its generator by its second scores."""
     protocol = finalist.protocol
-    best = dataclasses.replace(best_of(checkpoint), score=finalist.scores[protocol.metric], scores=finalist.scores, protocol=protocol)
+    best = dataclasses.replace(scored(checkpoint), score=finalist.scores[protocol.metric], scores=finalist.scores, protocol=protocol)
     return dataclasses.replace(checkpoint, progress=dataclasses.replace(checkpoint.progress, best=best))
-
-
-def best_of(checkpoint: Checkpoint) -> Best:
-    """Return the scores of a checkpoint that has some."""
-    assert checkpoint.progress.best is not None, checkpoint.name
-    return checkpoint.progress.best
 
 
 def read_finalists(sweep: ObjectStore) -> list[Finalist]:
