@@ -62,7 +62,7 @@ class SearchState:
     # For the driver
 
     def tick(self) -> bool:
-        """Take in how the queue stands, and return whether it is idle."""
+        """Take in how the queue stands, and return whether nothing is under way, nor will be that the search has begun."""
         snapshot: Snapshot = self.ask("snapshot")
         self.num_pieces = len(snapshot.pieces)
         with self.lock:
@@ -78,9 +78,10 @@ class SearchState:
                 logger.warning("trial %04d: %s; %s", number, reason, what)
             if before != [(trial.status, trial.failures) for trial in self.trials.all]:
                 write_trials(self.store, self.trials.all)
-        if snapshot.is_full:
+        if snapshot.refused:
             self.close(SweepEnd.MAX_IMAGES)
-        return snapshot.is_idle
+        begun = {trial.number for trial in self.trials.all if trial.status.is_active} if self.closed == SweepEnd.MAX_IMAGES else set()
+        return snapshot.is_idle and begun <= snapshot.refused
 
     def watch(self, number: int, images: int, score: float | None) -> None:
         """Show how far a trial is that is being trained; what comes late, after its report, is old."""

@@ -28,13 +28,13 @@ INTERRUPTED: Report = (0, Outcome(TrialStatus.WAITING, 0))
 class Snapshot:
     """Pieces under way, the keys of those that are being trained, and since the last snapshot who failed: (trial, why, goes on).
 
-    `is_full`: a piece was refused, since it would exceed the sweep's images. `is_idle`: nothing is being trained or reported.
+    `refused` are trials that would exceed the sweep's images. `is_idle`: nothing is being trained or reported.
     """
 
     pieces: list[Piece]
     running: set[Key]
     failures: list[tuple[int, str, bool]]
-    is_full: bool
+    refused: set[int]
     is_idle: bool
 
 
@@ -56,8 +56,9 @@ class WorkQueue:
         self.waiting: dict[str, asyncio.Future[Piece | None]] = {}
         self.errors: dict[str, str] = {}
         self.failures: list[tuple[int, str, bool]] = []
+        self.refused: set[int] = set()  # trials, once a piece would have exceeded the sweep's images
         self.live = asyncio.Event()
-        self.is_full = self.is_closed = self.is_dismissed = False
+        self.is_closed = self.is_dismissed = False
 
     # For trials
 
@@ -153,7 +154,7 @@ class WorkQueue:
         running = {(piece.trial, piece.index) for piece in self.taken.values()}
         is_unmet = any(future.done() for future in self.reports.values())
         is_idle = not self.taken and not is_unmet and (self.is_closed or not self.pending)
-        return Snapshot(list(self.pieces.values()), running, failures, self.is_full, is_idle)
+        return Snapshot(list(self.pieces.values()), running, failures, self.refused, is_idle)
 
     def _submit(self, piece: Piece) -> None:
         """Queue a piece, unless its trial was given up or it would exceed the sweep's images; then nobody takes another."""
@@ -161,8 +162,9 @@ class WorkQueue:
             self._give_up(piece, because="")
             return
         budgets = {**self.images, **{known.trial: known.budget for known in self.pieces.values()}, piece.trial: piece.budget}
-        self.is_full = self.is_full or sum(budgets.values()) > (self.max_images or float("inf"))
-        if not self.is_full:
+        if self.refused or sum(budgets.values()) > (self.max_images or float("inf")):
+            self.refused.add(piece.trial)
+        else:
             self.pieces[piece.trial, piece.index] = piece
             self.pending.append(piece)
         self._match()
@@ -174,7 +176,7 @@ class WorkQueue:
                 self.taken[group] = piece = self.pending.popleft()
                 self.errors.pop(group, None)
                 future.set_result(piece)
-            elif self.is_closed or self.is_full:
+            elif self.is_closed or self.refused:
                 future.set_result(None)
 
     def _drop(self, group: str) -> None:

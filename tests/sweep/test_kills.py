@@ -76,10 +76,13 @@ def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint(
     assert final_states(storage) == final_states(unbroken)
 
 
-def test_a_trial_whose_process_in_tune_was_killed_is_trained_on_meanwhile(unbroken: Path, storage: Path) -> None:
-    killer = Killer(storage, "TrialTrainable")
+def test_a_trial_whose_process_in_tune_was_killed_is_trained_on_meanwhile(
+    unbroken: Path, storage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killer = Killer(storage, "ResourceTrainable.train")  # as `tune.with_resources` calls a Trainable
     result = sweep(storage, *LONGER, watcher=Watcher(killer))
     assert len(killer.killed) == 1
+    assert "trial 0000: its process in Ray Tune died; Tune starts another" in caplog.messages
     assert [(trial.status, trial.failures) for trial in result.trials] == [("finished", 0)] * 2
     assert final_states(storage) == final_states(unbroken)
 

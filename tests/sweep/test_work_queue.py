@@ -103,7 +103,7 @@ def test_a_limit_in_images_is_never_passed() -> None:
         for group in ("g", "h"):
             await state.take(group, True)
             await state.finish(group, DONE)
-        assert (await state.snapshot()).is_full
+        assert (await state.snapshot()).refused == {3}
         assert await state.take("i", True) is None
         assert not trials[2].done()
         for number in range(2):
