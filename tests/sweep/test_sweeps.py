@@ -92,7 +92,7 @@ def test_a_report_of_a_real_sweep_has_its_finalists(found: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)) == (0, {"out": str(found / "tiny.html")}), done.stderr
     page = (found / "tiny.html").read_text()
     assert page.count('<img src="data:image/png;base64,') == 2
-    assert 'id="every-trial"' in page
+    assert '<section id="learning-curves"' in page
 
 
 def test_successive_halving_with_optuna_in_one_place(found: Path) -> None:
