@@ -8,12 +8,13 @@ from ganray.config import FashionMnistSource, Job
 from ganray.config.schedules import decide_schedules
 from ganray.data.loading.order import rows
 from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
+from ganray.evaluation.extractor import shipped_weights
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import from_pixels, num_chunks, sample_chunk
 from ganray.gan.state import calibrated_ema, create_state
 from ganray.gan.step import AdversarialStep, Recipe, recipe_of
-from ganray.metrics.feature_extractor import load, shipped
+from ganray.metrics.feature_extractor import load_extractor
 from ganray.metrics.frechet import Moments
 from ganray.modalities.image import resize
 from ganray.runs.resolve import cpu_has_bfloat16
@@ -34,7 +35,7 @@ def load_images(split: str) -> LabelledImages:
 @torch.no_grad()
 def moments(pixels: Tensor) -> Moments:
     """Return the moments of images' features, by the shipped classifier."""
-    network = load(shipped("fashion-mnist"))
+    network = load_extractor(shipped_weights("fashion-mnist"))
     return Moments.of(torch.cat([network.features(chunk) for chunk in pixels.split(500)]))
 
 

@@ -40,7 +40,7 @@ def search(storage: Path, name: str, images: int, *overrides: str) -> SweepResul
 
 def best(result: SweepResult) -> float:
     """Return the winner's second score, which was not chosen for being low."""
-    return result.finalists[0]["score"]
+    return result.finalists[0].score
 
 
 def halving(storage: Path, *, images: int, seeds: int) -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from ganray.config import Job
 from ganray.errors import plural
-from ganray.sweep.space import sweep_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +44,7 @@ def table(job: Job, trials: "list[Trial]") -> "Table":
     running = sum(trial.status == "running" for trial in trials)
     images = sum(trial.images for trial in trials)
     drawn = Table(title=f"{job.name}: {plural(len(trials), 'trial')}, {running} running, {images:,} images", title_justify="left")
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     for name in ("trial", "status", "images", sweep.metric.removeprefix("metric/"), "time", *sorted(sweep.space)):
         drawn.add_column(name, justify="left" if name == "status" else "right", no_wrap=name in ("trial", "status"))
     worst = float("inf")

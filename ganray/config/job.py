@@ -12,7 +12,7 @@ from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss
 from ganray.config.publish import Publish
 from ganray.config.sweep import Sweep
 from ganray.config.training import Divergence, Optimizer, Train
-from ganray.errors import plural
+from ganray.errors import ConfigError, plural
 
 
 class Resources(Section):
@@ -47,6 +47,14 @@ class Job(Section):
     def model_name(self) -> str:
         """The registry's name for what this job publishes."""
         return self.publish.model or self.name
+
+    @property
+    def required_sweep(self) -> Sweep:
+        """The sweep section. Raises `ConfigError` if the job has none."""
+        if self.sweep is None:
+            remedy = "add one that says what to search, as jobs/fashion-mnist-sweep.yaml does"
+            raise ConfigError("sweep", "the job has no such section", remedy)
+        return self.sweep
 
     @property
     def local_batch_size(self) -> int:

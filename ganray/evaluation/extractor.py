@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ganray.config import AutoExtractor, ClassifierExtractor, Job, RotationExtra
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
-from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load, save, shipped
+from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
 from ganray.storage import MissingObject, open_store
 
@@ -37,7 +38,7 @@ class FittedExtractor:
 
     def network(self) -> FeatureNetwork:
         """Return the network, in eval mode on the CPU."""
-        return load(self.weights)
+        return load_extractor(self.weights)
 
     def facts(self) -> dict[str, Any]:
         """Return how the network was fitted, and its accuracy on held-out samples."""
@@ -51,7 +52,7 @@ def ensure_extractor(job: Job, dataset: PreparedDataset, *, progress: Callable[[
         fitted = fit_on_cluster(job, dataset, progress=progress)
         dataset.storage.write_if_absent(_key(resolved(job), dataset), fitted)
         weights = dataset.storage.read(_key(resolved(job), dataset))  # of two that fit at once, both use the first
-    network = load(weights)
+    network = load_extractor(weights)
     if network.channels != dataset.card.channels:
         problem = f"its network takes {network.channels} channels and the data has {dataset.card.channels}"
         raise DataError("evaluate.extractor.weights", problem, "leave it at auto to have one fitted")
@@ -75,7 +76,7 @@ def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int
 def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> bytes | None:
     """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
     if extractor.weights.startswith(SHIPPED):
-        return shipped(extractor.weights.removeprefix(SHIPPED))
+        return shipped_weights(extractor.weights.removeprefix(SHIPPED))
     try:
         if extractor.weights != "auto":
             return _read_uri(extractor.weights)
@@ -85,6 +86,16 @@ def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> by
             return None
         problem, remedy = f"there is no file {extractor.weights}", "name a .safetensors file that `ganray fit-extractor` wrote"
         raise DataError("evaluate.extractor.weights", problem, remedy) from None
+
+
+def shipped_weights(name: str) -> bytes:
+    """Return the file of an extractor that comes with ganray, such as "fashion-mnist". Raises `DataError` for another name."""
+    folder = files("ganray.metrics").joinpath("weights")
+    known = sorted(file.name.removesuffix(".safetensors") for file in folder.iterdir() if file.name.endswith(".safetensors"))
+    if name not in known:
+        problem = f"no extractor {name!r} comes with ganray"
+        raise DataError("evaluate.extractor.weights", problem, f"use auto or {', '.join(SHIPPED + each for each in known)}")
+    return folder.joinpath(f"{name}.safetensors").read_bytes()
 
 
 def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:

@@ -20,7 +20,7 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.evaluation.extractor import FittedExtractor
 from ganray.evaluation.score import Reference
-from ganray.metrics.feature_extractor import FeatureNetwork, load
+from ganray.metrics.feature_extractor import FeatureNetwork, load_extractor
 from ganray.metrics.frechet import Moments
 
 MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
@@ -73,7 +73,7 @@ def _collect(task: "ray.ObjectRef[np.ndarray]") -> Tensor:
 def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> np.ndarray:
     """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
     torch.set_num_threads(1)
-    network = load(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
+    network = load_extractor(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
     pixels = torch.from_numpy(read_shard(dataset, int(number)).pixels[rows % dataset.card.rows_per_shard])
     return features_of(network, pixels).numpy()
 

@@ -1,4 +1,4 @@
-"""The feature extractor that scores compare samples by: a small convolutional network, its file format, and shipped weights.
+"""The feature extractor that scores compare samples by: a small convolutional network and its file format.
 
 It takes uint8 pixels, so that a generator is scored on what it would be saved as. Inception features come with no package and
 are fitted to photographs; a network of the data's own domain ranks noise, blur and missing classes better there.
@@ -6,7 +6,6 @@ are fitted to photographs; a network of the data's own domain ranks noise, blur 
 
 import hashlib
 import json
-from importlib.resources import files
 from typing import Any
 
 import torch
@@ -61,7 +60,7 @@ def save(network: FeatureNetwork, fit: dict[str, Any]) -> bytes:
     return safetensors.save(tensors, {"ganray": json.dumps(metadata, sort_keys=True)})
 
 
-def load(data: bytes) -> FeatureNetwork:
+def load_extractor(data: bytes) -> FeatureNetwork:
     """Return the extractor in a file's bytes, in eval mode and without gradients. Raises `DataError` for other bytes."""
     try:
         network = FeatureNetwork(**_metadata(data)["network"])
@@ -80,16 +79,10 @@ def facts(data: bytes) -> dict[str, Any]:
 def extractor_hash(data: bytes) -> str:
     """Return an extractor's identity in a protocol: 16 hexadecimal digits of the SHA-256 of its tensors, in order of names."""
     digest = hashlib.sha256(f"ganray extractor {FORMAT}".encode())
-    for name, tensor in sorted(load(data).state_dict().items()):
+    for name, tensor in sorted(load_extractor(data).state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def shipped(name: str) -> bytes | None:
-    """Return the file of an extractor that comes with ganray, such as "fashion-mnist"; None for an unknown name."""
-    file = files("ganray.metrics").joinpath("weights", f"{name}.safetensors")
-    return file.read_bytes() if file.is_file() else None
 
 
 def _layer(channels: int, width: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:

@@ -27,7 +27,6 @@ from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.pool import WorkerGroups
 from ganray.sweep.records import STATE, Exploit, Trial, read_trials
 from ganray.sweep.search_state import SweepEnd
-from ganray.sweep.space import sweep_of
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.searchers import build_searcher
 from ganray.sweep.tune.tuner import build_tuner, data_frame, keep_logs
@@ -48,16 +47,16 @@ SAVE_EVERY_S = 10.0
 def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> tuple[SweepEnd, list[Trial], pd.DataFrame]:
     """Search from where the sweep's journal stands until the search is over or has to stop; return how, and what was found."""
     job, sweep = context.job, context.run
-    num_trials, known, frame = count_trials(sweep_of(job)), read_trials(sweep.store), read_data_frame(sweep.store)
+    num_trials, known, frame = count_trials(job.required_sweep), read_trials(sweep.store), read_data_frame(sweep.store)
     if frame is not None and len(known) >= num_trials and all(trial.status.is_over for trial in known):
         return SweepEnd.DONE, known, frame
     journal = Journal(sweep.store, sweep.fence)
     trials = Trials(rungs_of(job), journal.events)
     for trial, before in zip(trials.all, known, strict=False):
         trial.failures = before.failures
-    queue = start_work_queue(trials, max_failures=job.train.max_failures, max_images=sweep_of(job).max_images)
+    queue = start_work_queue(trials, max_failures=job.train.max_failures, max_images=job.required_sweep.max_images)
     shared: dict[str, Any] = {"ask": partial(ask, queue), "clone": partial(clone_trials, sweep)}
-    searcher = build_searcher(sweep_of(job), num_trials=num_trials)
+    searcher = build_searcher(job.required_sweep, num_trials=num_trials)
     search = Search(job, sweep.store, trials, journal, searcher, num_trials=num_trials, **shared)
     try:
         frame = search_with_tune(search, queue, context, reporter, lock)
@@ -118,7 +117,7 @@ def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "T
 
 def count_places(job: Job) -> int:
     """Return how many trials may be under way at once, now."""
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     return min(max_worker_groups(job, workers=sweep.workers), sweep.max_concurrent or sweep.trials)
 
 

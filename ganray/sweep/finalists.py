@@ -24,7 +24,7 @@ from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.plan import finalists_job
 from ganray.sweep.records import Trial, best_first, rank_key
-from ganray.sweep.space import sweep_of, trial_job
+from ganray.sweep.space import trial_job
 from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext, prior_of
 from ganray.train.publish import publish_checkpoint, scored
@@ -58,7 +58,7 @@ class Finalist:
 
 def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalist]:
     """Return the best trials of a sweep, by their second score; one that was scored before is not scored again."""
-    job, sweep = context.job, sweep_of(context.job)
+    job, sweep = context.job, context.job.required_sweep
     evaluation = prepare_evaluation(finalists_job(job), context.dataset)
     chosen = best_first(trials, maximise=sweep.maximise)[: sweep.finalists.num]
     known = {(finalist.trial, finalist.checkpoint): finalist for finalist in read_finalists(context.run.store)}
@@ -86,7 +86,7 @@ def score_trial(job: Job, sweep: Run, evaluation: Evaluation, trial: Trial, know
     assert score is not None  # of a single process
     samples = sample_chunk(generator, generator.prior, seed=own.evaluate.seed, chunk=0)
     sweep.store.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
-    first, metric = scored(checkpoint), sweep_of(job).metric
+    first, metric = scored(checkpoint), job.required_sweep.metric
     return Finalist(
         trial=trial.number,
         checkpoint=checkpoint.name,
@@ -101,7 +101,7 @@ def score_trial(job: Job, sweep: Run, evaluation: Evaluation, trial: Trial, know
 
 def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) -> str:
     """Publish the best finalist with its second scores, the sweep in its lineage, and return the URI of its version."""
-    run, sweep = trial_run(context.run, winner.number), sweep_of(context.job)
+    run, sweep = trial_run(context.run, winner.number), context.job.required_sweep
     origin = {
         "name": context.job.name,
         "uri": context.run.uri,

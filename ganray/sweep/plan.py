@@ -7,7 +7,7 @@ from typing import Any
 from ganray.config import Job, Sweep, apply_overrides, check_job
 from ganray.config.space import Choice, Dimension, QUniform
 from ganray.errors import ConfigError
-from ganray.sweep.space import finite_values, sweep_of
+from ganray.sweep.space import finite_values
 from ganray.train.dry_run import absolute, plan
 
 OTHER_SEED = 1_000_003  # added to the job's: no evaluation of the sweep used these latents
@@ -18,14 +18,14 @@ OF_A_RUN = ("run", "images", "checkpoints", "samples")  # rows of a plan that st
 
 def trials_job(job: Job) -> Job:
     """Return the job with the workers and images of its trials, which decide what it resolves to."""
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     values = {"workers": sweep.workers, "train.total_images": sweep.images or job.train.total_images}
     return check_job(apply_overrides(job.model_dump(mode="json"), values))
 
 
 def finalists_job(job: Job) -> Job:
     """Return a sweep's job as its finalists are scored and published."""
-    finalists, evaluate = sweep_of(job).finalists, job.evaluate
+    finalists, evaluate = job.required_sweep.finalists, job.evaluate
     values = {
         "evaluate.num_samples": finalists.num_samples or MORE * evaluate.num_samples,
         "evaluate.seed": evaluate.seed + OTHER_SEED if finalists.seed is None else finalists.seed,
@@ -44,7 +44,7 @@ def count_trials(sweep: Sweep) -> int:
 
 def rungs_of(job: Job) -> list[int]:
     """Return the budgets in images at which trials are scored and the scheduler decides; the last is a trial's whole budget."""
-    return sweep_of(job).scheduler.rungs(sweep_of(job).images or job.train.total_images)
+    return job.required_sweep.scheduler.rungs(job.required_sweep.images or job.train.total_images)
 
 
 def check_packages(sweep: Sweep) -> None:
@@ -58,7 +58,7 @@ def check_packages(sweep: Sweep) -> None:
 def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
     """Return, by name and in reading order, what `ganray sweep` would do with this job, whose `sweep` section is there."""
     job = trials_job(job)
-    sweep, budget, trials = sweep_of(job), job.train.total_images, count_trials(sweep_of(job))
+    sweep, budget, trials = job.required_sweep, job.train.total_images, count_trials(job.required_sweep)
     limits = [f"{sweep.max_images:,} images in all"] if sweep.max_images else []
     limits += [f"{sweep.max_hours:g} hours"] if sweep.max_hours else []
     known = f", after {len(sweep.start_from)} that are given" if sweep.start_from else ""

@@ -12,7 +12,6 @@ from ganray.config import Job
 from ganray.storage import ObjectStore
 from ganray.sweep.journal import Event, Journal, Trials, stop
 from ganray.sweep.records import TrialStatus, write_trials
-from ganray.sweep.space import sweep_of
 from ganray.sweep.work_queue import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class SearchState:
     """The state of a search. `tick`, `watch`, `close` and `settle` are for the driver. `ask` calls a method of the work queue."""
 
     def __init__(self, job: Job, store: ObjectStore, trials: Trials, journal: Journal, *, num_trials: int, ask: Callable[..., Any]) -> None:
-        self.job, self.sweep, self.store, self.trials, self.journal = job, sweep_of(job), store, trials, journal
+        self.job, self.sweep, self.store, self.trials, self.journal = job, job.required_sweep, store, trials, journal
         self.num_trials, self.ask = num_trials, ask
         self.places = 1  # trials that may be under way at once
         self.num_pieces = 0  # that are being trained or wait for workers

@@ -18,16 +18,9 @@ FIXED_WHEN_STARTED = ("networks", "seed", "train.batch_size", "train.precision",
 MAX_CHECKED = 500  # params that are validated before anything starts
 
 
-def sweep_of(job: Job) -> Sweep:
-    """Return a job's sweep section. Raises `ConfigError` if it has none."""
-    if job.sweep is None:
-        raise ConfigError("sweep", "the job has no such section", "add one that says what to search, as jobs/fashion-mnist-sweep.yaml does")
-    return job.sweep
-
-
 def trial_job(job: Job, params: Params, number: int) -> Job:
     """Return the job of one trial of a sweep's job. Raises `ConfigError` if the params make it invalid."""
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     images = sweep.images or job.train.total_images
     values = {
         "name": f"{job.name[:58]}-{trial_name(number)}",
@@ -64,14 +57,14 @@ def is_within(sweep: Sweep, params: Params) -> bool:
 
 def complete(job: Job, params: Params) -> Params:
     """Return params for each field of the space, those that are left out as the job has them; populations explore them all."""
-    whole, space = job.model_dump(mode="json"), sweep_of(job).space
+    whole, space = job.model_dump(mode="json"), job.required_sweep.space
     given = {path: params[path] if path in params else _job_value(whole, path) for path in space}
     return {path: float(value) if isinstance(space[path], LogUniform | Uniform) else value for path, value in given.items()}
 
 
 def check_space(job: Job) -> None:
     """Raise `ConfigError`, showing one, if params of the space make jobs that cannot be, or fields are searched that must not."""
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     for path in {*sweep.space, *itertools.chain.from_iterable(sweep.start_from)}:
         _check_path(path, sweep)
     for params in _params_to_check(sweep):

@@ -27,7 +27,7 @@ from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
 from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
 from ganray.sweep.search_state import SweepEnd
-from ganray.sweep.space import check_space, sweep_of
+from ganray.sweep.space import check_space
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import LogReporter, Reporter
 from ganray.train.train import open_storage
@@ -70,7 +70,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     """
     reporter = reporter or LogReporter()
     check_space(job)
-    check_packages(sweep_of(job))
+    check_packages(job.required_sweep)
     storage = open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
     listing = None
@@ -95,7 +95,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
 def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[None]:
     """Be connected to a Ray cluster that can place a trial's workers and shares the storage, while the block runs."""
     with ray_session(address):
-        check_worker_group_fits(job, workers=sweep_of(job).workers)
+        check_worker_group_fits(job, workers=job.required_sweep.workers)
         storage.check_writable()
         check_shared(storage)
         yield
@@ -118,7 +118,7 @@ def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter
 
 def resume_sweep(job: Job, stored: Job) -> Job:
     """Return the stored job with what a resume may change. Raises `ConfigError` for any other difference, naming the field."""
-    may_grow = MAY_GROW if sweep_of(job).is_population else (*MAY_GROW, "sweep.trials")
+    may_grow = MAY_GROW if job.required_sweep.is_population else (*MAY_GROW, "sweep.trials")
     return resume_job(trials_job(job), stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))
 
 
@@ -176,6 +176,6 @@ def read_result(sweep: Run, job: Job) -> SweepResult | None:
 
 def _limits(job: Job) -> dict[str, Any]:
     """Return what decides whether a sweep that has ended has more to do."""
-    sweep = sweep_of(job)
+    sweep = job.required_sweep
     finalists = sweep.finalists.model_dump(mode="json")
     return {"trials": sweep.trials, "max_images": sweep.max_images, "max_hours": sweep.max_hours, "finalists": finalists}

@@ -15,7 +15,7 @@ from ganray.runs.metrics_log import last_event, scores_of
 from ganray.runs.run import Run
 from ganray.runs.status import RunStatus
 from ganray.sweep.records import Outcome, Piece, TrialStatus, trial_name
-from ganray.sweep.space import sweep_of, trial_job
+from ganray.sweep.space import trial_job
 from ganray.sweep.work_queue import ask
 from ganray.train.context import WorkerContext
 from ganray.train.worker.loop import train_worker
@@ -61,7 +61,7 @@ def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
     own = replace(context, job=job, run=trial_run(context.run, piece.trial), stop_at=piece.budget)
     if rank() == 0:
         own.run.record(job, own.dataset)
-        own.progress_actor.push.remote({"trial": piece.trial, "images_seen": 0, sweep_of(context.job).metric: None})
+        own.progress_actor.push.remote({"trial": piece.trial, "images_seen": 0, context.job.required_sweep.metric: None})
     reason = None
     try:
         status = train_to_budget(own, train)
@@ -73,7 +73,7 @@ def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
         status, reason = TrialStatus.FAILED, str(error)
     if rank() != 0:
         return Outcome(status, 0)
-    return outcome_of(own.run, sweep_of(context.job).metric, status, reason=reason, busy_s=time.monotonic() - since)
+    return outcome_of(own.run, context.job.required_sweep.metric, status, reason=reason, busy_s=time.monotonic() - since)
 
 
 def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:

@@ -71,9 +71,10 @@ def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None
         raise failure(job, ended, checkpoint)
     run.fold_metrics()
     best, version = checkpoint.progress.best, None
-    if ended and job.publish.auto:
+    to_publish = run.best_checkpoint() if ended and job.publish.auto else None
+    if to_publish:
         reporter.stage("publishing")
-        version = publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
+        version = publish_checkpoint(job, run, run.dataset, to_publish)
     result = TrainingResult(
         name=job.name,
         run=run.uri,

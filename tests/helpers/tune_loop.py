@@ -14,7 +14,6 @@ from ganray.storage import ObjectStore
 from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.records import Exploit, Outcome, TrialStatus
-from ganray.sweep.space import sweep_of
 from ganray.sweep.tune.schedulers import build_scheduler
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.searchers import build_searcher
@@ -74,7 +73,7 @@ class TuneLoop:
 
     def __init__(self, job: Job, store: ObjectStore, train: Train, *, places: int = 1, kill_after: int | None = None) -> None:
         register_trainable(TrialTrainable.__name__, TrialTrainable)
-        self.sweep, self.rungs = sweep_of(job), rungs_of(job)
+        self.sweep, self.rungs = job.required_sweep, rungs_of(job)
         self.journal, self.queue, self.kill_after = Journal(store), FormulaQueue(train), kill_after
         self.clones: list[dict[int, Exploit]] = []
         num_trials = count_trials(self.sweep)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ganray.errors import GanrayError
-from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load, save, shipped
+from ganray.evaluation.extractor import shipped_weights
+from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.precision_recall import precision_recall
 from tests.helpers.fashion import fashion
@@ -20,9 +21,7 @@ def random_images(seed: int, *shape: int) -> Tensor:
 @pytest.fixture(scope="module")
 def extractor() -> FeatureNetwork:
     """The shipped extractor."""
-    data = shipped("fashion-mnist")
-    assert data is not None
-    return load(data)
+    return load_extractor(shipped_weights("fashion-mnist"))
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 32, 32), (1, 32, 64), (3, 128, 128)])
@@ -38,7 +37,7 @@ def test_a_saved_extractor_loads_with_its_features_and_facts() -> None:
     network = FeatureNetwork(3, 5, side=64).eval()
     network.body[1].running_mean.add_(0.5)
     data = save(network, {"kind": "rotation", "accuracy": 0.5})
-    loaded, images = load(data), random_images(1, 4, 3, 64, 64)
+    loaded, images = load_extractor(data), random_images(1, 4, 3, 64, 64)
     torch.testing.assert_close(loaded.features(images), network.features(images), rtol=0, atol=0)
     assert facts(data) == {"kind": "rotation", "accuracy": 0.5}
     assert not loaded.training
@@ -56,24 +55,24 @@ def test_the_hash_names_the_weights_and_nothing_else() -> None:
 @pytest.mark.parametrize("damage", [b"", b"\x05\x00", b"hello" * 100])
 def test_bytes_that_are_no_extractor_are_a_users_mistake(damage: bytes) -> None:
     with pytest.raises(GanrayError, match=r"evaluate\.extractor\.weights: not an extractor's file"):
-        load(damage)
+        load_extractor(damage)
 
 
 def test_a_truncated_file_and_one_of_another_format_are_a_users_mistake() -> None:
     data = save(FeatureNetwork(1, 5), {})
     with pytest.raises(GanrayError, match="not an extractor's file"):
-        load(data[:-100])
+        load_extractor(data[:-100])
     with pytest.raises(GanrayError, match="expected format 1, got 7"):
-        load(data.replace(json.dumps({"format": 1})[1:-1].replace('"', '\\"').encode(), b'\\"format\\": 7'))
+        load_extractor(data.replace(json.dumps({"format": 1})[1:-1].replace('"', '\\"').encode(), b'\\"format\\": 7'))
 
 
 def test_no_weights_ship_under_an_unknown_name() -> None:
-    assert shipped("fashion-mnists") is None
+    with pytest.raises(GanrayError, match="no extractor 'fashion-mnists' comes with ganray; use auto or shipped:fashion-mnist"):
+        shipped_weights("fashion-mnists")
 
 
 def test_the_shipped_weights_are_small_and_say_how_they_were_made() -> None:
-    data = shipped("fashion-mnist")
-    assert data is not None
+    data = shipped_weights("fashion-mnist")
     assert len(data) < 1_000_000
     how = facts(data)
     assert (how["kind"], how["seed"], len(how["classes"])) == ("classifier", 0, 10)

@@ -9,7 +9,6 @@ from ganray.config import Job, check_job
 from ganray.errors import GanrayError
 from ganray.sweep import plan
 from ganray.sweep.plan import check_packages, count_trials, rungs_of
-from ganray.sweep.space import sweep_of
 from ganray.sweep.tune.searchers import build_searcher
 
 LR = "optimizer.generator.lr"
@@ -22,7 +21,7 @@ def job(**sweep: object) -> Job:
 
 def suggestions(searched: Job, num: int) -> list[dict[str, Any]]:
     """Return what a searcher suggests if each trial is told a score that is 0 at a rate of 1e-3."""
-    sweep, found = sweep_of(searched), []
+    sweep, found = searched.required_sweep, []
     searcher = build_searcher(sweep, num_trials=num)
     for number in range(num):
         codes = searcher.suggest(f"{number:04d}")
@@ -42,7 +41,7 @@ def test_random_trials_spread_over_the_space_and_depend_on_the_seed() -> None:
 
 def test_a_grid_holds_every_combination_once() -> None:
     swept = job(space={LR: {"choice": [1e-3, 1e-2]}, "train.batch_size": {"quniform": [32, 96, 32]}}, searcher="grid", trials=50)
-    assert count_trials(sweep_of(swept)) == 6
+    assert count_trials(swept.required_sweep) == 6
     points = [(params[LR], params["train.batch_size"]) for params in suggestions(swept, 6)]
     assert sorted(points) == [(lr, size) for lr in (1e-3, 1e-2) for size in (32, 64, 96)]
     assert all(type(size) is int for _, size in points)
@@ -78,20 +77,20 @@ def test_searchers_take_values_that_are_no_numbers_and_steps(kind: str) -> None:
 def test_a_package_that_is_missing_is_named_with_ganray_s_extra(monkeypatch: pytest.MonkeyPatch, sweep: dict[str, Any], error: str) -> None:
     monkeypatch.setattr(plan, "find_spec", lambda name: None)
     with pytest.raises(GanrayError) as raised:
-        check_packages(sweep_of(job(**sweep)))
+        check_packages(job(**sweep).required_sweep)
     assert str(raised.value) == error
 
 
 @pytest.mark.parametrize("name", ["Newton", "Cobyla"])
 def test_an_optimizer_that_cannot_search_is_named(name: str) -> None:
     with pytest.raises(GanrayError, match=rf"sweep.searcher.optimizer: expected an optimizer .* at once, got '{name}'; use NGOpt"):
-        build_searcher(sweep_of(job(searcher={"kind": "nevergrad", "optimizer": name})), num_trials=4)
+        build_searcher(job(searcher={"kind": "nevergrad", "optimizer": name}).required_sweep, num_trials=4)
 
 
 def test_bohb_goes_with_hyperband_only() -> None:
     with pytest.raises(GanrayError, match=r"sweep.scheduler: bohb searches with hyperband's budgets only"):
         job(searcher="bohb")
-    assert sweep_of(job(searcher="bohb", scheduler="hyperband")).searcher.kind == "bohb"
+    assert job(searcher="bohb", scheduler="hyperband").required_sweep.searcher.kind == "bohb"
 
 
 def test_rungs_end_at_the_budget() -> None:

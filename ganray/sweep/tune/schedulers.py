@@ -22,7 +22,7 @@ from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianSchedul
 from ganray.errors import GanrayError
 from ganray.sweep.journal import Decision
 from ganray.sweep.records import Params
-from ganray.sweep.space import sweep_of, trial_job
+from ganray.sweep.space import trial_job
 from ganray.sweep.tune.promotion import PromotingAsha
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.searchers import seeded, tune_domain
@@ -33,7 +33,7 @@ TRIES = 20  # explorations before the donor's own params are taken, where they m
 
 def build_scheduler(job: Job, search: Search) -> "RepeatableScheduler":
     """Return the sweep's scheduler. All but hyperband count in images; hyperband's brackets count rungs."""
-    sweep, rungs = sweep_of(job), search.trials.rungs
+    sweep, rungs = job.required_sweep, search.trials.rungs
     goal: dict[str, Any] = {"metric": sweep.metric, "mode": sweep.direction}
     scheduler: TrialScheduler
     match sweep.scheduler:
@@ -142,7 +142,7 @@ class Population:
         return exploits
 
     def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Params, dict[str, Any]]:
-        space = sweep_of(self.job).space
+        space = self.job.required_sweep.space
         for _ in range(self.tries):
             params, operations = super()._get_new_config(trial, trial_to_clone)  # type: ignore[misc]
             for path, dimension in space.items():
@@ -169,7 +169,7 @@ class Pb2(Population, PB2):
 def _population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int], goal: dict[str, Any]) -> Pbt | Pb2:
     """Return a population's scheduler, which perturbs ranges by factors, and moves finitely many values to neighbours."""
     ranges, others, options = {}, {}, dict[str, Any]()
-    for path, dimension in sweep_of(job).space.items():
+    for path, dimension in job.required_sweep.space.items():
         if isinstance(dimension, LogUniform | Uniform):
             ranges[path] = dimension
         else:

@@ -14,7 +14,6 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from ganray.config import Job
 from ganray.storage import ObjectStore
-from ganray.sweep.space import sweep_of
 from ganray.sweep.tune.schedulers import build_scheduler
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.trainable import TrialTrainable
@@ -39,7 +38,7 @@ def build_tuner(job: Job, search: Search, queue: Any, scratch: str) -> tune.Tune
     os.environ.update(SETTINGS)
     for noisy in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    sweep: Any = sweep_of(job)
+    sweep: Any = job.required_sweep
     trainable = tune.with_parameters(TrialTrainable, queue=queue, sweep=sweep, rungs=search.trials.rungs)
     tuned: dict[str, Any] = {"search_alg": search, "scheduler": build_scheduler(job, search)}
     return tune.Tuner(
@@ -83,7 +82,7 @@ class Silence(TrialProgressCallback):
 def loggers(job: Job) -> Iterator[tune.Callback]:
     """Yield Tune's loggers that a sweep asks for."""
     kinds: dict[str, Any] = {"tensorboard": TBXLoggerCallback, "csv": CSVLoggerCallback, "json": JsonLoggerCallback}
-    for name in sweep_of(job).callbacks:
+    for name in job.required_sweep.callbacks:
         if name == "mlflow":
             from ray.air.integrations.mlflow import MLflowLoggerCallback
 
