@@ -21,15 +21,16 @@ from ganray.errors import ConfigError
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
-MAY_CHANGE: tuple[str, ...] = ("workers", "storage", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE: tuple[str, ...] = ("workers", "use_gpu", "resources.cpus_per_worker", "resources.gpus_per_worker", "storage")
+MAY_CHANGE += ("train.checkpoint_every", "train.keep_checkpoints", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE += ("data.resident_limit_mb", "data.max_bad_fraction")  # the data is prepared, and its mode decided
 MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publish.intended_use", "publish.limits", "publish.signing_key")
 
 
 def resolve_job(job: Job, card: DatasetCard) -> Job:
     """Return the job with every `auto` resolved, for this data and the connected cluster. Raises `ConfigError`."""
     use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
-    if use_gpu and job.workers > 1 and job.resources.gpus_per_worker < 1:
-        raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
+    _check_gpus(job, use_gpu=use_gpu)
     decided = {
         "use_gpu": use_gpu,
         "train.precision": _precision(job, use_gpu=use_gpu),
@@ -46,17 +47,27 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
     asked, decided = job.model_dump(mode="json"), stored.model_dump(mode="json")
     changes = {}
     for field, new, old in _differences(asked, decided):
+        if new == "auto":
+            continue
         if field in may_change or (field in may_grow and _grows(new, old)):
             changes[field] = new
         elif field in may_grow:
             raise ConfigError(field, f"run {job.name!r} has {old} and this asks for {new}", "it may only be raised")
-        elif new != "auto":
+        else:
             raise ConfigError(
                 field,
                 f"run {job.name!r} was started with {old!r} and this asks for {new!r}",
                 "set it back, or start a new run with another `name`",
             )
-    return check_job(apply_overrides(decided, changes))
+    resumed = check_job(apply_overrides(decided, changes))
+    _check_gpus(resumed, use_gpu=resumed.use_gpu)
+    return resumed
+
+
+def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:
+    """Raise `ConfigError` if workers would have to share a GPU."""
+    if use_gpu is True and job.workers > 1 and job.resources.gpus_per_worker < 1:
+        raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
 
 
 def _check_labels(job: Job, card: DatasetCard) -> None:

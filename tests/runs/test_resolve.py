@@ -45,3 +45,49 @@ def test_what_was_decided_holds_when_a_run_goes_on() -> None:
     assert again == stored
     with pytest.raises(GanrayError, match="was started with 'rotation' and this asks for 'classifier'"):
         resume_job(job(evaluate={"extractor": {"kind": "classifier"}}), stored)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "new"),
+    [
+        ({"workers": 2}, "workers", 2),
+        ({"use_gpu": True}, "use_gpu", True),
+        ({"resources": {"cpus_per_worker": 4}}, "resources.cpus_per_worker", 4),
+        ({"resources": {"gpus_per_worker": 0.5}}, "resources.gpus_per_worker", 0.5),
+        ({"train": {"precision": "float32", "checkpoint_every": 1000}}, "train.checkpoint_every", 1000),
+        ({"train": {"precision": "float32", "keep_checkpoints": 9}}, "train.keep_checkpoints", 9),
+        ({"train": {"precision": "float32", "log_every": 100}}, "train.log_every", 100),
+        ({"publish": {"every": 0}}, "publish.every", 0),
+    ],
+)
+def test_a_resume_may_change_what_alters_nothing_of_the_result(section: dict[str, object], field: str, new: object) -> None:
+    value: object = resume_job(job(**section), resolve_job(job(), card(None)))
+    for part in field.split("."):
+        value = getattr(value, part)
+    assert value == new
+
+
+@pytest.mark.parametrize("auto", [{"use_gpu": "auto"}, {"train": {"precision": "auto"}}])
+def test_auto_keeps_what_was_decided(auto: dict[str, object]) -> None:
+    stored = resolve_job(job(), card(None))
+    assert resume_job(job(**auto), stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"train": {"precision": "bfloat16"}}, "train.precision"),
+        ({"train": {"precision": "float32", "accumulate": 2}}, "train.accumulate"),
+        ({"evaluate": {"num_samples": 512}}, "evaluate.num_samples"),
+    ],
+)
+def test_a_resume_may_not_change_what_alters_the_result(section: dict[str, object], field: str) -> None:
+    with pytest.raises(GanrayError, match="was started with") as refused:
+        resume_job(job(**section), resolve_job(job(), card(None)))
+    assert refused.value.field == field
+
+
+def test_a_resume_does_not_let_workers_share_a_gpu() -> None:
+    with pytest.raises(GanrayError, match="does not let workers share a GPU"):
+        resume_job(job(use_gpu=True, workers=2, resources={"gpus_per_worker": 0.5}), resolve_job(job(), card(None)))
