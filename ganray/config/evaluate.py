@@ -1,10 +1,49 @@
-"""The `evaluate` section: how generators are scored."""
+"""The `evaluate` section: how generators are scored; and the table of their scores."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ganray.config.fields import Count, PositiveCount, Section, kind_or
+
+Mode = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class ScoreKind:
+    """A score: its range, whether less or more of it is better, and what a job needs to have it.
+
+    `mode` is None where a value in between is best, `target`. `needs` names what not every job has: an extractor that tells the
+    data's classes apart, or a conditional generator, too.
+    """
+
+    mode: Mode | None
+    low: float = 0.0
+    high: float = float("inf")
+    target: float | None = None
+    needs: Literal["classes", "conditional"] | None = None
+
+    @property
+    def direction(self) -> str:
+        """The direction in words."""
+        if self.mode is None:
+            return f"{self.target:g} is best"
+        return "less is better" if self.mode == "min" else "more is better"
+
+
+SCORES = {
+    "metric/frechet": ScoreKind("min"),
+    "metric/kid": ScoreKind("min", low=float("-inf")),  # an unbiased estimate, around 0 for equal distributions
+    "metric/precision": ScoreKind("max", high=1.0),
+    "metric/recall": ScoreKind("max", high=1.0),
+    "metric/density": ScoreKind("max"),
+    "metric/coverage": ScoreKind("max", high=1.0),
+    "metric/diversity": ScoreKind(None, target=1.0),
+    "metric/class_coverage": ScoreKind("max", high=1.0, needs="classes"),
+    "metric/conditional_accuracy": ScoreKind("max", high=1.0, needs="conditional"),
+}
+DEFAULT_SCORE = "metric/frechet"  # the deciding one, where a sweep names no other
 
 
 class ClassifierExtractor(Section):

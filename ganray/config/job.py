@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ganray.config.data import Data
-from ganray.config.evaluate import Evaluate
+from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode
 from ganray.config.fields import Count, FieldError, Name, PositiveCount, Section
 from ganray.config.networks import MAX_SIDE, MIN_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
@@ -55,6 +55,11 @@ class Job(Section):
             remedy = "add one that says what to search, as jobs/fashion-mnist-sweep.yaml does"
             raise ConfigError("sweep", "the job has no such section", remedy)
         return self.sweep
+
+    @property
+    def deciding_score(self) -> tuple[str, Mode]:
+        """The score that says which generator is the best, and its direction: the sweep's, or the Frechet distance."""
+        return (self.sweep.metric, self.sweep.direction) if self.sweep else (DEFAULT_SCORE, "min")
 
     @property
     def local_batch_size(self) -> int:

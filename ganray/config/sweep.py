@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ganray.config.evaluate import DEFAULT_SCORE, SCORES, Mode
 from ganray.config.fields import Count, FieldError, PositiveCount, Section, kind_or
 from ganray.config.space import Dimension, Scalar, flat_space
 
@@ -162,8 +163,8 @@ class Sweep(Section):
     space: Annotated[dict[str, Dimension], BeforeValidator(flat_space)] = Field(
         min_length=1, description="what is searched: {dotted path: {loguniform: [1e-5, 1e-2]}}"
     )
-    metric: str = Field("metric/frechet", description="score that trials are compared by, as in a run's metrics")
-    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: less for frechet, else more")
+    metric: str = Field(DEFAULT_SCORE, description="score that trials, finalists and what is published are compared by, as metric/kid")
+    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: as the metric's nature is")
     trials: PositiveCount = Field(16, description="number of trials; the size of a population; at most this many of a grid")
     workers: PositiveCount = Field(1, description="workers a trial")
     max_concurrent: PositiveCount | None = Field(None, description="trials at once; null: as many as the cluster can place")
@@ -198,9 +199,10 @@ class Sweep(Section):
     @property
     def maximise(self) -> bool:
         """Whether more is better."""
-        return self.mode == "max" or (self.mode == "auto" and not self.metric.endswith("frechet"))
+        return self.direction == "max"
 
     @property
-    def direction(self) -> Literal["min", "max"]:
+    def direction(self) -> Mode:
         """The mode, decided."""
-        return "max" if self.maximise else "min"
+        kind = SCORES.get(self.metric)
+        return self.mode if self.mode != "auto" else (kind and kind.mode) or "max"

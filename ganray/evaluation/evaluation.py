@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ganray.config import Evaluate, Job
+from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
 from ganray.evaluation.extractor import FittedExtractor, ensure_extractor
 from ganray.evaluation.reference import ensure_reference, load_reference
@@ -17,19 +18,24 @@ from ganray.metrics.score import Protocol, Score
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What decides a score beside the generator. Picklable; `reference` is the key of the statistics in the dataset's storage."""
+    """What decides a score beside the generator. Picklable; `reference` is the key of the statistics in the dataset's storage.
+
+    `metric` names the deciding one of the scores, `mode` its direction.
+    """
 
     config: Evaluate
     dataset: PreparedDataset
     extractor: FittedExtractor
     reference: str
+    metric: str
+    mode: Mode
 
     @property
     def protocol(self) -> Protocol:
         """What scores are measured by."""
         return Protocol(
-            metric="metric/frechet",
-            mode="min",
+            metric=self.metric,
+            mode=self.mode,
             dataset=self.dataset.card.fingerprint,
             extractor=self.extractor.hash,
             num_samples=self.config.num_samples,
@@ -69,4 +75,5 @@ def prepare_evaluation(
     extractor = ensure_extractor(job, dataset, progress=progress)
     if stage:
         stage("reference statistics")
-    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, progress=progress))
+    reference = ensure_reference(job, dataset, extractor, progress=progress)
+    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ganray.config import Job, Sweep, apply_overrides, check_job
+from ganray.config.evaluate import SCORES
 from ganray.config.space import Choice, Dimension, QUniform
 from ganray.errors import ConfigError
 from ganray.sweep.space import finite_values
@@ -66,6 +67,7 @@ def plan_sweep(job: Job, *, address: str | None = None) -> dict[str, Any]:
     return {
         "sweep": job.name,
         "space": {path: _range(dimension) for path, dimension in sweep.space.items()},
+        "metric": f"{sweep.metric}, {SCORES[sweep.metric].direction if sweep.mode == 'auto' else sweep.mode}",
         "searcher": f"{sweep.searcher.kind}, seed {sweep.seed}{known}",
         "scheduler": f"{sweep.scheduler.kind}, rungs at {', '.join(f'{rung:,}' for rung in rungs_of(job))} images",
         "trials": f"{trials}, at most {budget:,} images each and {trials * budget:,} in all",

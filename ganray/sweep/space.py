@@ -10,6 +10,7 @@ from ganray.config import Job, Sweep, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.config.space import Choice, Dimension, LogUniform, Uniform
 from ganray.errors import ConfigError, GanrayError
+from ganray.sweep.metric import check_has_score, check_metric
 from ganray.sweep.records import Params, trial_name
 
 ONE_FOR_ALL: tuple[str, ...] = ("name", "storage", "workers", "use_gpu", "resources", "data", "evaluate", "publish", "sweep")
@@ -63,15 +64,20 @@ def complete(job: Job, params: Params) -> Params:
 
 
 def check_space(job: Job) -> None:
-    """Raise `ConfigError`, showing one, if params of the space make jobs that cannot be, or fields are searched that must not."""
+    """Raise `ConfigError`, showing one, if params of the space make jobs that cannot be, or fields are searched that must not.
+
+    Nor must there be any that make jobs without the sweep's metric.
+    """
     sweep = job.required_sweep
+    check_metric(job)
     for path in {*sweep.space, *itertools.chain.from_iterable(sweep.start_from)}:
         _check_path(path, sweep)
     for params in _params_to_check(sweep):
         try:
-            trial_job(job, params, 0)
+            trial = trial_job(job, params, 0)
         except GanrayError as error:
             raise _shown(error, params, sweep) from None
+        check_has_score(trial, sweep.metric)
 
 
 def _job_value(job: Any, path: str) -> Any:

@@ -24,6 +24,7 @@ from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.driver import read_data_frame, run_search
 from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
+from ganray.sweep.metric import check_has_score
 from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
 from ganray.sweep.search_state import SweepEnd
@@ -112,6 +113,7 @@ def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter
         assert listing is not None, f"{sweep.uri} vanished"
         dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
+        check_has_score(job, job.required_sweep.metric)
     sweep.record(job, dataset)
     return job
 

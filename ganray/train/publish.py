@@ -1,5 +1,6 @@
 """The best checkpoint of a run, made an artifact and published."""
 
+import dataclasses
 import logging
 import subprocess
 from collections.abc import Mapping
@@ -122,7 +123,7 @@ def describe_lineage(job: Job, run: Run, dataset: PreparedDataset, checkpoint: C
 
 def score_published(uri: str, job: Job, dataset: PreparedDataset, protocol: Protocol) -> float | None:
     """Return a published generator's score under a job's protocol, None if its samples or the extractor do not fit that."""
-    evaluation = prepare_evaluation(job, dataset)
+    evaluation = dataclasses.replace(prepare_evaluation(job, dataset), metric=protocol.metric, mode=protocol.mode)
     generator = load_generator(uri)
     if evaluation.protocol != protocol or sample_chunk(generator, generator.prior, seed=0, chunk=0).shape[1:] != job.data.shape:
         return None
