@@ -21,14 +21,14 @@ from ganray.runs.resolve import cpu_has_bfloat16
 
 NUM_SAMPLES = 10_000
 NUM_CLASSES = 10
-LabelledImages = tuple[Tensor, Tensor]  # uint8 [N, 1, 32, 32] and labels int64 [N]
+LabelledImages = tuple[Tensor, Tensor]  # uint8 [N, C, H, W] and labels int64 [N]
 
 
-def load_images(split: str) -> LabelledImages:
-    """Return the images of a split, "train" or "test", as the job prepares them, and their classes."""
+def load_images(split: str, *, side: int = 32) -> LabelledImages:
+    """Return the images of a split, "train" or "test", as a job of that resolution prepares them, and their classes."""
     table = read_idx(find_folder(FashionMnistSource()), split)
     pixels = np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8).reshape(-1, SIDE, SIDE)
-    resized = np.stack([resize(image, (1, 32, 32), "lanczos") for image in pixels])
+    resized = np.stack([resize(image, (1, side, side), "lanczos") for image in pixels])
     return torch.from_numpy(resized), torch.from_numpy(np.asarray(table["label"], np.int64))
 
 
@@ -67,13 +67,17 @@ class Ganray:
 
     def step(self) -> None:
         """Train on the next batch."""
+        self.measured_step()
+
+    def measured_step(self) -> Tensor:
+        """Train on the next batch, and return the step's statistics: see `stack_stats`."""
         job, seen = self.job, self.state.images_seen
         batch = job.train.batch_size
         chosen = torch.from_numpy(rows(seen, batch, count=len(self.pixels), seed=job.seed, attempt=0))
         size = num_uniforms(job.augment, job.penalties)
         latents, uniforms = draw_inputs(job.seed, 0, seen, batch, latent_dim=job.networks.latent_dim, uniforms=size)
         labels = self.labels[chosen] if job.networks.conditional else None
-        self.training(Batch(from_pixels(self.pixels[chosen]), latents, labels, uniforms))
+        return self.training(Batch(from_pixels(self.pixels[chosen]), latents, labels, uniforms))
 
     def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
         """Return uint8 samples [number, 1, 32, 32], of one class with `label`."""

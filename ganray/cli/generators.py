@@ -1,6 +1,7 @@
 """`ganray publish`, `ganray generate` and `ganray provenance`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,6 +29,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Sample i is a function of the seed and i alone.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
+@click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
 @click.option("--local", is_flag=True, help="Generate in this process, without Ray.")
 @address_option
 @public_key_option
@@ -38,6 +40,7 @@ def generate_command(
     seed: int,
     out: Path,
     label: str | None,
+    truncation: float | None,
     local: bool,
     address: str | None,
     public_key: Path | None,
@@ -46,8 +49,9 @@ def generate_command(
     """Generate samples from ARTIFACT: the URI of a version's folder, or of a model's folder (then its best)."""
     from ganray.generation.batch import generate
 
+    where: dict[str, Any] = {"local": local, "address": address, "public_key": public_key}
     with progress_bar("generating", quiet=as_json) as progress:
-        generate(artifact, num=num, seed=seed, out=out, label=label, local=local, address=address, public_key=public_key, progress=progress)
+        generate(artifact, num=num, seed=seed, out=out, label=label, truncation=truncation, progress=progress, **where)
     print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{plural(num, 'sample')} in {out}")
 
 

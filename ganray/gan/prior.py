@@ -1,5 +1,6 @@
 """The prior of generators: standard normal latents and, for conditional ones, labels distributed as in the dataset."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,3 +32,15 @@ class Prior:
         uniforms = RandomStream(seed, f"{stream}/labels").uniforms(start, number, 1)[:, 0]
         edges = np.cumsum(self.class_shares)[:-1]
         return latents, torch.from_numpy(np.searchsorted(edges, uniforms, side="right"))
+
+
+def truncate(latents: Tensor, threshold: float) -> Tensor:
+    """Return standard normal latents as truncated normal ones, each number within plus or minus `threshold`.
+
+    The truncation trick (Brock et al. 2019, section 3.1) draws numbers beyond the threshold again. This maps each number to the same
+    quantile of the truncated distribution, which comes to that, and the samples stay those of their latents, nearer to the mean.
+    """
+    outside = 0.5 * math.erfc(threshold / math.sqrt(2))  # of the normal distribution, beyond each end
+    quantiles = outside + (1 - 2 * outside) * torch.special.ndtr(latents.double())
+    truncated: Tensor = torch.special.ndtri(quantiles).to(latents.dtype)
+    return truncated.clamp(-threshold, threshold)

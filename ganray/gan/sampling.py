@@ -6,7 +6,7 @@ A convolution's last bits can depend on the size of its batch; chunks of one siz
 import torch
 from torch import Tensor, nn
 
-from ganray.gan.prior import Prior
+from ganray.gan.prior import Prior, truncate
 
 CHUNK = 64
 
@@ -17,13 +17,17 @@ def num_chunks(num_samples: int) -> int:
 
 
 @torch.no_grad()
-def sample_chunk(generator: nn.Module, prior: Prior, *, seed: int, chunk: int, label: int | None = None) -> Tensor:
+def sample_chunk(
+    generator: nn.Module, prior: Prior, *, seed: int, chunk: int, label: int | None = None, truncation: float | None = None
+) -> Tensor:
     """Return the samples from index `chunk * CHUNK` on as uint8 [CHUNK, C, H, W], on the generator's device.
 
-    With `label` all are of that class; without, classes are sampled from the prior.
+    With `label` all are of that class; without, classes are sampled from the prior. `truncation` is a threshold of the latents.
     """
     device = next(generator.parameters()).device
     latents, labels = chunk_inputs(prior, seed=seed, chunk=chunk)
+    if truncation is not None:
+        latents = truncate(latents, truncation)
     if label is not None:
         labels = torch.full((CHUNK,), label)
     return to_pixels(generator(latents.to(device), labels if labels is None else labels.to(device)))

@@ -1,6 +1,8 @@
 """Batch generation from a published generator, by Ray Data or in this process, with equal pixels."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ganray.cluster.session import ray_session
 from ganray.errors import ConfigError
@@ -32,6 +35,7 @@ def generate(
     seed: int,
     out: Path,
     label: str | None = None,
+    truncation: float | None = None,
     local: bool = False,
     address: str | None = None,
     public_key: Path | None = None,
@@ -41,22 +45,25 @@ def generate(
 
     `artifact` is the URI of a version's folder, or of a model's (then its best). `out` is a `.png` (a grid), a `.parquet` file
     (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files named by index. Sample i is a function of the
-    artifact, the seed, i and `label` alone: the name or number of a class, for all samples; without it, classes are as frequent as
-    in the training data. `local` generates in this process, without Ray; otherwise `address` is the cluster's. Every file carries
-    a provenance record. With `public_key`, a PEM file, the artifact must be signed by the private half.
+    artifact, the seed, i, `label` and `truncation` alone. `label` is the name or number of a class, for all samples; without it,
+    classes are as frequent as in the training data. `truncation` is a threshold of the latents (Brock et al. 2019, section 3.1):
+    the lower, the more typical and alike are samples. `local` generates in this process, without Ray; otherwise `address` is the
+    cluster's. Every file carries a provenance record. With `public_key`, a PEM file, the artifact must be signed by the private half.
 
-    Raises `ConfigError` for an unusable `out` or `label`, `ArtifactError`, `StorageError` and `ClusterError`.
+    Raises `ConfigError` for an unusable `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
     check_out(out, num)
+    check_truncation(truncation)
     version = open_artifact(artifact)
     files = read_artifact(version, public_key=public_key)
     number = class_number(build_checked(files, where=version.uri), label)
-    record = make_record(version, read_manifest(version), seed=seed, label=number)
+    settings = Settings(seed, number, truncation)
+    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation)
     if local:
-        _write(out, num, in_process(files, chunks=range(num_chunks(num)), seed=seed, label=number), record, progress)
+        _write(out, num, in_process(files, settings, chunks=range(num_chunks(num))), record, progress)
     else:
         with ray_session(address):
-            _write(out, num, on_cluster(files, num=num, seed=seed, label=number), record, progress)
+            _write(out, num, on_cluster(files, settings, num=num), record, progress)
     return out
 
 
@@ -74,6 +81,13 @@ def class_number(generator: PublishedGenerator, label: str | None) -> int | None
     raise ConfigError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
 
 
+def check_truncation(threshold: float | None) -> None:
+    """Raise `ConfigError` unless a threshold, if there is one, is positive and finite."""
+    if threshold is not None and not 0 < threshold < math.inf:
+        remedy = "use about 0.5 for typical samples, 2 for nearly all, or leave it out"
+        raise ConfigError("--truncation", f"expected a positive number, got {threshold:g}", remedy)
+
+
 def check_out(out: Path, num: int) -> None:
     """Raise `ConfigError` if `num` samples cannot be written to `out`."""
     if out.suffix == ".png" and num > MAX_GRID_SAMPLES:
@@ -86,36 +100,49 @@ def check_out(out: Path, num: int) -> None:
         raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be created")
 
 
-def in_process(files: Mapping[str, bytes], *, chunks: Iterable[int], seed: int, label: int | None = None) -> Iterator[Pixels]:
+@dataclass(frozen=True)
+class Settings:
+    """What samples depend on beside the generator and their index: see `sample_chunk`."""
+
+    seed: int
+    label: int | None = None
+    truncation: float | None = None
+
+    def sample(self, generator: PublishedGenerator, chunk: int) -> Tensor:
+        """Return a chunk, by its number, as uint8 [CHUNK, C, H, W]."""
+        return sample_chunk(generator, generator.prior, seed=self.seed, chunk=chunk, label=self.label, truncation=self.truncation)
+
+
+def in_process(files: Mapping[str, bytes], settings: Settings, *, chunks: Iterable[int]) -> Iterator[Pixels]:
     """Yield the chunks of the given numbers, uint8 [CHUNK, C, H, W], generated on one thread, as on a cluster, for equal pixels."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         generator = build(files)
         for chunk in chunks:
-            yield sample_chunk(generator, generator.prior, seed=seed, chunk=chunk, label=label).numpy()
+            yield settings.sample(generator, chunk).numpy()
     finally:
         torch.set_num_threads(before)
 
 
-def on_cluster(files: Mapping[str, bytes], *, num: int, seed: int, label: int | None) -> Iterator[Pixels]:
+def on_cluster(files: Mapping[str, bytes], settings: Settings, *, num: int) -> Iterator[Pixels]:
     """Yield the chunks of `num` samples in order, generated by Ray Data on all CPUs of the cluster."""
     import ray
 
     cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_PER_CPU * cpus))
     chunks.context.execution_options.preserve_order = True
-    for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), seed=seed, label=label), batch_size=None).iter_rows():
+    for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), settings=settings), batch_size=None).iter_rows():
         yield row["pixels"]
 
 
-def make_chunks(block: dict[str, NDArray[Any]], *, weights: Any, seed: int, label: int | None) -> dict[str, Pixels]:
+def make_chunks(block: dict[str, NDArray[Any]], *, weights: Any, settings: Settings) -> dict[str, Pixels]:
     """Return a block of chunks, by their numbers in `id`, as uint8 [n, CHUNK, C, H, W]. `weights` refers to the artifact's files."""
     import ray
 
     torch.set_num_threads(1)
     generator = build(ray.get(weights))
-    chunks = [sample_chunk(generator, generator.prior, seed=seed, chunk=int(chunk), label=label) for chunk in block["id"]]
+    chunks = [settings.sample(generator, int(chunk)) for chunk in block["id"]]
     return {"pixels": torch.stack(chunks).numpy()}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ganray.errors import ArtifactError, ConfigError, DataError, plural
 from ganray.gan.sampling import CHUNK, num_chunks
-from ganray.generation.batch import MAX_GRID_SAMPLES, in_process
+from ganray.generation.batch import MAX_GRID_SAMPLES, Settings, in_process
 from ganray.generation.record import Record, parse_record
 from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_pixels
 from ganray.registry.artifact import open_artifact, read_artifact
@@ -28,6 +28,7 @@ class Provenance(TypedDict):
     manifest: str
     seed: int
     label: NotRequired[int]
+    truncation: NotRequired[float]
     index: NotRequired[int]
     num: NotRequired[int]
     digital_source_type: str
@@ -66,12 +67,13 @@ def find_version(record: Record, storage: str | None) -> ObjectStore:
 
 def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:
     """Return the image of a record, uint8 [C, H, W]: one sample, or the grid of the first `num`."""
+    settings = Settings(record.seed, record.label, record.truncation)
     if record.index is not None:
-        (chunk,) = in_process(files, chunks=[record.index // CHUNK], seed=record.seed, label=record.label)
+        (chunk,) = in_process(files, settings, chunks=[record.index // CHUNK])
         sample: Pixels = chunk[record.index % CHUNK]
         return sample
     num = record.num or 1
-    chunks = in_process(files, chunks=range(num_chunks(num)), seed=record.seed, label=record.label)
+    chunks = in_process(files, settings, chunks=range(num_chunks(num)))
     return to_pixels(grid(np.concatenate(list(chunks))[:num]))
 
 

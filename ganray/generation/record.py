@@ -21,7 +21,7 @@ XMP = (
 
 
 class Record(BaseModel):
-    """The origin of a file: a version by name, URI and manifest hash, the seed, the class if one was given, and the samples.
+    """The origin of a file: a version by name, URI and manifest hash, the seed, class and truncation if given, and the samples.
 
     These are the one of `index`, or the first `num`.
     """
@@ -33,6 +33,7 @@ class Record(BaseModel):
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
     seed: int = Field(ge=0, lt=1 << 63)
     label: int | None = Field(None, ge=0)
+    truncation: float | None = Field(None, gt=0, allow_inf_nan=False)
     index: int | None = Field(None, ge=0, lt=1 << 48)
     num: int | None = Field(None, ge=1)
     digital_source_type: str = SOURCE_TYPE
@@ -50,10 +51,17 @@ class Record(BaseModel):
         return {KEY: self.to_json(), XMP_KEY: XMP}
 
 
-def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int | None = None) -> Record:
+def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int | None = None, truncation: float | None = None) -> Record:
     """Return the record of all files from one version and seed. Settings of its URI are left out: they are this machine's."""
-    name, number = manifest.lineage.get("model"), manifest.lineage.get("version")
-    return Record(model=name, version=number, artifact=store.uri.partition("?")[0], manifest=manifest.hash, seed=seed, label=label)
+    return Record(
+        model=manifest.lineage.get("model"),
+        version=manifest.lineage.get("version"),
+        artifact=store.uri.partition("?")[0],
+        manifest=manifest.hash,
+        seed=seed,
+        label=label,
+        truncation=truncation,
+    )
 
 
 def parse_record(texts: Mapping[str, str]) -> Record | None:

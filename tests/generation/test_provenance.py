@@ -91,6 +91,9 @@ def test_one_grey_level_is_rounding_and_two_are_another_image(image: Path) -> No
         ("index", 71, "is not the sample in its record"),
         ("seed", -1, "has no provenance record"),
         ("index", "x", "has no provenance record"),
+        ("truncation", 0.5, "is not the sample in its record"),
+        ("truncation", 0, "has no provenance record"),
+        ("truncation", "x", "has no provenance record"),
         ("manifest", "0" * 64, "its manifest has another hash"),
         ("artifact", "/nowhere", "holds no published generator"),
         ("artifact", "http://127.0.0.1:1/x", "unsupported scheme http://"),
@@ -135,3 +138,26 @@ def test_settings_of_a_server_stay_out_of_images(bucket: str, tmp_path: Path) ->
     generate(registry.model("m").uri, num=1, seed=0, out=tmp_path / "made", local=True)
     assert "?" not in texts(tmp_path / "made/000000.png")[KEY]
     assert provenance(tmp_path / "made/000000.png")["largest_difference"] == 0
+
+
+@pytest.mark.parametrize("out", ["made", "grid.png"])
+def test_truncated_samples_say_so_and_are_found_again(image: Path, tmp_path: Path, out: str) -> None:
+    generate(str(tmp_path / "store/models/m"), num=3, seed=3, truncation=0.7, out=tmp_path / out, local=True)
+    file = tmp_path / out if out.endswith(".png") else tmp_path / out / "000002.png"
+    facts = provenance(file)
+    assert (facts["truncation"], facts["largest_difference"]) == (0.7, 0)
+    record = json.loads(texts(file)[KEY])
+    rewrite(file, np.asarray(Image.open(file)), {KEY: json.dumps({**record, "truncation": 2.0})})
+    with pytest.raises(GanrayError, match="is not the sample in its record"):
+        provenance(file)
+
+
+def test_samples_without_truncation_have_the_record_that_they_had(image: Path) -> None:
+    assert "truncation" not in json.loads(texts(image)[KEY])
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_threshold_that_truncates_nothing_or_all_is_refused_before_anything_is_written(tmp_path: Path, threshold: float) -> None:
+    with pytest.raises(GanrayError, match="--truncation: expected a positive number, got"):
+        generate(str(tmp_path / "store/models/m"), num=1, seed=0, truncation=threshold, out=tmp_path / "made", local=True)
+    assert not (tmp_path / "made").exists()
