@@ -9,6 +9,7 @@ from ganray.config.schedules import decide_schedules
 from ganray.data.loading.order import rows
 from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
 from ganray.evaluation.extractor import shipped_weights
+from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import from_pixels, num_chunks, sample_chunk
@@ -77,7 +78,10 @@ class Ganray:
         size = num_uniforms(job.augment, job.penalties)
         latents, uniforms = draw_inputs(job.seed, 0, seen, batch, latent_dim=job.networks.latent_dim, uniforms=size)
         labels = self.labels[chosen] if job.networks.conditional else None
-        return self.training(Batch(from_pixels(self.pixels[chosen]), latents, labels, uniforms))
+        pixels = self.pixels[chosen]
+        if job.augment.mirror:
+            pixels = mirror(pixels, seed=job.seed, attempt=0, start=seen)
+        return self.training(Batch(from_pixels(pixels), latents, labels, uniforms))
 
     def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
         """Return uint8 samples [number, 1, 32, 32], of one class with `label`."""

@@ -11,6 +11,8 @@ from ganray.config.job import Job
 from ganray.config.problems import explain
 from ganray.errors import ConfigError
 
+OF_ANY_KIND = {"mirror"}  # fields that all kinds of a section have in common
+
 
 def load_job(path: str | Path, overrides: Iterable[str] = ()) -> Job:
     """Return the job in the YAML file `path`, changed by `overrides` like `optimizer.generator.lr=1e-4`.
@@ -37,8 +39,8 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
 def apply_overrides(job: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain data like `job` in which each dotted path of `values` has its value; missing sections are made.
 
-    A new `kind` discards the fields of the kind that stood there, since they belong to it. Raises `ConfigError` for a path that
-    goes on below a value.
+    A new `kind` discards the fields of the kind that stood there, since they belong to it, but for those of any kind. Raises
+    `ConfigError` for a path that goes on below a value.
     """
     changed = _copy(job)
     for path, value in values.items():
@@ -49,7 +51,8 @@ def apply_overrides(job: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
             if not isinstance(node, dict):
                 raise ConfigError(path, f"{'.'.join(sections[: depth + 1])} is not a section", "see `ganray config JOB` for the fields")
         if key == "kind" and node.get("kind", value) != value:
-            node.clear()
+            for name in node.keys() - OF_ANY_KIND:
+                del node[name]
         node[key] = value
     return changed
 

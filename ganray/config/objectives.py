@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ganray.config.fields import PositiveCount, Section, kind_or
 from ganray.config.schedules import CosineWeight, ScheduledProbability, ScheduledWeight
@@ -74,10 +74,18 @@ class Penalties(Section):
         return {name: weight for name, weight in named.items() if weight != 0}
 
 
+MIRROR = Field(
+    False,
+    description="show half of the reals mirrored left to right, another half each epoch, as stylegan3's --mirror; "
+    "generators are scored against the images as they are",
+)
+
+
 class NoAugment(Section):
-    """No augmentation."""
+    """No augmentation, but for mirrored reals if `mirror` is set."""
 
     kind: Literal["none"] = "none"
+    mirror: bool = MIRROR
 
 
 class DiffAugment(Section):
@@ -90,6 +98,14 @@ class DiffAugment(Section):
         description="color: brightness, saturation, contrast; translation: by up to 1/8; cutout: a square of half the side",
     )
     p: ScheduledProbability = Field(1.0, description="probability with which each policy is applied to an image, 0 to 1")
+    mirror: bool = MIRROR
 
 
-Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), kind_or("diff-augment")]
+def _add_kind(value: object) -> object:
+    """Let the section be written without its `kind`: diff-augment, or none where mirroring is all that it says."""
+    if not isinstance(value, dict):
+        return value
+    return {"kind": "none" if value.keys() == {"mirror"} else "diff-augment", **value}
+
+
+Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), BeforeValidator(_add_kind)]

@@ -1,4 +1,4 @@
-"""Differentiable augmentation (DiffAugment, Zhao et al. 2020), with random numbers that are a function of the sample's index."""
+"""Augmentation with random numbers that are a function of the sample's index: mirrored reals, and DiffAugment (Zhao et al. 2020)."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganray.config import Augment, DiffAugment
+from ganray.gan.random_streams import RandomStream
 from ganray.gan.schedules import value_at
 
 NUM_UNIFORMS = 10  # random numbers a sample: three gates, three of colour, two of translation, two of cutout
@@ -33,6 +34,12 @@ def apply_augment(config: Augment, images: Tensor, uniforms: Tensor | None, *, i
         return images
     assert uniforms is not None, "batches hold `num_uniforms` numbers a sample"
     return augment(images, uniforms[:, :NUM_UNIFORMS], config.policies, p=value_at(config.p, images_seen))
+
+
+def mirror(images: Tensor, *, seed: int, attempt: int, start: int) -> Tensor:
+    """Return real images [N, C, H, W], the samples `start` on, half of them mirrored left to right."""
+    coins = RandomStream(seed, "mirror", attempt).uniforms(start, len(images), 1)
+    return torch.where(torch.from_numpy(coins < 0.5).view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def change_colour(images: Tensor, uniforms: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def _recipe(job: Job) -> dict[str, Any]:
     return {
         "loss": job.loss.kind,
         "penalties": _penalties(job),
-        "augmentation": job.augment.kind,
+        "augmentation": f"{job.augment.kind}{', reals mirrored' if job.augment.mirror else ''}",
         "generator": _adam(job.optimizer.generator),
         "discriminator": _adam(job.optimizer.discriminator),
         "batch": job.train.batch_size,

@@ -25,7 +25,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "precision": train.precision,
         "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
         "networks": f"{_networks(job)}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
-        "loss": f"{job.loss.kind}, {'augmented, ' if job.augment.kind != 'none' else ''}{_penalties(job)}",
+        "loss": f"{job.loss.kind}, {_augment(job)}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
         "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
         "evaluations": f"every {job.evaluate.every:,} images on {job.evaluate.num_samples:,} samples",
@@ -43,6 +43,10 @@ def _batch(job: Job) -> str:
     parts = f" in {job.train.accumulate} parts" if job.train.accumulate > 1 else ""
     groups = f", normalised in groups of {job.networks.ghost_batch}" if job.networks.ghost_batch > 1 else ""
     return f"{job.train.batch_size}, {job.local_batch_size} a worker{parts}{groups}"
+
+
+def _augment(job: Job) -> str:
+    return f"{'augmented, ' if job.augment.kind != 'none' else ''}{'reals mirrored, ' if job.augment.mirror else ''}"
 
 
 def _penalties(job: Job) -> str:

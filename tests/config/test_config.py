@@ -43,6 +43,26 @@ def test_a_new_kind_discards_the_fields_of_the_old_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "kind", "mirror"),
+    [
+        ([], "none", False),
+        (["augment.mirror=true"], "none", True),
+        (["augment={mirror: true}"], "none", True),
+        (["augment={p: 0.5}"], "diff-augment", False),
+        (["augment={}"], "diff-augment", False),
+        (["augment={p: 0.5, mirror: true}"], "diff-augment", True),
+        (["augment={kind: none, mirror: true}", "augment.kind=diff-augment"], "diff-augment", True),
+        (["augment={kind: diff-augment, p: 0.5}", "augment.mirror=true", "augment.kind=none"], "none", True),
+    ],
+)
+def test_mirroring_goes_with_any_augmentation(tmp_path: Path, overrides: list[str], kind: str, mirror: bool) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("seed: 1\n")
+    job = load_job(path, overrides)
+    assert (job.augment.kind, job.augment.mirror) == (kind, mirror)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("optimizer.generator.lrr=1", "optimizer.generator.lrr: there is no such field; did you mean lr?"),

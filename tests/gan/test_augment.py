@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganray.config import CosineCount, CosineRate
-from ganray.gan.augment import NUM_UNIFORMS, augment, change_colour, cut_out, translate
+from ganray.gan.augment import NUM_UNIFORMS, augment, change_colour, cut_out, mirror, translate
 from ganray.gan.random_streams import RandomStream
 from ganray.gan.schedules import value_at
 
@@ -83,3 +83,19 @@ def test_a_schedule_goes_down_half_a_cosine_and_holds() -> None:
     assert found == pytest.approx([2e-4, 1.7803e-4, 1.25e-4, 5e-5, 5e-5], rel=1e-4)
     assert value_at(CosineCount(start=0, end=100, images=10), 5) == pytest.approx(50)
     assert value_at(0.3, 12345) == 0.3
+
+
+def test_half_of_the_reals_are_mirrored_by_their_index_alone() -> None:
+    batch = images(4000)
+    mirrored = mirror(batch, seed=1, attempt=0, start=640)
+    is_mirrored = (mirrored != batch).flatten(1).any(1)
+    assert torch.equal(mirrored[is_mirrored], batch[is_mirrored].flip(3))
+    assert is_mirrored.float().mean().item() == pytest.approx(0.5, abs=0.03)
+    parts = [mirror(part, seed=1, attempt=0, start=640 + start) for start, part in ((0, batch[:1000]), (1000, batch[1000:]))]
+    assert torch.equal(torch.cat(parts), mirrored)
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"attempt": 1}, {"start": 64}])
+def test_other_reals_are_mirrored_with_another_seed_attempt_or_epoch(other: dict[str, int]) -> None:
+    batch, key = images(64), {"seed": 1, "attempt": 0, "start": 0}
+    assert not torch.equal(mirror(batch, **key), mirror(batch, **{**key, **other}))

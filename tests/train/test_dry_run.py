@@ -53,6 +53,8 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
         ("resources.cpus_per_worker=0.5", "workers", "2, with 0.5 CPU and a GPU each, if the cluster has as many"),
         ("data.source={kind: folder, path: /my/images}", "data", "folder /my/images as 1 x 32 x 32, auto"),
         ("data.resolution=[32, 64]", "data", "fashion-mnist test as 1 x 32 x 64, auto"),
+        ("augment.mirror=true", "loss", "hinge, reals mirrored, with R1"),
+        ("augment={kind: diff-augment, mirror: true}", "loss", "hinge, augmented, reals mirrored, with R1"),
         ("publish.auto=false", "publishes", "nothing until `ganray publish`"),
     ],
 )

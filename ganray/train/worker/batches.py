@@ -13,6 +13,7 @@ from torch import Tensor
 from ganray.data.loading.prefetch import Prefetcher
 from ganray.data.loading.resident import Resident
 from ganray.data.loading.streaming import Streaming
+from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.distributed import rank, world_size
 from ganray.gan.sampling import from_pixels
@@ -33,6 +34,7 @@ class BatchLoader:
         self.draw = partial(
             draw_inputs, job.seed, attempt, latent_dim=job.networks.latent_dim, uniforms=num_uniforms(job.augment, job.penalties)
         )
+        self.mirror = partial(mirror, seed=job.seed, attempt=attempt) if job.augment.mirror else None
         self.read = _reader(context, attempt)
         self.prefetcher: Prefetcher[Inputs] = Prefetcher(self._make, start=start, step=job.train.batch_size)
 
@@ -53,10 +55,14 @@ class BatchLoader:
         return self.prefetcher.waited_s
 
     def _make(self, images_seen: int) -> Inputs:
-        images, classes = self.read(images_seen)
-        latents, uniforms = self.draw(start=images_seen + rank() * self.local_batch_size, number=self.local_batch_size)
+        pixels, classes = self.read(images_seen)
+        start = images_seen + rank() * self.local_batch_size
+        images = torch.from_numpy(pixels)
+        if self.mirror:
+            images = self.mirror(images, start=start)
+        latents, uniforms = self.draw(start=start, number=self.local_batch_size)
         labels = torch.from_numpy(classes) if self.conditional else None
-        return self._pin(torch.from_numpy(images)), self._pin(latents), self._pin(labels), self._pin(uniforms)
+        return self._pin(images), self._pin(latents), self._pin(labels), self._pin(uniforms)
 
     def _pin(self, tensor: MaybeTensor) -> MaybeTensor:
         return tensor if tensor is None or self.device.type != "cuda" else tensor.pin_memory()
