@@ -19,7 +19,7 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     """Hash every file of model NAME again, or of one VERSION, and check its best alias and history."""
     check_name("NAME", name)
     from ganray.registry.registry import Registry
-    from ganray.registry.verify import verify_model
+    from ganray.registry.verify import summary, verify_model
 
     found = verify_model(Registry.open(storage), name, version, public_key=public_key)
     if as_json:
@@ -27,7 +27,8 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
     else:
         click.echo("\n".join(f"{name} {what}  {'; '.join(problems) or 'ok'}" for what, problems in found.items()))
     if damaged := [what for what, problems in found.items() if problems]:
-        raise ArtifactError(name, f"{', '.join(damaged)} of {len(found)} checked is damaged", "restore it from a copy, or delete it")
+        problem, remedy = summary(found)
+        raise ArtifactError(name, f"{', '.join(damaged)} of {len(found)} checked {problem}", remedy)
 
 
 @click.command("pull")
@@ -46,7 +47,7 @@ def pull_command(name: str, version: str | None, storage: str, offline: bool, pu
     registry = Registry.open(storage)
     requested = registry.model(name) if version is None else registry.model(name).child(check_version(version))
     if offline:
-        folder = find_pulled(requested.uri, public_key=public_key)
+        folder = find_pulled(requested.uri, model=name, version=version, public_key=public_key)
     else:
         with progress_bar("pulling", quiet=as_json) as progress:
             folder = pull(registry.version(name, version)[0], public_key=public_key, progress=progress)

@@ -7,7 +7,7 @@ import click
 
 from ganray.cli.display import progress_bar
 from ganray.cli.options import address_option, check_name, json_option, print_json, public_key_option, storage_option
-from ganray.errors import plural
+from ganray.errors import ConfigError, plural
 
 
 @click.command("publish")
@@ -57,13 +57,17 @@ def generate_command(
 
 @click.command("provenance")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--storage", metavar="URI", help="Find the version here, by its name, rather than at the URI in the image's record.")
+@click.option("--storage", metavar="URI", help="Where the version is looked up, or its folder; without it, a claim is only shown.")
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
     """Print the version and seed of FILE, a PNG that `generate` has written, verified by generating the sample again."""
-    from ganray.generation.provenance import provenance
+    from ganray.generation.provenance import provenance, read_claim
 
+    if storage is None:
+        claim = read_claim(file)
+        print_json({"claim": claim.model_dump(exclude_none=True)}) if as_json else click.echo(f"claims to be {claim.claim()}")
+        raise ConfigError("--storage", f"what {file} claims is not verified", "name the storage in which to look the version up")
     facts = provenance(file, storage=storage, public_key=public_key)
     if as_json:
         print_json(facts)

@@ -10,10 +10,10 @@ from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import MAX_GRID_SAMPLES, Settings, in_process
 from ganray.generation.record import Record, parse_record
 from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_pixels
-from ganray.registry.artifact import open_artifact, read_artifact
-from ganray.registry.manifest import read_manifest
+from ganray.registry.artifact import build_checked, read_artifact
+from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
-from ganray.storage import ObjectStore
+from ganray.storage import ObjectStore, open_store
 
 MAX_DIFFERENCE = 1  # grey levels by which machines may round differently
 REMEDY = "name a PNG file that `ganray generate` has written"
@@ -36,18 +36,20 @@ class Provenance(TypedDict):
     largest_difference: int
 
 
-def provenance(file: Path, *, storage: str | None = None, public_key: Path | None = None) -> Provenance:
+def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> Provenance:
     """Return the verified provenance of an image: its sample was generated again, and is the same.
 
-    The version is found at the URI in the record, or by name in `storage`. Raises `DataError` for a file that is not an image with a
-    record, or not the sample in its record, and `ArtifactError` for a version that is missing or not the one in the record.
+    The version is found by its name in `storage`, or `storage` is that version's folder; the URI in the record is a claim of the
+    image's maker, and is never contacted. Raises `DataError` for a file that is not an image with a record, or not the sample in its
+    record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
     pixels, record = _read(file)
     version = find_version(record, storage)
-    if read_manifest(version).hash != record.manifest:
-        problem = f"is not the version that generated {file}: its manifest has another hash"
-        raise ArtifactError(version.uri, problem, "name the right --storage")
-    expected = regenerate(record, read_artifact(version, public_key=public_key))
+    _check_version(file, record, version.uri, read_manifest(version))
+    files = read_artifact(version, public_key=public_key)
+    if record.label is not None and record.label >= build_checked(files, where=version.uri).num_classes:
+        raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
+    expected = regenerate(record, files)
     difference = _difference(pixels, expected)
     if difference is None or difference > MAX_DIFFERENCE:
         found = "another size" if difference is None else f"differences of up to {plural(difference, 'grey level')}"
@@ -56,13 +58,19 @@ def provenance(file: Path, *, storage: str | None = None, public_key: Path | Non
     return cast(Provenance, facts)
 
 
-def find_version(record: Record, storage: str | None) -> ObjectStore:
-    """Return the store of a record's version: at the URI in the record, or by name in the `storage`."""
-    if storage is None:
-        return open_artifact(record.artifact)
-    if record.model is None:
-        raise ConfigError("--storage", "the image's record names no model", "leave --storage out")
-    return Registry.open(storage).version(record.model, record.version)[0]
+def read_claim(file: Path) -> Record:
+    """Return the record of an image, which is what its maker claims: anybody can write one. Raises `DataError` if there is none."""
+    return _read(file)[1]
+
+
+def find_version(record: Record, storage: str) -> ObjectStore:
+    """Return the store of a record's version: `storage` itself if that is the folder of a version, else by the record's names."""
+    store = open_store(storage)
+    if find_manifest(store):
+        return store
+    if record.model is None or record.version is None:
+        raise ConfigError("--storage", "the image's record names no model and version", "name the folder of its version")
+    return Registry(store).version(record.model, record.version)[0]
 
 
 def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:
@@ -75,6 +83,14 @@ def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:
     num = record.num or 1
     chunks = in_process(files, settings, chunks=range(num_chunks(num)))
     return to_pixels(grid(np.concatenate(list(chunks))[:num]))
+
+
+def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:
+    """Raise `ArtifactError` unless a version is the one in a file's record, by model, version and manifest."""
+    claimed, found = (record.model, record.version), (manifest.lineage.get("model"), manifest.lineage.get("version"))
+    difference = f"it is {name_of(*found)}" if claimed != found else "its manifest has another hash"
+    if claimed != found or record.manifest != manifest.hash:
+        raise ArtifactError(where, f"is not the version that generated {file}: {difference}", "name the right --storage")
 
 
 def _read(file: Path) -> tuple[Pixels, Record]:

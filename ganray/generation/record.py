@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganray.registry.manifest import Manifest
+from ganray.registry.manifest import MAX_MODEL_NAME, Manifest, name_of
 from ganray.storage import ObjectStore
 
 KEY = "ganray"  # key of the record as JSON, in a PNG text chunk or Parquet's schema metadata
@@ -27,7 +27,7 @@ class Record(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
-    model: str | None = Field(max_length=100)
+    model: str | None = Field(max_length=MAX_MODEL_NAME)
     version: str | None = Field(max_length=20)
     artifact: str = Field(max_length=2000)
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -45,6 +45,11 @@ class Record(BaseModel):
     def to_json(self) -> str:
         """Return the record as JSON, without fields that are None."""
         return self.model_dump_json(exclude_none=True)
+
+    def claim(self) -> str:
+        """Return what a record says that a file is, in a line that is safe to print."""
+        which = f"samples 0 to {(self.num or 1) - 1}" if self.index is None else f"sample {self.index}"
+        return f"{which} of {name_of(self.model, self.version)} from seed {self.seed}, at {self.artifact!r}"
 
     def texts(self) -> dict[str, str]:
         """Return the record as PNG text chunks by keyword: as JSON, and as XMP with IPTC's digital source type."""

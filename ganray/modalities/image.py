@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from ganray.storage.files import open_regular
+
 WHITE = 255
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
 GRID_SIDE = 64  # pixels: smaller images are enlarged to about this side in a grid
@@ -55,9 +57,9 @@ def grid_png(images: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
 
 
 def read_png(path: Path) -> tuple[Pixels, dict[str, str]]:
-    """Return a PNG file's pixels, grey or RGB, and its texts by their keywords. Raises `UnreadableImage`."""
+    """Return a PNG file's pixels, grey or RGB, and its texts by their keywords. Raises `UnreadableImage`; a pipe is not waited for."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path) as file, Image.open(file, formats=["PNG"]) as image:
             image.load()
             texts: Mapping[str, str] = getattr(image, "text", {})  # a PNG's alone
             return to_pixels(image), {key: str(text) for key, text in texts.items()}

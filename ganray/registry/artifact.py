@@ -18,7 +18,7 @@ from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.registry.alias import read_best
-from ganray.registry.manifest import VERSION, Manifest, read_file, read_manifest
+from ganray.registry.manifest import read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
 
@@ -69,8 +69,9 @@ def load_generator(uri: str, *, public_key: str | Path | None = None) -> Publish
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
     [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
-    it must be signed by the private half. Raises `ArtifactError` for an artifact that is missing, damaged or not signed,
-    `ConfigError` for a malformed URI or key file, `StorageError` for a storage that cannot be read.
+    it must be signed by the private half, as the model and version that its folder names. Raises `ArtifactError` for an artifact
+    that is missing, damaged or not signed, `ConfigError` for a malformed URI or key file, `StorageError` for a storage that cannot
+    be read.
     """
     store = open_artifact(uri)
     return build_checked(read_artifact(store, public_key=public_key), where=store.uri)
@@ -88,16 +89,7 @@ def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -
     manifest = read_manifest(store)
     if public_key is not None:
         check_signature(store, manifest, load_public_key(public_key, field="--public-key"))
-        _check_place(store, manifest)
     return {name: read_file(store, name, entry) for name, entry in manifest.files.items()}
-
-
-def _check_place(store: ObjectStore, manifest: Manifest) -> None:
-    """Raise `ArtifactError` for a signed version in the folder of another: a rollback attack with an old version."""
-    *_, number = store.root.split("/")
-    signed = manifest.lineage.get("version")
-    if VERSION.fullmatch(number) and number != signed:
-        raise ArtifactError(store.uri, f"has the manifest of version {signed}", "do not use it; pull it from where it was published")
 
 
 def build_checked(files: Mapping[str, bytes], *, where: str) -> PublishedGenerator:

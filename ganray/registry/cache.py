@@ -3,14 +3,15 @@
 import contextlib
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from ganray.errors import ArtifactError
-from ganray.registry.manifest import AGAIN, MANIFEST, FileEntry, Manifest, read_manifest
+from ganray.registry.manifest import AGAIN, MANIFEST, FileEntry, Manifest, name_of, read_manifest
 from ganray.registry.signing import SIGNATURE_BYTES, check_signature, load_public_key, signature_name
 from ganray.storage import MissingObject, ObjectStore, RefusedObject, open_store
 from ganray.storage.base import Progress
-from ganray.storage.files import atomic_folder, atomic_write, file_lock, local_errors
+from ganray.storage.files import atomic_folder, atomic_write, file_lock, local_errors, open_untrusted
 
 
 def cache_folder() -> Path:
@@ -21,7 +22,7 @@ def cache_folder() -> Path:
 
 
 def pull(store: ObjectStore, *, public_key: Path | None = None, progress: Progress | None = None) -> Path:
-    """Download the version in `store` into the cache, unless it is there, verified file by file, and return its folder.
+    """Download the version in `store` into the cache, unless it is there undamaged, verified file by file, and return its folder.
 
     Raises `ArtifactError` for a version that is missing, damaged, or not signed by the private half of `public_key`, a PEM file.
     """
@@ -34,31 +35,57 @@ def pull(store: ObjectStore, *, public_key: Path | None = None, progress: Progre
     with local_errors("write", cache, field="GANRAY_CACHE"):
         (cache / "locks").mkdir(parents=True, exist_ok=True)
         with file_lock(cache / "locks" / manifest.hash):
-            if not folder.exists():
+            if not _is_whole(folder, manifest):
+                shutil.rmtree(folder, ignore_errors=True)
                 _fetch(store, manifest, folder, progress)
         _refer(store.uri, folder)
     return folder
 
 
-def find_pulled(uri: str, *, public_key: Path | None = None) -> Path:
-    """Return the folder of the version last pulled from `uri`, without a request to its server.
+def find_pulled(uri: str, *, model: str | None = None, version: str | None = None, public_key: Path | None = None) -> Path:
+    """Return the folder of the version last pulled from `uri`, verified file by file, without a request to its server.
 
-    Raises `ArtifactError` if none was, or for one that was not signed by the private half of `public_key`, a PEM file.
+    Raises `ArtifactError` if none was pulled, for one that has changed since, and with `public_key`, a PEM file, for one that was not
+    signed by the private half, or as another `model` or `version` than is asked for.
     """
-    with contextlib.suppress(FileNotFoundError):
-        folder = cache_folder() / "artifacts" / _reference(uri).read_text()
-        if folder.is_dir():
-            if public_key:
-                store = open_store(folder)
-                check_signature(store, read_manifest(store), load_public_key(public_key, field="--public-key"))
-            return folder
-    raise ArtifactError(uri, "was not pulled before", "pull it once without --offline")
+    folder = _referred(uri)
+    if folder is None:
+        raise ArtifactError(uri, "was not pulled before", "pull it once without --offline")
+    store = open_store(folder)
+    manifest = read_manifest(store)
+    if not _is_whole(folder, manifest):
+        raise ArtifactError(str(folder), "is not what was pulled", "pull it again without --offline")
+    if public_key:
+        check_signature(store, manifest, load_public_key(public_key, field="--public-key"))
+        _check_names(uri, manifest, model, version)
+    return folder
 
 
 def remember(uri: str, folder: Path) -> None:
     """Let `find_pulled(uri)` return a folder of the cache: a model's URI refers to the best version as it was pulled last."""
     with local_errors("write", cache_folder(), field="GANRAY_CACHE"):
         _refer(uri, folder)
+
+
+def _is_whole(folder: Path, manifest: Manifest) -> bool:
+    """Whether a folder of the cache holds every file of an artifact as it was published."""
+    files = {MANIFEST: FileEntry(size=len(manifest.data), sha256=manifest.hash), **manifest.files}
+    try:
+        return folder.name == manifest.hash and all(_is_published(folder / name, entry) for name, entry in files.items())
+    except (FileNotFoundError, RefusedObject):
+        return False
+
+
+def _is_published(path: Path, entry: FileEntry) -> bool:
+    with open_untrusted(path) as file:
+        return os.fstat(file.fileno()).st_size == entry.size and hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+
+
+def _check_names(uri: str, manifest: Manifest, model: str | None, version: str | None) -> None:
+    """Raise `ArtifactError` for a manifest of another model or version than was asked for."""
+    found = manifest.lineage.get("model"), manifest.lineage.get("version")
+    if found != (model or found[0], version or found[1]):
+        raise ArtifactError(uri, f"was pulled as {name_of(*found)}", "do not use it; pull it again without --offline")
 
 
 def _fetch(store: ObjectStore, manifest: Manifest, folder: Path, progress: Progress | None) -> None:
@@ -99,6 +126,14 @@ def _copy_signature(store: ObjectStore, manifest: Manifest, folder: Path) -> Non
 def _refer(uri: str, folder: Path) -> None:
     with atomic_write(_reference(uri)) as file:
         file.write(folder.name.encode())
+
+
+def _referred(uri: str) -> Path | None:
+    """Return the folder last pulled from a URI, None if there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        folder = cache_folder() / "artifacts" / _reference(uri).read_text()
+        return folder if folder.is_dir() else None
+    return None
 
 
 def _reference(uri: str) -> Path:

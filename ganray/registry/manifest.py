@@ -13,9 +13,11 @@ from ganray.errors import ArtifactError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
 FORMAT = 1
-VERSION = re.compile(r"\d{4,12}")  # the number of a version, as its folder is named
+VERSION = re.compile(r"[0-9]{4,12}")  # the number of a version, as its folder is named
+HASH = re.compile(r"[0-9a-f]{64}")
 MANIFEST = "manifest.json"
 MAX_FILES = 64
+MAX_MODEL_NAME = 100  # characters
 MAX_FILE_BYTES = 64 << 30
 MAX_JSON_BYTES = 4 << 20  # of a manifest, or of any other JSON file
 AGAIN = "publish again, or restore it from a copy"
@@ -31,7 +33,7 @@ class FileEntry(_Part):
     """A file of an artifact: its size in bytes and the SHA-256 of its content."""
 
     size: int = Field(ge=0, le=MAX_FILE_BYTES)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=rf"^{HASH.pattern}$")
 
 
 class Deletion(_Part):
@@ -46,8 +48,8 @@ class Lineage(_Part):
     """The origin of a generator. Fields that later versions of ganray add are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    model: str | None = None
-    version: str | None = None
+    model: str | None = Field(None, max_length=MAX_MODEL_NAME)
+    version: str | None = Field(None, pattern=rf"^{VERSION.pattern}$")
     images_seen: int | None = None
 
 
@@ -125,6 +127,25 @@ def read_manifest(store: ObjectStore) -> Manifest:
         problem = f"was deleted by {manifest.deleted.who}: {manifest.deleted.why}"
         raise ArtifactError(store.uri, problem, "name another version, as `ganray models list` shows")
     return manifest
+
+
+def misplacement(store: ObjectStore, manifest: Manifest) -> str | None:
+    """Return how a manifest is not that of the folder which it lies in, None where it is, or where the folder names no version.
+
+    A folder names a version as a registry does, <model>/<number>, or as the cache does, by the manifest's hash.
+    """
+    *_, model, folder = ["", *store.root.split("/")]
+    if HASH.fullmatch(folder):
+        return None if folder == manifest.hash else "has another manifest than its folder names"
+    named, found = (model, folder), (manifest.lineage.get("model"), manifest.lineage.get("version"))
+    if not VERSION.fullmatch(folder) or named == found:
+        return None
+    return f"has the manifest of {name_of(*found)}, and its folder is that of {name_of(*named)}"
+
+
+def name_of(model: str | None, version: str | None) -> str:
+    """Return model and version as a message names them."""
+    return f"version {version} of model {model!r}" if model and version else "no version of a model"
 
 
 def read_file(store: ObjectStore, name: str, entry: FileEntry) -> bytes:

@@ -4,11 +4,13 @@ A version's number is reserved by write-if-absent, its files are written, and th
 it never changes.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, FiniteFloat
 
 from ganray.errors import ArtifactError, ConfigError, StorageError
@@ -27,8 +29,10 @@ from ganray.registry.manifest import (
     read_manifest,
 )
 from ganray.registry.reservation import reserve
-from ganray.registry.signing import load_private_key, signature_name
+from ganray.registry.signing import is_signed, load_private_key, sign_manifest
 from ganray.storage import ObjectStore, open_store
+
+logger = logging.getLogger(__name__)
 
 
 class Metrics(BaseModel):
@@ -133,15 +137,18 @@ class Registry:
         """Store an artifact as the model's next version, read it back, and return its number.
 
         `key` identifies the publication: publishing it again returns the version that has it. `signing_key` is a PEM file with an
-        Ed25519 key. Raises `ConfigError` for an unusable key, `StorageError` for a storage that does not keep what is written.
+        Ed25519 key, which signs what was published unsigned, too, if it is the same. Raises `ConfigError` for an unusable key,
+        `StorageError` for a storage that does not keep what is written.
         """
         model = self.model(name)
         model.check_conditional_writes()
-        sign = load_private_key(signing_key, field="publish.signing_key").sign if signing_key else None
+        signer = load_private_key(signing_key, field="publish.signing_key") if signing_key else None
         while True:
             version = reserve(model, key)
-            lineage = {**lineage, "model": name, "version": version.number}
-            manifest = version.manifest or _write(model.child(version.number), files, lineage, sign)
+            store, lineage = model.child(version.number), {**lineage, "model": name, "version": version.number}
+            if version.manifest and signer:
+                _sign_published(store, version.manifest, make_manifest(files, lineage), signer)
+            manifest = version.manifest or _write(store, files, lineage, signer)
             if not manifest.deleted:
                 return version.number
 
@@ -169,7 +176,7 @@ def describe(version: ObjectStore) -> Description:
     metrics = read_metrics(version, manifest)
     return {
         "manifest": manifest.hash,
-        "signed": any(info.key == signature_name(manifest.hash) for info in version.list("manifest-")),
+        "signed": is_signed(version, manifest),
         "scores": metrics.scores,
         "protocol": metrics.protocol.dump(),
         "files": {name: entry.size for name, entry in manifest.files.items()},
@@ -177,7 +184,7 @@ def describe(version: ObjectStore) -> Description:
     }
 
 
-def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], sign: Callable[[bytes], bytes] | None) -> Manifest:
+def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[str, Any], signer: Ed25519PrivateKey | None) -> Manifest:
     """Write a reserved version's files and then its manifest, and return that, or the one that another publisher was first with.
 
     Where another publisher of the same key wrote a file first, that file stays: so no manifest ever names a file that changes.
@@ -186,11 +193,19 @@ def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[st
     if stored[GENERATOR] != files[GENERATOR]:
         raise OSError(f"{version.uri}/{GENERATOR} is another generator than the one that is published")
     manifest = parse_manifest(make_manifest(stored, lineage), version.uri)
-    if sign:
-        version.write_if_absent(signature_name(manifest.hash), sign(manifest.data))
+    if signer:
+        sign_manifest(version, manifest, signer)
     if version.write_if_absent(MANIFEST, manifest.data):
         return manifest
     return find_manifest(version) or manifest
+
+
+def _sign_published(version: ObjectStore, published: Manifest, expected: bytes, signer: Ed25519PrivateKey) -> None:
+    """Sign a version that was published before, unless its manifest is not the one that would be published now."""
+    if published.data == expected:
+        sign_manifest(version, published, signer)
+    elif not is_signed(version, published):
+        logger.warning("%s was published before, with another manifest, and stays unsigned", version.uri)
 
 
 def _write_file(version: ObjectStore, name: str, data: bytes) -> bytes:

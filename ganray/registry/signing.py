@@ -11,10 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from ganray.errors import ArtifactError, ConfigError
-from ganray.registry.manifest import Manifest
+from ganray.registry.manifest import Manifest, misplacement
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
+from ganray.storage.files import open_regular
 
 SIGNATURE_BYTES = 64
+MAX_KEY_BYTES = 1 << 20
+NOT_SIGNED = "is not signed"
+SIGN_IT = "publish it with publish.signing_key, or push it again with --signing-key"
 PASSPHRASE = "GANRAY_SIGNING_PASSPHRASE"  # the environment variable with the passphrase of an encrypted key
 MAKE_ONE = "make one: openssl genpkey -algorithm ed25519 -out signing.pem; openssl pkey -in signing.pem -pubout -out signing.pub.pem"
 
@@ -52,17 +56,39 @@ def load_public_key(path: str | Path, *, field: str) -> Ed25519PublicKey:
 
 
 def check_signature(store: ObjectStore, manifest: Manifest, key: Ed25519PublicKey) -> None:
-    """Raise `ArtifactError` unless the artifact in `store` is signed by the private half of `key`."""
+    """Raise `ArtifactError` unless the artifact in `store` is signed by the private half of `key`, as the version that its folder names.
+
+    What is signed, the manifest, names model and version; so a signed version does not pass for another one.
+    """
     try:
         key.verify(store.read_at_most(signature_name(manifest.hash), SIGNATURE_BYTES), manifest.data)
     except MissingObject:
-        raise ArtifactError(store.uri, "is not signed", "do not use it; or publish it with publish.signing_key") from None
+        raise ArtifactError(store.uri, NOT_SIGNED, f"do not use it; or, if you made it, {SIGN_IT}") from None
     except (InvalidSignature, RefusedObject):
         raise ArtifactError(store.uri, "is not signed by this key", "do not use it, or name the public key of its publisher") from None
+    if problem := misplacement(store, manifest):
+        raise ArtifactError(store.uri, problem, "do not use it; pull it from where it was published")
+
+
+def is_signed(store: ObjectStore, manifest: Manifest) -> bool:
+    """Whether there is a signature of the artifact in `store`, by any key."""
+    try:
+        store.read_at_most(signature_name(manifest.hash), SIGNATURE_BYTES)
+    except (MissingObject, RefusedObject):
+        return False
+    return True
+
+
+def sign_manifest(store: ObjectStore, manifest: Manifest, key: Ed25519PrivateKey) -> None:
+    """Store the signature of the artifact in `store`, unless there is one."""
+    store.write_if_absent(signature_name(manifest.hash), key.sign(manifest.data))
 
 
 def _read(path: str | Path, field: str) -> bytes:
     try:
-        return Path(path).expanduser().read_bytes()
+        with open_regular(Path(path).expanduser()) as file:
+            return file.read(MAX_KEY_BYTES)
     except OSError as error:
         raise ConfigError(field, f"cannot read {path} ({(error.strerror or str(error)).lower()})", MAKE_ONE) from None
+    except RefusedObject as error:
+        raise ConfigError(field, f"{path} {error}", MAKE_ONE) from None

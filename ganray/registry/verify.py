@@ -1,17 +1,19 @@
 """Integrity check of a registry: every file is hashed again, the best alias and its history are followed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors import SafetensorError
 from safetensors.torch import load
 
 from ganray.errors import GanrayError
 from ganray.registry.alias import read_best, read_history
 from ganray.registry.artifact import CONFIG, GENERATOR, METRICS
-from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, read_file, read_manifest
+from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, misplacement, read_file, read_manifest
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.reservation import is_reservation_file, reserved_versions
-from ganray.registry.signing import check_signature, load_public_key, signature_name
+from ganray.registry.signing import NOT_SIGNED, SIGN_IT, check_signature, load_public_key, signature_name
 from ganray.storage import ObjectStore
 
 
@@ -30,16 +32,22 @@ def verify_model(registry: Registry, name: str, number: str | None = None, *, pu
     return {**found, "best": alias_damage(model, published)}
 
 
+def summary(found: Mapping[str, list[str]]) -> tuple[str, str]:
+    """Return what the problems that `verify_model` found come to, and the remedy."""
+    problems = [problem for problems in found.values() for problem in problems]
+    unsigned = all(problem.endswith(NOT_SIGNED) for problem in problems)
+    return (NOT_SIGNED, f"if you trust it, {SIGN_IT}") if unsigned else ("is damaged", "restore it from a copy, or delete it")
+
+
 def damage(store: ObjectStore, *, public_key: Path | None = None) -> list[str]:
     """Return the problems of the version in `store`, a line each."""
     key = load_public_key(public_key, field="--public-key") if public_key else None
     try:
         manifest = read_manifest(store)
-        if key:
-            check_signature(store, manifest, key)
     except GanrayError as error:
         return [_problem(error)]
-    problems = [problem for name in manifest.files if (problem := _file_damage(store, manifest, name))]
+    problems = [problem] if (problem := _distrust(store, manifest, key)) else []
+    problems += [problem for name in manifest.files if (problem := _file_damage(store, manifest, name))]
     known = {*manifest.files, MANIFEST, signature_name(manifest.hash)}
     problems += [f"{name} is missing from the manifest" for name in (GENERATOR, CONFIG, METRICS) if name not in manifest.files]
     return problems + [
@@ -70,6 +78,18 @@ def _is_published(store: ObjectStore) -> bool:
     except GanrayError:
         return True  # and damaged
     return manifest is not None and manifest.deleted is None
+
+
+def _distrust(store: ObjectStore, manifest: Manifest, key: Ed25519PublicKey | None) -> str | None:
+    """Return why a manifest is not that of the version in `store`: another version's, or not signed by the private half of `key`."""
+    if key is None:
+        problem = misplacement(store, manifest)
+        return f"{store.uri} {problem}" if problem else None
+    try:
+        check_signature(store, manifest, key)
+    except GanrayError as error:
+        return _problem(error)
+    return None
 
 
 def _file_damage(store: ObjectStore, manifest: Manifest, name: str) -> str | None:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,10 +83,19 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file without following a link or waiting for a pipe. Raises `RefusedObject` for anything else."""
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file that the user named, or that a link leads to, without waiting for a pipe. Raises `RefusedObject` unless it is regular."""
+    return _open_regular(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def open_untrusted(path: Path) -> BufferedReader:
+    """Open a regular file whose maker is not trusted. Raises `RefusedObject` for anything else, a link too."""
+    return _open_regular(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _open_regular(path: Path, flags: int) -> BufferedReader:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise

@@ -22,7 +22,7 @@ from ganray.storage.base import (
     check_key,
     check_prefix,
 )
-from ganray.storage.files import TEMPORARY, atomic_write, copy_hashed, file_lock, local_errors, open_regular, walk
+from ganray.storage.files import TEMPORARY, atomic_write, copy_hashed, file_lock, local_errors, open_untrusted, walk
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -142,7 +142,7 @@ class LocalStore:
         check_by_writing(self)
 
     def _open_at_most(self, key: str, max_bytes: int) -> BinaryIO:
-        file = open_regular(self._path(key))
+        file = open_untrusted(self._path(key))
         if (size := os.fstat(file.fileno()).st_size) > max_bytes:
             file.close()
             raise RefusedObject(f"has {size} bytes, more than the {max_bytes} expected")

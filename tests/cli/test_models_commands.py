@@ -124,7 +124,7 @@ def test_gc_lists_garbage_and_removes_it_with_yes(storage: Path) -> None:
 
 def test_provenance_of_a_grid_names_its_version(storage: Path, tmp_path: Path) -> None:
     run("generate", storage / "models/m", "--num", "4", "--seed", "9", "--out", tmp_path / "grid.png", "--local")
-    assert run("provenance", tmp_path / "grid.png").startswith("samples 0 to 3 of m 0002 from seed 9\nfound in ")
+    assert run("provenance", tmp_path / "grid.png", "--storage", storage).startswith("samples 0 to 3 of m 0002 from seed 9\nfound in ")
     assert json.loads(run("provenance", tmp_path / "grid.png", "--storage", storage, "--json"))["largest_difference"] == 0
 
 

@@ -60,7 +60,7 @@ def test_a_class_is_asked_for_by_name_or_number_and_traced(model: str, tmp_path:
     assert all(np.array_equal(a, b) for a, b in zip(dogs, same, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(dogs, cats, strict=True))
     assert all(any(np.array_equal(sample, of) for of in pair) for sample, pair in zip(anything, zip(dogs, cats, strict=True), strict=True))
-    facts = provenance(tmp_path / "by-name/000003.png")
+    facts = provenance(tmp_path / "by-name/000003.png", storage=str(tmp_path / "store"))
     assert (facts["label"], facts["index"], facts["largest_difference"]) == (1, 3, 0)
 
 
