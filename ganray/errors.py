@@ -7,10 +7,12 @@ class GanrayError(Exception):
     """Something that the user of ganray has to change; a defect of ganray is any other exception.
 
     `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
-    and `remedy` what would be right. The command line prints them as one line and exits with `exit_code`.
+    and `remedy` what would be right. The command line prints them as one line and exits with `exit_code`. One that `is_transient`
+    may pass by itself, so that what met it is tried again.
     """
 
     exit_code: ClassVar[int] = 2
+    is_transient: ClassVar[bool] = False
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
         super().__init__(field, problem, remedy)
@@ -36,12 +38,14 @@ class StorageError(GanrayError):
     """A folder or bucket that cannot be read or written: rights, credentials, network, disk space."""
 
     exit_code = 3
+    is_transient = True
 
 
 class ClusterError(GanrayError):
     """A Ray cluster that does not answer, has too few resources, or lost workers too often."""
 
     exit_code = 3
+    is_transient = True
 
 
 class RunLocked(GanrayError):

@@ -101,7 +101,7 @@ class WorkerGroups:
             try:
                 outcome = train_piece(context, piece, lambda own: fit(own, self, self.no_signal))
             except TrainingFailed as error:
-                ask(self.queue, "report_error", name, str(error))
+                ask(self.queue, "report_error", name, str(error), False)
                 ask(self.queue, "lose", name)
             else:
                 ask(self.queue, "finish", name, outcome)

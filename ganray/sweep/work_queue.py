@@ -54,7 +54,7 @@ class WorkQueue:
         self.pending: deque[Piece] = deque()
         self.taken: dict[str, Piece] = {}  # by worker group
         self.waiting: dict[str, asyncio.Future[Piece | None]] = {}
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, tuple[str, bool]] = {}
         self.failures: list[tuple[int, str, bool]] = []
         self.refused: set[int] = set()  # trials, once a piece would have exceeded the sweep's images
         self.live = asyncio.Event()
@@ -99,9 +99,10 @@ class WorkQueue:
             self._resolve(piece, outcome)
         self._match()
 
-    async def report_error(self, group: str, error: str) -> None:
-        """Note what a worker met that it cannot go on from."""
-        self.errors[group] = error
+    async def report_error(self, group: str, error: str, is_final: bool) -> None:
+        """Note what a worker met that it cannot go on from, and whether another try would only meet it again."""
+        if group not in self.errors or is_final:  # others may fail because of it
+            self.errors[group] = error, is_final
 
     # For the driver
 
@@ -159,7 +160,7 @@ class WorkQueue:
     def _submit(self, piece: Piece) -> None:
         """Queue a piece, unless its trial was given up or it would exceed the sweep's images; then nobody takes another."""
         if piece.trial in self.given_up:
-            self._give_up(piece, because="")
+            self._give_up(piece, f"its workers died more than train.max_failures={self.max_failures} times")
             return
         budgets = {**self.images, **{known.trial: known.budget for known in self.pieces.values()}, piece.trial: piece.budget}
         if self.refused or sum(budgets.values()) > (self.max_images or float("inf")):
@@ -181,20 +182,20 @@ class WorkQueue:
 
     def _drop(self, group: str) -> None:
         """Queue the piece of a group whose workers have died, in front, or give its trial up."""
-        piece, error = self.taken.pop(group), self.errors.pop(group, None)
+        piece, (error, is_final) = self.taken.pop(group), self.errors.pop(group, ("", False))
         self.num_failures[piece.trial] += 1
         because = f" ({error})" if error else ""
-        goes_on = self.num_failures[piece.trial] <= self.max_failures
-        self.failures.append((piece.trial, f"its workers died{because}", goes_on))
+        goes_on = not is_final and self.num_failures[piece.trial] <= self.max_failures
+        self.failures.append((piece.trial, error if is_final else f"its workers died{because}", goes_on))
         if goes_on:
             self.pending.appendleft(piece)
         else:
-            self._give_up(piece, because)
+            too_often = f"its workers died more than train.max_failures={self.max_failures} times{because}"
+            self._give_up(piece, error if is_final else too_often)
         self._match()
 
-    def _give_up(self, piece: Piece, because: str) -> None:
+    def _give_up(self, piece: Piece, reason: str) -> None:
         self.given_up.add(piece.trial)
-        reason = f"its workers died more than train.max_failures={self.max_failures} times{because}"
         self._resolve(piece, Outcome(TrialStatus.FAILED, self.positions[piece.trial], reason=reason))
 
     def _report(self, key: Key) -> "asyncio.Future[Report]":

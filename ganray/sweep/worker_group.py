@@ -34,7 +34,9 @@ def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
         try:
             outcome = train_piece(context, piece, train_worker)
         except Exception as error:
-            ask(queue, "report_error", group, f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
+            is_final = isinstance(error, GanrayError) and not error.is_transient
+            text = str(error) if is_final else f"{type(error).__name__}: {error}"
+            ask(queue, "report_error", group, text[:MAX_ERROR_LENGTH], is_final)
             raise
         if rank() == 0:
             with contextlib.suppress(ClusterError):

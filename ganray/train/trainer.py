@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig
 
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.errors import unwrap
@@ -25,6 +25,7 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
+from ganray.train.failure_policy import Trainer
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
@@ -79,11 +80,11 @@ def fit(
         raise _translate(call.error, context.job) from call.error
 
 
-def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> TorchTrainer:
+def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> Trainer:
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
     job = context.job
     resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
-    return TorchTrainer(
+    return Trainer(
         cast(Any, worker),
         train_loop_config=cast(Any, context),
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),

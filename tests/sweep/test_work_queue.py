@@ -72,7 +72,7 @@ def test_a_piece_whose_workers_died_is_trained_again_and_its_trial_given_up_in_t
         state = queue(max_failures=1)
         trial = await start(state.train(0, {}))
         await state.take("g", True)
-        await state.report_error("g", "MemoryError: no")
+        await state.report_error("g", "MemoryError: no", False)
         assert await state.take("g", True) == Piece(0, 0, {}, 300)
         await state.lose("g")
         budget, outcome = await trial
@@ -80,6 +80,22 @@ def test_a_piece_whose_workers_died_is_trained_again_and_its_trial_given_up_in_t
         assert outcome.reason == "its workers died more than train.max_failures=1 times"
         failures = (await state.snapshot()).failures
         assert failures == [(0, "its workers died (MemoryError: no)", True), (0, "its workers died", False)]
+
+    run(scenario)
+
+
+def test_a_mistake_of_the_user_gives_its_trial_up_at_once() -> None:
+    async def scenario() -> None:
+        state = queue(max_failures=3)
+        trial = await start(state.train(0, {}))
+        await state.take("g", True)
+        await state.report_error("g", "RuntimeError: a peer closed its connection", False)
+        await state.report_error("g", "evaluate.neighbours: too many; use 3", True)
+        await state.report_error("g", "RuntimeError: a peer closed its connection", False)
+        await state.lose("g")
+        _, outcome = await trial
+        assert (outcome.status, outcome.reason) == (TrialStatus.FAILED, "evaluate.neighbours: too many; use 3")
+        assert (await state.snapshot()).failures == [(0, "evaluate.neighbours: too many; use 3", False)]
 
     run(scenario)
 
