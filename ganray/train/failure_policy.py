@@ -25,5 +25,7 @@ class Trainer(TorchTrainer):
 
     def _initialize_and_run_controller(self, **settings: Any) -> Result:
         assert "failure_policy" in settings, "Ray Train takes its failure policy otherwise"
-        failures = self.run_config.failure_config or FailureConfig()
-        return super()._initialize_and_run_controller(**{**settings, "failure_policy": MistakesAreFinal(failures)})
+        failures: Any = self.run_config.failure_config or FailureConfig()
+        trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
+        result: Result = trainer._initialize_and_run_controller(**{**settings, "failure_policy": MistakesAreFinal(failures)})
+        return result
