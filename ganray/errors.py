@@ -7,8 +7,8 @@ class GanrayError(Exception):
     """Something that the user of ganray has to change; a defect of ganray is any other exception.
 
     `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
-    and `remedy` what would be right. The command line prints them as one line and exits with `exit_code`. One that `is_transient`
-    may pass by itself, so that what met it is tried again.
+    and `remedy` what would be right. The command line prints them as one line, in which names from outside cannot control a terminal,
+    and exits with `exit_code`. One that `is_transient` may pass by itself, so that what met it is tried again.
     """
 
     exit_code: ClassVar[int] = 2
@@ -19,7 +19,8 @@ class GanrayError(Exception):
         self.field, self.problem, self.remedy = field, problem, remedy
 
     def __str__(self) -> str:
-        return " ".join(f"{self.field}: {self.problem}; {self.remedy}".split())
+        line = " ".join(f"{self.field}: {self.problem}; {self.remedy}".split())
+        return line if line.isprintable() else "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 class ConfigError(GanrayError):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Name, PositiveCount, Section, kind_or
+from ganray.config.fields import Name, Place, PositiveCount, Real, Section, Text, kind_or
 
 
 class FashionMnistSource(Section):
@@ -12,7 +12,7 @@ class FashionMnistSource(Section):
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
     split: Literal["train", "test"] = Field("train", description="train: 60,000 images; test: the 10,000 that ship with ganray")
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
         description="folder or s3:// prefix with the four IDX files (gzipped or not); "
         "null: the Debian package's folder, else a download checked against a pinned SHA-256",
@@ -23,7 +23,7 @@ class FolderSource(Section):
     """A folder of images, sub-folders included, in any format that Pillow opens."""
 
     kind: Literal["folder"] = "folder"
-    path: str = Field(description="local folder or s3:// prefix")
+    path: Place = Field(description="local folder or s3:// prefix")
     labels: Literal["auto", "folders", "none"] = Field(
         "auto", description="folders: the first sub-folder's name is the class; auto: folders, if every image lies in one"
     )
@@ -33,9 +33,9 @@ class ParquetSource(Section):
     """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...) or raw pixels."""
 
     kind: Literal["parquet"] = "parquet"
-    path: str = Field(description="local file or folder, or s3:// prefix")
-    image_column: str = Field("image", description="column with the image; of a struct, its `bytes` field")
-    label_column: str | None = Field(None, description="column with the class (integer or text); null: unlabelled")
+    path: Place = Field(description="local file or folder, or s3:// prefix")
+    image_column: Text = Field("image", description="column with the image; of a struct, its `bytes` field")
+    label_column: Text | None = Field(None, description="column with the class (integer or text); null: unlabelled")
     raw_shape: tuple[PositiveCount, PositiveCount, PositiveCount] | None = Field(
         None, description="[height, width, channels] of raw uint8 pixels, channels last; null: the column holds encoded images"
     )
@@ -57,7 +57,7 @@ class Data(Section):
     )
     resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared pixels up to which `auto` means resident")
     shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of pixels)")
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="fraction of unreadable samples that is tolerated, 0 to 1")
+    max_bad_fraction: Real = Field(0.001, ge=0, le=1, description="fraction of unreadable samples that is tolerated, 0 to 1")
 
     @property
     def height(self) -> int:

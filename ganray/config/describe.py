@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ganray.config.fields import Section, kind_of, sections_in
+from ganray.config.fields import Section, bound_text, kind_of, sections_in
 from ganray.config.job import Job
 from ganray.config.schedules import Cosine
 
@@ -56,7 +56,7 @@ def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
         return "{start, end, images} of a cosine"
     bounded = schema | kind
     limits = [
-        f"{sign} {bounded[key]}"
+        f"{sign} {bound_text(bounded[key])}"
         for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
         if key in bounded
     ]

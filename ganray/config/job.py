@@ -6,10 +6,11 @@ from pydantic import Field, model_validator
 
 from ganray.config.data import Data
 from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode
-from ganray.config.fields import Count, FieldError, Name, PositiveCount, Section
+from ganray.config.fields import Count, FieldError, Name, Place, PositiveCount, Real, Section
 from ganray.config.networks import MAX_SIDE, MIN_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
+from ganray.config.reading.places import JOBS
 from ganray.config.sweep import Sweep
 from ganray.config.training import Divergence, Optimizer, Train
 from ganray.errors import ConfigError, plural
@@ -18,8 +19,8 @@ from ganray.errors import ConfigError, plural
 class Resources(Section):
     """What one worker reserves of its node."""
 
-    cpus_per_worker: float = Field(1, gt=0, description="CPUs a worker")
-    gpus_per_worker: float = Field(1, gt=0, description="GPUs a worker, where GPUs are used")
+    cpus_per_worker: Real = Field(1, gt=0, description="CPUs a worker")
+    gpus_per_worker: Real = Field(1, gt=0, description="GPUs a worker, where GPUs are used")
 
 
 class Job(Section):
@@ -27,7 +28,7 @@ class Job(Section):
 
     name: Name = Field("ganray", description="the run's name: with storage, what a resume finds again")
     seed: Count = Field(0, description="seed of everything random")
-    storage: str = Field("./store", min_length=1, description="a folder, or s3://bucket/prefix")
+    storage: Place = Field("./store", description="a folder, or s3://bucket/prefix")
     workers: PositiveCount = Field(1, description="training processes, one DDP rank each")
     use_gpu: Literal["auto"] | bool = Field("auto", description="auto: yes, if the cluster has a GPU for every worker now")
     resources: Resources = Field(Resources(), description="CPUs and GPUs of each worker")
@@ -52,7 +53,7 @@ class Job(Section):
     def required_sweep(self) -> Sweep:
         """The sweep section. Raises `ConfigError` if the job has none."""
         if self.sweep is None:
-            remedy = "add one that says what to search, as jobs/fashion-mnist-sweep.yaml does"
+            remedy = f"add one that says what to search, as {JOBS}/fashion-mnist-sweep.yaml does"
             raise ConfigError("sweep", "the job has no such section", remedy)
         return self.sweep
 

@@ -101,11 +101,9 @@ class DiffAugment(Section):
     mirror: bool = MIRROR
 
 
-def _add_kind(value: object) -> object:
-    """Let the section be written without its `kind`: diff-augment, or none where mirroring is all that it says."""
-    if not isinstance(value, dict):
-        return value
-    return {"kind": "none" if value.keys() == {"mirror"} else "diff-augment", **value}
+def _mirror_alone(value: object) -> object:
+    """Take a section that says nothing but `mirror`, without its `kind`, for no augmentation."""
+    return {"kind": "none", **value} if isinstance(value, dict) and value.keys() == {"mirror"} else value
 
 
-Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), BeforeValidator(_add_kind)]
+Augment = Annotated[NoAugment | DiffAugment, Field(discriminator="kind"), kind_or("diff-augment"), BeforeValidator(_mirror_alone)]

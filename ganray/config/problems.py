@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 
-from ganray.config.fields import NAME_CHARACTERS, FieldError, Section, kind_of, sections_in
-from ganray.config.job import Job
+from ganray.config.fields import NAME_CHARACTERS, FieldError, Section, bound_text, kind_of, sections_in, shortened
 from ganray.config.renamed import new_path
 from ganray.errors import ConfigError
 
@@ -30,22 +29,24 @@ EXPECTED = {  # pydantic's type of an error -> what was expected, filled in from
     "model_type": "a section of `key: value` lines",
     "model_attributes_type": "a section of `key: value` lines",
     "literal_error": "{expected}",
-    "greater_than": "a number greater than {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number less than {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
+    "finite_number": "a finite number",
+    "int_parsing_size": "an integer",
+    "string_unicode": "text in UTF-8",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": NAME_CHARACTERS,
 }
-MAX_VALUE = 60  # characters of a value that an error repeats
 HELP = "see `ganray config JOB --fields`"
 
 
-def explain(error: ValidationError, data: Mapping[str, Any]) -> ConfigError:
-    """Return the first problem that pydantic found in a job's plain data as field, problem and remedy."""
+def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section]) -> ConfigError:
+    """Return the first problem that pydantic found in the data of a section, as of a job, as field, problem and remedy."""
     first, *others = error.errors()
     location, field = first["loc"], _typed_path(first["loc"], data)
     match first["type"]:
@@ -54,16 +55,16 @@ def explain(error: ValidationError, data: Mapping[str, Any]) -> ConfigError:
         case "extra_forbidden" if new_path(field):
             return _renamed(field, first["input"])
         case "extra_forbidden":
-            return ConfigError(field, "there is no such field", _known_fields(location))
+            return ConfigError(field, "there is no such field", _known_fields(root, location))
         case "missing" if isinstance(location[-1], int):
-            return ConfigError(field, f"expected more items, got {_shortened(first['input'])}", HELP)
+            return ConfigError(field, f"expected more items, got {shortened(first['input'])}", HELP)
         case "missing":
             return ConfigError(field, "is missing", f"add it, as in {field}=...")
         case "union_tag_invalid":
             tags = " or ".join(first["ctx"]["expected_tags"].split(", "))
             return ConfigError(f"{field}.kind", f"expected {tags}, got {first['ctx']['tag']!r}", HELP)
     alternatives = [first, *(other for other in others if _typed_path(other["loc"], data) == field)]
-    return _unexpected(field, alternatives)
+    return _unexpected(root, field, alternatives)
 
 
 def _refused(field: str, error: ValueError) -> ConfigError:
@@ -73,35 +74,33 @@ def _refused(field: str, error: ValueError) -> ConfigError:
     return ConfigError(field, str(error), HELP)
 
 
-def _unexpected(field: str, alternatives: list[ErrorDetails]) -> ConfigError:
+def _unexpected(root: type[Section], field: str, alternatives: list[ErrorDetails]) -> ConfigError:
     """Return the error for a value that none of the types of a field accepts; those that accept most of it are named."""
     depth = max(len(error["loc"]) for error in alternatives)
     deepest = [error for error in alternatives if len(error["loc"]) == depth]
     expected = " or ".join(dict.fromkeys(_expected(error) for error in deepest))
     value = deepest[0]["input"]
-    return ConfigError(field, f"expected {expected}, got {_shortened(value)}", _remedy(field, deepest[0]["loc"], value))
+    return ConfigError(field, f"expected {expected}, got {_shown(value)}", _remedy(root, deepest[0]["loc"]))
 
 
 def _expected(error: ErrorDetails) -> str:
     """Return what was expected; pydantic's own words for the types of errors that no field of a job raises today."""
+    context = {name: bound_text(value) if isinstance(value, int | float) else value for name, value in error.get("ctx", {}).items()}
     template = EXPECTED.get(error["type"])
-    return template.format(**error.get("ctx", {})) if template else error["msg"].removeprefix("Input should be ")
+    return template.format(**context) if template else error["msg"].removeprefix("Input should be ")
 
 
-def _remedy(field: str, location: Location, value: object) -> str:
-    """Return how to choose a kind that was written without `kind`, else a field's default, else where fields are described."""
-    _, siblings, info = _find(location)
-    if value in [kind_of(sibling) for sibling in siblings] and info is not None and sections_in(info.annotation):
-        return f"write {field}.kind={value}"
+def _remedy(root: type[Section], location: Location) -> str:
+    """Return a field's default, or else where fields are described."""
+    info = _find(root, location)[2]
     if info is None or info.default is PydanticUndefined or isinstance(info.default, Section):
         return HELP
     return f"the default is {'null' if info.default is None else info.default}"
 
 
-def _shortened(value: object) -> str:
-    """Return a value as Python writes it, at most 60 characters of it."""
-    text = repr(value)
-    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."
+def _shown(value: object) -> str:
+    """Return a value in few letters; null and booleans as YAML has them."""
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else shortened(value)
 
 
 def _typed_path(location: Location, data: Any) -> str:
@@ -122,9 +121,9 @@ def _renamed(path: str, value: object) -> ConfigError:
     return ConfigError(field, "there is no such field", f"it is now {new_path(field)}")
 
 
-def _known_fields(location: Location) -> str:
+def _known_fields(root: type[Section], location: Location) -> str:
     """Return the kinds that have a field which this kind has not, the one that a typo meant, or all there are."""
-    section, siblings, _ = _find(location[:-1])
+    section, siblings, _ = _find(root, location[:-1])
     kinds = [kind for other in siblings if location[-1] in other.model_fields and (kind := kind_of(other))]
     if kinds:
         return f"kind {' and '.join(kinds)} takes it, kind {kind_of(section)} does not"
@@ -133,10 +132,10 @@ def _known_fields(location: Location) -> str:
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
 
 
-def _find(location: Location) -> tuple[type[Section], list[type[Section]], FieldInfo | None]:
+def _find(root: type[Section], location: Location) -> tuple[type[Section], list[type[Section]], FieldInfo | None]:
     """Return the section at a location, following the tags that pydantic adds for unions, those that could stand there, and its field."""
-    section: type[Section] = Job
-    siblings: list[type[Section]] = [Job]
+    section: type[Section] = root
+    siblings: list[type[Section]] = [root]
     info: FieldInfo | None = None
     for part in location:
         tagged = [sibling for sibling in siblings if part == kind_of(sibling)]

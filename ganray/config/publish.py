@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ganray.config.fields import Count, Name, Section
+from ganray.config.fields import Count, Name, Place, Section, Text
 
 MAX_TEXT = 2000  # characters
 
@@ -13,8 +13,8 @@ class Publish(Section):
     model: Name | None = Field(None, description="model of the registry, under <storage>/models; null: the job's name")
     auto: bool = Field(True, description="publish automatically: each new best while training, and the best at the end")
     every: Count = Field(100_000, description="minimum of images between publications while training; 0: at the end only")
-    licence: str | None = Field(None, max_length=100, description="licence of the generator, for its card, as apache-2.0")
-    data_licence: str | None = Field(None, max_length=100, description="licence of the training data, where its source does not say")
-    intended_use: str | None = Field(None, max_length=MAX_TEXT, description="what the generator is meant for, for its card")
-    limits: str | None = Field(None, max_length=MAX_TEXT, description="what it should not be used for, and where it fails, for its card")
-    signing_key: str | None = Field(None, description="PEM file of an Ed25519 key that signs what is published")
+    licence: Text | None = Field(None, max_length=100, description="licence of the generator, for its card, as apache-2.0")
+    data_licence: Text | None = Field(None, max_length=100, description="licence of the training data, where its source does not say")
+    intended_use: Text | None = Field(None, max_length=MAX_TEXT, description="what the generator is meant for, for its card")
+    limits: Text | None = Field(None, max_length=MAX_TEXT, description="what it should not be used for, and where it fails, for its card")
+    signing_key: Place | None = Field(None, description="PEM file of an Ed25519 key that signs what is published")

@@ -4,13 +4,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from ganray.config.fields import Count, PositiveCount, Section
+from ganray.config.fields import Count, PositiveCount, Real, Section
 
 Number = TypeVar("Number")
-Rate = Annotated[float, Field(gt=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[Real, Field(gt=0, le=1)]
+Decay = Annotated[Real, Field(ge=0, lt=1)]
+Weight = Annotated[Real, Field(ge=0)]
+Probability = Annotated[Real, Field(ge=0, le=1)]
 
 
 class Cosine(Section, Generic[Number]):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ganray.config.fields import FieldError, Section
+from ganray.config.fields import FieldError, Integer, Real, Section, shortened
 
 
 def _number(value: Any) -> Any:
@@ -26,12 +26,12 @@ Scalar = Annotated[bool | int | float | str | list[Any] | None, BeforeValidator(
 class _Range(Section):
     """Two ends, of which the lower comes first."""
 
-    low: float
-    high: float
+    low: Real
+    high: Real
 
     @model_validator(mode="after")
     def _low_is_lower(self) -> "_Range":
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if self.low >= self.high:
             raise FieldError(f"[{self.low:g}, {self.high:g}] is an empty range", "write the lower end first")
         return self
 
@@ -98,7 +98,7 @@ class QUniform(_Finite, _Range):
     """Multiples of a step between two ends, both included where the step reaches them."""
 
     kind: Literal["quniform"] = "quniform"
-    step: float = Field(gt=0)
+    step: Real = Field(gt=0)
 
     @model_validator(mode="after")
     def _steps_fit(self) -> "QUniform":
@@ -118,8 +118,8 @@ class RandInt(_Finite, Section):
     """A whole number from `low` up to, but without, `high`."""
 
     kind: Literal["randint"] = "randint"
-    low: int
-    high: int
+    low: Integer
+    high: Integer
 
     @model_validator(mode="after")
     def _low_is_lower(self) -> "RandInt":
@@ -153,7 +153,7 @@ def _from_short(value: Any) -> Any:
     if isinstance(value, dict) and "kind" in value:
         return value
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in (*PARTS, "choice"):
-        raise FieldError(f"expected a range, got {value!r}", RANGES)
+        raise FieldError(f"expected a range, got {shortened(value)}", RANGES)
     ((kind, ends),) = value.items()
     if kind == "choice":
         return {"kind": kind, "values": ends}

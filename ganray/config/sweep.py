@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.evaluate import DEFAULT_SCORE, SCORES, Mode
-from ganray.config.fields import Count, FieldError, PositiveCount, Section, kind_or
+from ganray.config.fields import Count, FieldError, Integer, PositiveCount, Real, Section, Text, kind_or
 from ganray.config.space import Dimension, Scalar, flat_space
 
 
@@ -34,14 +34,14 @@ class HyperoptSearcher(Section):
 
     kind: Literal["hyperopt"] = "hyperopt"
     startup_trials: PositiveCount = Field(8, description="trials that are drawn at random before the estimator is asked")
-    gamma: float = Field(0.25, gt=0, lt=1, description="share of the trials that count as good")
+    gamma: Real = Field(0.25, gt=0, lt=1, description="share of the trials that count as good")
 
 
 class NevergradSearcher(Section):
     """An optimiser of Nevergrad's: evolution strategies, differential evolution, particle swarms."""
 
     kind: Literal["nevergrad"] = "nevergrad"
-    optimizer: str = Field("NGOpt", description="its name in nevergrad.optimizers.registry, as NGOpt, OnePlusOne, CMA, DE or PSO")
+    optimizer: Text = Field("NGOpt", description="its name in nevergrad.optimizers.registry, as NGOpt, OnePlusOne, CMA, DE or PSO")
 
 
 class BohbSearcher(Section):
@@ -54,7 +54,6 @@ Searcher = Annotated[
     Annotated[
         RandomSearcher | GridSearcher | OptunaSearcher | HyperoptSearcher | NevergradSearcher | BohbSearcher, Field(discriminator="kind")
     ],
-    BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value),
     kind_or("random"),
 ]
 
@@ -85,7 +84,7 @@ class AshaScheduler(Section):
 
     kind: Literal["asha"] = "asha"
     min_images: PositiveCount | None = Field(None, description="images at the first rung; null: the budget divided by reduction^2")
-    reduction: int = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
+    reduction: Integer = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
     promote: bool = Field(
         True, description="trials wait at a rung and may be promoted later, as in the paper; false: Tune's variant, which stops them"
     )
@@ -103,7 +102,7 @@ class HyperbandScheduler(Section):
 
     kind: Literal["hyperband"] = "hyperband"
     min_images: PositiveCount | None = Field(None, description="images at the first rung; null: the budget divided by reduction^2")
-    reduction: int = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
+    reduction: Integer = Field(3, ge=2, description="one in so many goes on from a rung, for so many times the images")
 
     def rungs(self, budget: int) -> list[int]:
         """Return the multiples of the first rung, in images: brackets halve at different ones."""
@@ -122,7 +121,7 @@ class MedianScheduler(_Regular):
 class _Population(_Regular):
     """A scheduler whose worst trials clone the best."""
 
-    quantile: float = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
+    quantile: Real = Field(0.25, gt=0, le=0.5, description="share of the population that clones, and that is cloned")
     synch: bool = Field(True, description="all reach the end of a generation before the next begins; false cannot be repeated by seed")
 
 
@@ -130,8 +129,8 @@ class PbtScheduler(_Population):
     """Population-based training (Jaderberg et al. 2017): the worst clone the best, and explore: their params are perturbed."""
 
     kind: Literal["pbt"] = "pbt"
-    resample: float = Field(0.25, ge=0, le=1, description="probability that a cloned field is drawn anew rather than scaled")
-    factors: tuple[float, float] = Field((0.8, 1.25), description="what a cloned number is multiplied with, one or the other")
+    resample: Real = Field(0.25, ge=0, le=1, description="probability that a cloned field is drawn anew rather than scaled")
+    factors: tuple[Real, Real] = Field((0.8, 1.25), description="what a cloned number is multiplied with, one or the other")
 
 
 class Pb2Scheduler(_Population):
@@ -144,7 +143,6 @@ Scheduler = Annotated[
     Annotated[
         NoScheduler | AshaScheduler | HyperbandScheduler | MedianScheduler | PbtScheduler | Pb2Scheduler, Field(discriminator="kind")
     ],
-    BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value),
     kind_or("none"),
 ]
 
@@ -153,7 +151,7 @@ class Finalists(Section):
     """The best trials, scored again by a protocol of their own before the winner is named."""
 
     num: PositiveCount = Field(3, description="how many trials are scored again")
-    num_samples: int | None = Field(None, ge=256, description="generated samples; null: twice those of evaluate.num_samples")
+    num_samples: Integer | None = Field(None, ge=256, description="generated samples; null: twice those of evaluate.num_samples")
     seed: Count | None = Field(None, description="seed of the latents; null: one that no evaluation of the sweep has used")
 
 
@@ -163,7 +161,7 @@ class Sweep(Section):
     space: Annotated[dict[str, Dimension], BeforeValidator(flat_space)] = Field(
         min_length=1, description="what is searched: {dotted path: {loguniform: [1e-5, 1e-2]}}"
     )
-    metric: str = Field(DEFAULT_SCORE, description="score that trials, finalists and what is published are compared by, as metric/kid")
+    metric: Text = Field(DEFAULT_SCORE, description="score that trials, finalists and what is published are compared by, as metric/kid")
     mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: as the metric's nature is")
     trials: PositiveCount = Field(16, description="number of trials; the size of a population; at most this many of a grid")
     workers: PositiveCount = Field(1, description="workers a trial")
@@ -178,7 +176,7 @@ class Sweep(Section):
     callbacks: list[Literal["tensorboard", "mlflow", "csv", "json"]] = Field([], description="loggers of Ray Tune's that follow the trials")
     images: PositiveCount | None = Field(None, description="images a trial at most; null: train.total_images")
     max_images: PositiveCount | None = Field(None, description="images of the whole sweep, over all trials")
-    max_hours: float | None = Field(None, gt=0, description="hours of the whole sweep, after which its best so far wins")
+    max_hours: Real | None = Field(None, gt=0, description="hours of the whole sweep, after which its best so far wins")
     seed: Count = Field(0, description="seed of what is suggested and explored")
     vary_seed: bool = Field(False, description="give every trial a job seed of its own, instead of the same to all")
     start_from: list[dict[str, Scalar]] = Field([], description="params that are tried first; a field left out has the job's value")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Count, PositiveCount, Section
+from ganray.config.fields import Count, PositiveCount, Real, Section
 from ganray.config.schedules import ScheduledCount, ScheduledDecay, ScheduledRate
 
 
@@ -27,7 +27,7 @@ class Train(Section):
     """Length, batch, precision and cadences. Everything is counted in real images seen, over all workers."""
 
     total_images: PositiveCount = Field(1_000_000, description="images to train on")
-    max_seconds: float | None = Field(None, gt=0, description="seconds of training after which the run ends, evaluates and publishes")
+    max_seconds: Real | None = Field(None, gt=0, description="seconds of training after which the run ends, evaluates and publishes")
     batch_size: PositiveCount = Field(64, description="images a discriminator step, over all workers")
     accumulate: PositiveCount = Field(
         1, description="gradient accumulation: micro-batches that a worker splits its local batch into, to save memory"
@@ -48,7 +48,7 @@ class Train(Section):
 class Divergence(Section):
     """The divergence monitor, and what follows. Steps whose gradients are not finite are skipped, by all workers together."""
 
-    max_skipped: float = Field(
+    max_skipped: Real = Field(
         0.5, gt=0, le=1, description="fraction of skipped steps in an interval of train.log_every beyond which training has diverged"
     )
     max_rollbacks: Count = Field(3, description="rollbacks to a checkpoint after a divergence before the run gives up")

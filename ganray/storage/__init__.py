@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ganray.config.reading.places import place_problem
 from ganray.errors import ConfigError
 from ganray.storage.base import FIELD, MissingObject, ObjectInfo, ObjectStore, RefusedObject
 from ganray.storage.local import LocalStore
@@ -12,18 +13,17 @@ from ganray.storage.local import LocalStore
 def open_store(uri: str | Path) -> ObjectStore:
     """Open a folder, `file:///folder`, or `s3://bucket/prefix[?endpoint_url=...&region=...&path_style=true]`.
 
-    Reads and writes nothing. Raises `ConfigError` for a malformed URI, or one of another scheme. Use `ObjectStore.child` for a place
+    Reads and writes nothing. Raises `ConfigError` for what is neither a path nor a URI of these. Use `ObjectStore.child` for a place
     below, rather than joining URIs: the settings after `?` stand at their end.
     """
     text = str(uri)
-    scheme = text.partition("://")[0] if "://" in text else ""
-    if scheme == "s3":
+    if problem := place_problem(text):
+        raise ConfigError(FIELD, *problem)
+    if text.startswith("s3://"):
         from ganray.storage.s3.store import open_s3  # boto3 is slow to import
 
         return open_s3(text)
-    if scheme not in ("", "file"):
-        raise ConfigError(FIELD, f"unsupported scheme {scheme}://", "name a folder or s3://bucket/prefix")
-    folder = unquote(urlsplit(text).path) if scheme else text
+    folder = unquote(urlsplit(text).path) if text.startswith("file://") else text
     return LocalStore(os.path.abspath(os.path.expanduser(folder)))
 
 

@@ -29,6 +29,7 @@ REMEDIES = {
     errno.EDQUOT: _SPACE,
     errno.ENOTDIR: _FOLDER,
     errno.EEXIST: _FOLDER,
+    errno.ENAMETOOLONG: "name a shorter path",
 }
 
 
