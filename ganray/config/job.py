@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ganray.config.data import Data
 from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode
 from ganray.config.fields import Count, FieldError, Name, Place, PositiveCount, Real, Section
-from ganray.config.networks import MAX_SIDE, MIN_SIDE, DcganNetworks, Networks, R3ganNetworks, num_halvings
+from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
 from ganray.config.reading.places import JOBS
@@ -75,19 +75,12 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _resolution_fits(self) -> "Job":
-        multiple = max(2 ** num_halvings(self.data.height, self.data.width), 4)
-        for side in (self.data.height, self.data.width):
-            if not MIN_SIDE <= side <= MAX_SIDE or side % multiple:
-                raise _side_error(side, multiple)
+        check_sides((self.data.height, self.data.width), field="data.resolution")
         return self
 
     @model_validator(mode="after")
     def _groups_fit(self) -> "Job":
-        networks = self.networks
-        if isinstance(networks, R3ganNetworks) and networks.expansion * networks.width % networks.group_width:
-            channels = networks.expansion * networks.width
-            problem = f"{networks.group_width} does not divide {channels} = expansion * width"
-            raise FieldError(problem, "use one that does", field="networks.group_width")
+        check_groups(self.networks, field="networks.group_width")
         return self
 
     @model_validator(mode="after")
@@ -114,11 +107,3 @@ def _batch_error(job: Job) -> FieldError:
 def _divisors(size: int, maximum: int) -> list[int]:
     """Return the divisors of a batch size from 2 to a maximum, in order."""
     return [divisor for divisor in range(2, min(size, maximum) + 1) if size % divisor == 0]
-
-
-def _side_error(side: int, multiple: int) -> FieldError:
-    """Return the error for a side that the networks cannot halve as often as they do, with the nearest one that they can."""
-    fitting = range(-(-MIN_SIDE // multiple) * multiple, MAX_SIDE + 1, multiple)
-    nearest = min(fitting, key=lambda size: abs(size - side), default=MAX_SIDE)
-    problem = f"expected sides of {MIN_SIDE} to {MAX_SIDE} pixels, each a multiple of {multiple} here, got {side}"
-    return FieldError(problem, f"use {nearest}", field="data.resolution")

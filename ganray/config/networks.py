@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import PositiveCount, Section, kind_or
+from ganray.config.fields import FieldError, PositiveCount, Section, kind_or
 
 MIN_SIDE, MAX_SIDE = 16, 256  # pixels
 MIN_FEATURE_SIDE = 4  # pixels: images are halved while their shorter side stays at least this long
@@ -48,6 +48,29 @@ class R3ganNetworks(Section):
 
 
 Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+
+
+def check_sides(sides: tuple[int, int], *, field: str) -> None:
+    """Raise `FieldError` for a height and width in pixels of which one cannot be halved as often as the networks do."""
+    multiple = max(2 ** num_halvings(*sides), MIN_FEATURE_SIDE)
+    for side in sides:
+        if not MIN_SIDE <= side <= MAX_SIDE or side % multiple:
+            raise _side_error(side, multiple, field)
+
+
+def check_groups(networks: Networks, *, field: str) -> None:
+    """Raise `FieldError` unless the groups of R3GAN's convolutions divide their channels."""
+    if isinstance(networks, R3ganNetworks) and networks.expansion * networks.width % networks.group_width:
+        channels = networks.expansion * networks.width
+        raise FieldError(f"{networks.group_width} does not divide {channels} = expansion * width", "use one that does", field=field)
+
+
+def _side_error(side: int, multiple: int, field: str) -> FieldError:
+    """Return the error for a side that cannot be halved as often as the networks do, with the nearest one that can."""
+    fitting = range(-(-MIN_SIDE // multiple) * multiple, MAX_SIDE + 1, multiple)
+    nearest = min(fitting, key=lambda size: abs(size - side), default=MAX_SIDE)
+    problem = f"expected sides of {MIN_SIDE} to {MAX_SIDE} pixels, each a multiple of {multiple} here, got {side}"
+    return FieldError(problem, f"use {nearest}", field=field)
 
 
 def num_halvings(height: int, width: int) -> int:

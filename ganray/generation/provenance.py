@@ -47,7 +47,8 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
     files = read_artifact(version, public_key=public_key)
-    if record.label is not None and record.label >= build_checked(files, where=version.uri).num_classes:
+    num_classes = build_checked(files, where=version.uri).num_classes
+    if record.label is not None and record.label >= num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
     expected = regenerate(record, files)
     difference = _difference(pixels, expected)

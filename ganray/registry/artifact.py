@@ -1,28 +1,22 @@
 """The artifact of a published generator: its files and how they are loaded. Safetensors and JSON, never a pickle."""
 
-import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ganray.config import Networks
-from ganray.config.renamed import modernise
 from ganray.errors import ArtifactError
-from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.registry.alias import read_best
+from ganray.registry.generator_config import FORMAT, InvalidConfig, check_weights, parse_config
 from ganray.registry.manifest import read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
 
-FORMAT = 2  # of config.json; 1 had other names for some fields, which `modernise` reads
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
 
@@ -93,27 +87,22 @@ def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -
 
 
 def build_checked(files: Mapping[str, bytes], *, where: str) -> PublishedGenerator:
-    """Return the generator in untrusted files, which are first built on the meta device, so that a hostile config takes no memory.
+    """Return the generator in untrusted files, of which nothing is built before config and weights were found to fit together.
 
-    Raises `ArtifactError`, naming `where` they were read, for files that do not fit together.
+    Raises `ArtifactError`, naming `where` they were read, for files that do not.
     """
     try:
-        with warnings.catch_warnings(), torch.device("meta"):
-            warnings.simplefilter("ignore")  # the meta device copies nothing, of which torch warns
-            build(files)
+        check_weights(parse_config(files[CONFIG]), files[GENERATOR])
         return build(files)
-    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        problem = f"holds no generator that ganray can build ({type(error).__name__})"
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error) if isinstance(error, InvalidConfig) else type(error).__name__
+        problem = f"holds no generator that ganray can build ({reason})"
         raise ArtifactError(where, problem, "do not use it, or update ganray if a newer one published it") from error
 
 
 def build(files: Mapping[str, bytes]) -> PublishedGenerator:
-    """Return the generator in an artifact's files, in eval mode. Any exception may come of files that were not verified."""
-    config = json.loads(files[CONFIG])
-    if config["format"] > FORMAT:
-        raise ValueError(f"{CONFIG} is of format {config['format']}")
-    networks: Networks = TypeAdapter(Networks).validate_python(modernise({"networks": config["networks"]})["networks"])
-    prior = Prior(networks.latent_dim, tuple(config["class_shares"]))
-    generator = build_generator(networks, tuple(config["shape"]), prior.num_classes)
-    generator.load_state_dict(safetensors.torch.load(files[GENERATOR]))
-    return PublishedGenerator(generator, prior, config["classes"]).eval().requires_grad_(False)
+    """Return the generator in an artifact's files, in eval mode. Any exception may come of files that were not checked."""
+    config = parse_config(files[CONFIG])
+    network = config.network()
+    network.load_state_dict(safetensors.torch.load(files[GENERATOR]))
+    return PublishedGenerator(network, config.prior, config.classes).eval().requires_grad_(False)

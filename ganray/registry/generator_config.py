@@ -1,0 +1,130 @@
+"""An artifact's `config.json`: all that a generator is beside its weights. Untrusted input: held against the rules of a job's fields,
+and against the shapes in the header of the weights, before memory is taken for it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeAdapter, ValidationError, model_validator
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ganray.config import Networks
+from ganray.config.networks import check_groups, check_sides
+from ganray.config.renamed import modernise
+from ganray.gan.networks import build_generator
+from ganray.gan.prior import Prior
+
+FORMAT = 2  # 1 had other names for some fields, which `modernise` reads
+MAX_CONFIG_BYTES = 64 << 20
+MAX_HEADER_BYTES = 16 << 20
+MAX_TENSORS = 10_000  # of a generator
+MAX_SIZE = 1 << 24  # of a layer, in any of its dimensions
+
+SKIPPED = {"normal_", "mul", "div", "outer"}  # functions that change no shape; `outer` is of kernels that no state holds
+
+Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
+Weight = Annotated[FiniteFloat, Field(ge=0)]
+
+
+class InvalidConfig(ValueError):
+    """A `config.json` that no generator has, or that does not fit its weights. The text gives the reason and repeats no whole value."""
+
+
+class GeneratorConfig(BaseModel):
+    """The content of `config.json`; `shape` is (C, H, W), `class_shares` are class probabilities, none for an unconditional generator."""
+
+    model_config = ConfigDict(frozen=True)
+    format: StrictInt = Field(ge=1, le=FORMAT)
+    networks: Networks
+    shape: tuple[Annotated[StrictInt, Field(ge=1, le=4)], StrictInt, StrictInt]
+    class_shares: tuple[Weight, ...]
+    classes: list[str] | None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check_sides(self.shape[1:], field="shape")
+        check_groups(self.networks, field="networks.group_width")
+        sizes = {name: value for name, value in vars(self.networks).items() if isinstance(value, int) and value > MAX_SIZE}
+        if sizes:
+            raise ValueError(f"networks.{next(iter(sizes))} is over {MAX_SIZE}")
+        if self.classes is not None and len(self.classes) != len(self.class_shares):
+            raise ValueError(f"classes are {len(self.classes)}, and class_shares {len(self.class_shares)}")
+        return self
+
+    @property
+    def prior(self) -> Prior:
+        """The distribution of the generator's inputs."""
+        return Prior(self.networks.latent_dim, self.class_shares)
+
+    def network(self) -> nn.Module:
+        """Return the generator, freshly initialised."""
+        return build_generator(self.networks, self.shape, self.prior.num_classes)
+
+
+def parse_config(data: bytes) -> GeneratorConfig:
+    """Return a validated `config.json`. Raises `InvalidConfig`."""
+    if len(data) > MAX_CONFIG_BYTES:
+        raise InvalidConfig(f"config.json has {len(data)} bytes")
+    try:
+        content = json.loads(data)
+        if isinstance(content, dict):
+            content |= modernise({"networks": content.get("networks")})
+        return GeneratorConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["config.json", *(str(part) for part in first["loc"])])
+        raise InvalidConfig(f"{where}: {_printable(first['msg'][:200])}") from None
+    except (ValueError, RecursionError):
+        raise InvalidConfig("config.json is not JSON") from None
+
+
+def check_weights(config: GeneratorConfig, weights: bytes) -> None:
+    """Raise `InvalidConfig` unless a safetensors file holds the tensors that a config asks for, by its header alone."""
+    stored = read_shapes(weights)
+    if config.networks.depth > len(stored):
+        raise InvalidConfig(f"config.json: networks.depth is {config.networks.depth}, and the weights are {len(stored)} tensors")
+    expected = expected_shapes(config)
+    for name in sorted({*expected, *stored}):
+        if expected.get(name) != stored.get(name):
+            raise InvalidConfig(f"{name[:100]!r} is {stored.get(name)} in the weights, and {expected.get(name)} by config.json")
+
+
+class ShapesOnly(TorchFunctionMode):
+    """Skips what changes only values: on the meta device, torch would import its compiler for it, which takes a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return the tensor that such a function is given, and the result of any other."""
+        if function.__name__ in SKIPPED:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def expected_shapes(config: GeneratorConfig) -> Shapes:
+    """Return the shapes of a config's tensors, of which none is allocated."""
+    with torch.device("meta"), ShapesOnly():
+        return {name: tuple(tensor.shape) for name, tensor in config.network().state_dict().items()}
+
+
+def read_shapes(weights: bytes) -> Shapes:
+    """Return the shapes in the header of a safetensors file. Raises `InvalidConfig` for one that is none, or too large."""
+    size = int.from_bytes(weights[:8], "little")
+    try:
+        header: dict[str, Any] = json.loads(weights[8 : 8 + size]) if size <= MAX_HEADER_BYTES else {}
+        header.pop("__metadata__", None)
+        shapes = _SHAPES.validate_python({name: entry["shape"] for name, entry in header.items()})
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        raise InvalidConfig("the weights are not a safetensors file") from None
+    if not 0 < len(shapes) <= MAX_TENSORS:
+        raise InvalidConfig(f"the weights are {len(shapes)} tensors")
+    return shapes
+
+
+def _printable(text: str) -> str:
+    """Return a text that may repeat some of an untrusted value, without what a terminal would take for a command."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+_SHAPES: TypeAdapter[Shapes] = TypeAdapter(dict[str, tuple[StrictInt, ...]])
