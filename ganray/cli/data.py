@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from ganray.cli.display import TrainingView, console_reporter
+from ganray.cli.display import console_reporter
 from ganray.cli.options import address_option, json_option, print_json, with_job
 from ganray.config import load_job
 from ganray.errors import plural
+from ganray.train.view import TrainingView
 
 
 @click.command("prepare")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from ganray.cli.display import TrainingView, console_reporter
+from ganray.cli.display import console_reporter
 from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
 from ganray.config import load_job
+from ganray.train.view import TrainingView
 
 if TYPE_CHECKING:
     from ganray.runs.overview import RunOverview

@@ -9,7 +9,7 @@ import click
 
 from ganray.cli.display import console_reporter
 from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
-from ganray.cli.table import SweepView, short
+from ganray.sweep.table import SweepView, short
 
 if TYPE_CHECKING:
     from ganray.sweep.sweep import SweepResult

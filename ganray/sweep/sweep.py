@@ -29,9 +29,11 @@ from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import check_space
+from ganray.sweep.table import SweepView
 from ganray.train.context import WorkerContext, prepare_context
-from ganray.train.reporter import LogReporter, Reporter
+from ganray.train.reporter import Reporter
 from ganray.train.train import open_storage
+from ganray.train.view import line_reporter
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
 MAY_CHANGE_TOO = ("sweep.max_concurrent", "sweep.callbacks", "sweep.finalists.num", "sweep.finalists.num_samples", "sweep.finalists.seed")
@@ -69,7 +71,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     The same call again resumes; on a finished sweep it does nothing but return the result. `address` is a Ray cluster's; see
     `ray_session`. Raises `GanrayError`, `TrainingDiverged` if no trial has a finite score.
     """
-    reporter = reporter or LogReporter()
+    reporter = reporter or line_reporter(SweepView(job))
     check_space(job)
     check_packages(job.required_sweep)
     storage = open_storage(job)

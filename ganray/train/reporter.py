@@ -20,7 +20,7 @@ class Reporter(Protocol):
 
 
 class LogReporter:
-    """Writes stages to the log, for programs that call ganray."""
+    """Writes stages to the log, for programs that keep one and print nothing."""
 
     def stage(self, title: str) -> None:
         """Log the stage."""

@@ -24,17 +24,19 @@ from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
 from ganray.train.publish import publish_checkpoint
-from ganray.train.reporter import LogReporter, Reporter
+from ganray.train.reporter import Reporter
 from ganray.train.trainer import train_to_end
+from ganray.train.view import TrainingView, line_reporter
 
 
 def run_training(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> TrainingResult:
     """Train the job's run from where it stands to its end, and publish the best generator.
 
     The same call again resumes; on a finished run it does nothing but return the result. `address` is a Ray cluster's; see
-    `ray_session`. Raises `GanrayError`, `TrainingDiverged` where there is nothing worth publishing.
+    `ray_session`. Progress is printed to standard error, unless another `reporter` is given, as `LogReporter`. Raises
+    `GanrayError`, `TrainingDiverged` where there is nothing worth publishing.
     """
-    reporter, job = reporter or LogReporter(), job.model_copy(update={"sweep": None})
+    reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
     listing = None
@@ -103,7 +105,7 @@ def failure(job: Job, ended: EndReason, checkpoint: Checkpoint) -> TrainingDiver
 
 def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> PreparedDataset:
     """Prepare a job's data, or find it prepared. Raises `GanrayError`."""
-    with _prepared(job, address, reporter or LogReporter()) as dataset:
+    with _prepared(job, address, reporter or line_reporter(TrainingView(job))) as dataset:
         return dataset
 
 
@@ -112,7 +114,7 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 
     They are its hash, how it was fitted, and its accuracy on held-out samples. Raises `GanrayError`.
     """
-    reporter = reporter or LogReporter()
+    reporter = reporter or line_reporter(TrainingView(job))
     with _prepared(job, address, reporter) as dataset:
         reporter.stage("fitting the feature extractor")
         fitted = fit_anew(resolve_job(job, dataset.card), dataset, progress=reporter.advance)

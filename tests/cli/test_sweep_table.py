@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from ganray.cli.table import ROWS, SweepView, table
 from ganray.config import Job, check_job
 from ganray.sweep.records import Trial, TrialStatus
+from ganray.sweep.table import ROWS, SweepView, table
 
 RATE = "optimizer.generator.lr"
 FINISHED, RUNNING, WAITING = TrialStatus.FINISHED, TrialStatus.RUNNING, TrialStatus.WAITING
