@@ -42,6 +42,12 @@ class StorageError(GanrayError):
     is_transient = True
 
 
+class StorageRefused(StorageError):
+    """A file system that refuses to read or write: rights, disk space, or a path through a file. No other try mends it."""
+
+    is_transient = False
+
+
 class ClusterError(GanrayError):
     """A Ray cluster that does not answer, has too few resources, or lost workers too often."""
 

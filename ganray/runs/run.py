@@ -30,6 +30,7 @@ from ganray.runs.checkpoint import (
 )
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
+from ganray.runs.prune import committed_checkpoints, progress_at, prune, remove_unfinished
 from ganray.runs.status import Best, Progress, RunStatus, TrainingResult
 from ganray.storage import MissingObject, ObjectInfo, ObjectStore
 
@@ -97,7 +98,7 @@ class Run:
 
     def checkpoints(self) -> list[str]:
         """Return the names of all committed checkpoints, oldest first."""
-        return [info.key.split("/")[1] for info in self.store.list(f"{FOLDER}/") if info.key.endswith(f"/{MANIFEST}")]
+        return committed_checkpoints(self.store)
 
     def latest_checkpoint(self, *, fewer_than: int | None = None) -> Checkpoint | None:
         """Return the newest checkpoint that can be resumed from, by a listing and its manifest, without reading its state.
@@ -121,7 +122,7 @@ class Run:
 
     def best(self) -> Best | None:
         """Return the best score so far, by the newest readable manifest; None if there is none."""
-        progresses = (progress for name in reversed(self.checkpoints()) if (progress := self._progress_at(name)))
+        progresses = (progress for name in reversed(self.checkpoints()) if (progress := progress_at(self.store, name)))
         latest = next(progresses, None)
         return latest.best if latest else None
 
@@ -169,16 +170,14 @@ class Run:
     def prune_checkpoints(self, *, newest: str, keep: int) -> None:
         """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
 
-        Manifests go first. What is newer than `newest` was found damaged, and will be written again.
+        Manifests go first: what has none is deleted, too. What is newer than `newest` was found damaged, and will be written again.
         """
-        names = [name for name in self.checkpoints() if name <= newest]
-        kept = [progress for name in names[-keep:] if (progress := self._progress_at(name))]
-        pinned = {progress.best.checkpoint for progress in kept if progress.best}
-        for name in names[:-keep]:
-            if name not in pinned:
-                self.store.delete(f"{FOLDER}/{name}/{MANIFEST}")
-                for info in self.store.list(f"{FOLDER}/{name}/"):
-                    self.store.delete(info.key)
+        prune(self.store, newest=newest, keep=keep)
+
+    def remove_unfinished(self) -> None:
+        """Delete what is left of checkpoints whose writer died or had no room. For the holder of the lock, while nobody writes any."""
+        self.check_fence()
+        remove_unfinished(self.store)
 
     def write_samples(self, images_seen: int, png: bytes) -> None:
         """Write a grid of samples, a PNG file's bytes."""
@@ -221,12 +220,6 @@ class Run:
         except MissingObject:
             problem = f"{folder}, the dataset of run {self.name!r}, is gone"
             raise DataError("storage", problem, "restore it, or use another name") from None
-
-    def _progress_at(self, name: str) -> Progress | None:
-        try:
-            return read_manifest(self.store, name).progress
-        except DamagedCheckpoint:
-            return None
 
     def _report(self, message: str) -> None:
         if message not in self._reported:

@@ -13,10 +13,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from ganray.errors import StorageError
+from ganray.errors import StorageRefused
 from ganray.storage.base import ObjectInfo, Progress, RefusedObject
 
 TEMPORARY = ".tmp-"  # prefix of the names of files that are being written
+RACES = 10  # in a row that a writer may lose against removers of empty folders
 
 _RIGHTS = "grant this user the right, or name another place"
 _SPACE = "free some space, or name another place"
@@ -35,13 +36,13 @@ REMEDIES = {
 
 @contextlib.contextmanager
 def local_errors(operation: str, folder: str | Path, *, field: str) -> Iterator[None]:
-    """Translate errors of rights, space and paths into a `StorageError` for `field`; others pass. `operation` is as in "write"."""
+    """Translate errors of rights, space and paths into a `StorageRefused` for `field`; others pass. `operation` is as in "write"."""
     try:
         yield
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
-        raise StorageError(field, f"cannot {operation} {folder}: {os.strerror(error.errno).lower()}", REMEDIES[error.errno]) from error
+        raise StorageRefused(field, f"cannot {operation} {folder}: {os.strerror(error.errno).lower()}", REMEDIES[error.errno]) from error
 
 
 @contextlib.contextmanager
@@ -50,10 +51,10 @@ def atomic_write(path: Path, *, commit: Callable[[Path, Path], None] = os.replac
 
     `commit` is `os.replace`, or `os.link` to raise `FileExistsError` if `path` exists.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+    file = _open_beside(path)
+    temporary = Path(file.name)
     try:
-        with temporary.open("xb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -82,6 +83,14 @@ def file_lock(path: Path) -> Iterator[None]:
     with path.open("ab") as file:  # closing it releases the lock
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def remove_empty_folders(folder: Path, *, below: Path) -> None:
+    """Remove a folder and those that it lies in, as far as they are empty and below another."""
+    with contextlib.suppress(OSError):  # not empty, or gone
+        while folder != below:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -130,9 +139,23 @@ def walk(root: str, folder: str, *, select: Callable[[str], bool]) -> Iterator[O
                     yield ObjectInfo(path.relative_to(root).as_posix(), status.st_size, status.st_mtime)
 
 
+def _open_beside(path: Path) -> BinaryIO:
+    """Create a temporary file in the folder of `path`, and the folder, which another process may remove in between while it is empty."""
+    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+    for _ in range(RACES):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return temporary.open("xb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return temporary.open("xb")
+
+
 def _sync_folder(folder: Path) -> None:
-    """Flush a folder's new names to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Flush a folder's new names to disk, if another process has not removed it with them."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(descriptor)
     finally:

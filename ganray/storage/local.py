@@ -22,7 +22,16 @@ from ganray.storage.base import (
     check_key,
     check_prefix,
 )
-from ganray.storage.files import TEMPORARY, atomic_write, copy_hashed, file_lock, local_errors, open_untrusted, walk
+from ganray.storage.files import (
+    TEMPORARY,
+    atomic_write,
+    copy_hashed,
+    file_lock,
+    local_errors,
+    open_untrusted,
+    remove_empty_folders,
+    walk,
+)
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -99,9 +108,11 @@ class LocalStore:
         return sorted(infos, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
-        """Remove the file."""
+        """Remove the file, and folders that it leaves empty."""
+        path = self._path(key)
         with self._errors("delete from"):
-            self._path(key).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        remove_empty_folders(path.parent, below=Path(self.root))
 
     def upload(self, path: Path, key: str, *, progress: Progress | None = None) -> str:
         """Copy the file to a temporary one and rename it."""
@@ -127,6 +138,7 @@ class LocalStore:
             raise ValueError(f"{key!r} is not a leftover")
         with self._errors("delete from"):
             path.unlink(missing_ok=True)
+        remove_empty_folders(path.parent, below=Path(self.root))
 
     def filesystem(self) -> tuple[FileSystem, str]:
         """Return pyarrow's local filesystem, and the folder."""

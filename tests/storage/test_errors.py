@@ -12,6 +12,7 @@ import pytest
 
 from ganray.errors import ConfigError, GanrayError, StorageError
 from ganray.storage import ObjectStore, open_store
+from ganray.storage.files import local_errors
 from tests.helpers.s3_server import ALLOWED, PREFIX_WRITER, READER, WRITER, S3Server
 
 SECRETS = (WRITER.secret_key, READER.secret_key, "hunter2", "Signature=", "Credential=")
@@ -253,3 +254,10 @@ def test_a_read_only_mount(small_disk: Path, tmp_path: Path) -> None:
         assert "read-only file system; mount it for writing" in complaint(call)
     assert "cannot delete from" in complaint(lambda: store.delete("a"))
     assert store.read("a") == b"x"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR])
+def test_what_a_file_system_refuses_is_not_tried_again(number: int) -> None:
+    with pytest.raises(StorageError) as refused, local_errors("write", "folder", field="storage"):
+        raise OSError(number, "refused")
+    assert not refused.value.is_transient

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,34 @@ def test_a_writer_killed_midway_leaves_the_old_object(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")]).returncode == -9
     assert [(info.key, store.read(info.key)) for info in store.list()] == [("a", b"before")]
     assert len(list(tmp_path.glob(".tmp-*"))) == 1
+
+
+def test_deleting_leaves_no_empty_folders_but_the_store_s_own(tmp_path: Path) -> None:
+    store = open_store(tmp_path).child("store")
+    for key in ("a/b/c", "a/d"):
+        store.write(key, b"x")
+    store.delete("a/b/c")
+    assert sorted(path.name for path in (tmp_path / "store/a").iterdir()) == ["d"]
+    store.delete("a/d")
+    store.delete("a/d")
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_writer_makes_a_folder_again_that_was_removed_as_empty(tmp_path: Path) -> None:
+    store, over = open_store(tmp_path), threading.Event()
+
+    def delete() -> None:
+        while not over.is_set():
+            store.delete("a/b/c")
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    try:
+        for _ in range(300):
+            store.write("a/b/c", b"x")
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_folder_is_opened_by_path_or_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
