@@ -12,6 +12,7 @@ from ganray.cli.generators import generate_command, provenance_command, publish_
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
+from ganray.cluster.signals import interrupt_on_signal
 from ganray.errors import GanrayError
 
 __all__ = ["group", "main"]
@@ -23,7 +24,7 @@ Exit codes:
   2    the input: a job file, an option, data, or a published generator
   3    the environment: storage, cluster, or another driver of the run
   4    training diverged or collapsed, with nothing to publish
-  130  interrupted; the same command resumes
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command resumes
 """
 
 
@@ -58,7 +59,9 @@ def main() -> None:
     """Run the command line: a `GanrayError` or a usage error is one line on standard error, with the exit codes of `EXIT_CODES`."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StderrHandler()])
     try:
-        sys.exit(group.main(prog_name="ganray", standalone_mode=False) or 0)
+        with interrupt_on_signal():
+            status = group.main(prog_name="ganray", standalone_mode=False)
+        sys.exit(status or 0)
     except GanrayError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -5,9 +5,14 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import ray
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
+from ganray.cluster.scratch import mark_session, scratch_folder
+from ganray.cluster.signals import interrupt_on_signal
 from ganray.errors import ClusterError
 
 SETTINGS = {
@@ -16,6 +21,8 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
 }
 CONNECT_TIMEOUT_S = 5.0
+LOCAL = "local"  # the address of a Ray that is started for this process
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # with an empty SETTINGS frame: RFC 9113, 3.4
 
 
 @contextlib.contextmanager
@@ -23,25 +30,43 @@ def ray_session(address: str | None = None, *, dashboard: bool = False) -> Itera
     """Connect to Ray while the block runs.
 
     `address` wins over `RAY_ADDRESS`; with neither, a local Ray is started, with a dashboard if that is asked for, and stopped
-    again. An existing connection is used and left open. Raises `ClusterError` if no cluster answers at the address.
+    again. An existing connection is used and left open. Meanwhile, SIGTERM and SIGHUP interrupt, as Ctrl-C does. Raises
+    `ClusterError` if no cluster answers at the address.
     """
-    if ray.is_initialized():
+    with contextlib.ExitStack() as stack:
+        if not ray.is_initialized():
+            stack.enter_context(_connection(address, dashboard=dashboard))
+        stack.enter_context(interrupt_on_signal())
         yield
-        return
+
+
+@contextlib.contextmanager
+def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     use_settings()
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    try:
-        _check_reachable(address)
-        _connect(address, dashboard=dashboard)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ClusterError(
-            "--address", f"no Ray cluster answers at {address!r} ({reason})", "start one (`ray start --head`) or leave it out"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    field = "--address" if address else "RAY_ADDRESS"
+    address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    with scratch_folder("session") as scratch, interrupt_on_signal():
+        try:
+            _check_reachable(address)
+            _connect(address, dashboard=dashboard)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise _no_cluster(field, address, error) from error
+        except SystemExit:  # by Ray's own handler of SIGTERM
+            ray.shutdown()
+            raise KeyboardInterrupt from None
+        if address == LOCAL:
+            node: Any = ray._private.worker._global_node
+            mark_session(scratch, Path(node.get_session_dir_path()).name)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _no_cluster(field: str, address: str, error: Exception) -> ClusterError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    remedy = "start one (`ray start --head`) or " + ("leave it out" if field == "--address" else "unset it")
+    return ClusterError(field, f"no Ray cluster answers at {address!r} ({reason})", remedy)
 
 
 def use_settings() -> None:
@@ -52,18 +77,32 @@ def use_settings() -> None:
 
 def own_local_ray(address: str | None = None) -> bool:
     """Return whether `ray_session(address)` would start a Ray of its own on this machine."""
-    return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
+    return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or LOCAL) == LOCAL
 
 
 def _check_reachable(address: str) -> None:
-    """Raise `OSError` within seconds if nothing listens at `host:port`; Ray itself would try for minutes."""
+    """Raise `OSError` within seconds unless something like Ray listens at `host:port`; Ray itself would try for minutes."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon:
-        socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S).close()
+    if not colon or address.startswith(("http://", "https://")):
+        return
+    with socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S) as connection:
+        if "RAY_USE_TLS" in os.environ:
+            return
+        connection.sendall(HTTP2_PREFACE)
+        if connection.recv(4).startswith(b"HTTP"):
+            raise OSError("this is the port of an HTTP server, as Ray's dashboard is; Ray's own is 6379")
+
+
+def _find_token() -> None:
+    """Use the token of Ray's usual places unless RAY_AUTH_MODE is set, as Ray does for a cluster that it finds by itself."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _connect(address: str, *, dashboard: bool) -> None:
-    starts_ray = address == "local"
+    starts_ray = address == LOCAL
+    if not starts_ray:
+        _find_token()
     ray.init(address=address, include_dashboard=dashboard if starts_ray else None, log_to_driver=False, logging_level=logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import io
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import Any
 
 import torch
 
+from ganray.cluster.scratch import scratch_folder
 from ganray.config import Job
 from ganray.runs.status import Progress, RunStatus
 from ganray.storage import MissingObject, ObjectStore
+from ganray.storage.files import local_errors
 
 FOLDER = "checkpoints"
 STATE = "state.pt"
@@ -74,7 +75,7 @@ class Checkpoint:
 
     @contextlib.contextmanager
     def _local_copy(self, file: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="ganray-") as folder:
+        with scratch_folder("download") as folder:
             try:
                 digest = self.store.download(self._key(file), Path(folder, file))
             except MissingObject:
@@ -103,9 +104,14 @@ def serialise(state: Mapping[str, Any]) -> bytes:
 
 
 def serialise_to(path: Path, state: Mapping[str, Any]) -> None:
-    """Write what `serialise` returns to a file, without a second copy in memory."""
-    with path.open("wb") as file:
-        torch.save(state, file)
+    """Write what `serialise` returns to a temporary file, without a second copy in memory. Raises `StorageError` if there is no room."""
+    with local_errors("write", path.parent, field="TMPDIR"), path.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch's writer fails once more over what failed first
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_state(file: Path | bytes) -> dict[str, Any]:

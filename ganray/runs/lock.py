@@ -8,16 +8,14 @@ driver that was frozen and thawed, and its workers, write nothing over those of 
 import contextlib
 import json
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ganray.cluster.process import is_dead, is_running_here, own_identity
 from ganray.errors import GanrayError, RunLocked
 from ganray.storage import MissingObject, ObjectStore
 
@@ -60,13 +58,7 @@ class DriverLock:
 
     def __init__(self, store: ObjectStore, name: str, lease_s: float) -> None:
         self.store, self.name, self.lease_s = store, name, lease_s
-        self.identity = {
-            "id": uuid.uuid4().hex,
-            "host": socket.gethostname(),
-            "boot": _boot_id(),
-            "pid": os.getpid(),
-            "started": _started(os.getpid()),
-        }
+        self.identity = {"id": uuid.uuid4().hex, **own_identity()}
         self.lost = threading.Event()
         self.callbacks: list[Callable[[], None]] = []
         self.released = threading.Event()
@@ -84,7 +76,7 @@ class DriverLock:
             if held is None:
                 continue
             holder, tag = held
-            if not _is_dead(holder) and (_is_running_here(holder) or not self._lease_runs_out(tag, holder)):
+            if not is_dead(holder) and (is_running_here(holder) or not self._lease_runs_out(tag, holder)):
                 raise self._held_by(holder)
             if self.store.write_if_unchanged(LOCK, self._content(), tag):
                 break
@@ -118,6 +110,7 @@ class DriverLock:
         return True
 
     def _renew_until_released(self) -> None:
+        failed_before, warned = False, set[str]()
         while not self.released.wait(self.lease_s / 3) and not self.lost.is_set():
             try:
                 held = _read(self.store)
@@ -125,8 +118,12 @@ class DriverLock:
                     self.store.write_if_unchanged(LOCK, self._content(), held[1])
                 else:
                     self._lose()
+                failed_before = False
             except (GanrayError, OSError) as error:  # an outage passes: the next round renews
-                logger.warning("the lock of run %s could not be renewed (%s)", self.name, error)
+                if failed_before and str(error) not in warned:
+                    warned.add(str(error))
+                    logger.warning("the lock of run %s could not be renewed (%s)", self.name, error)
+                failed_before = True
 
     def _lose(self) -> None:
         self.lost.set()
@@ -144,7 +141,7 @@ class DriverLock:
 def read_holder(store: ObjectStore) -> dict[str, Any] | None:
     """Return who holds the lock of the run in `store` (host, pid, renewed in Unix seconds), None if nobody living on this machine does."""
     held = _read(store)
-    return None if held is None or _is_dead(held[0]) else held[0]
+    return None if held is None or is_dead(held[0]) else held[0]
 
 
 def _read(store: ObjectStore) -> tuple[dict[str, Any], str] | None:
@@ -157,44 +154,3 @@ def _read(store: ObjectStore) -> tuple[dict[str, Any], str] | None:
         return json.loads(data), tag
     except ValueError:
         return {}, tag
-
-
-def _is_here(holder: dict[str, Any]) -> bool:
-    return holder.get("started") is not None and holder.get("boot") == _boot_id()
-
-
-def _is_running_here(holder: dict[str, Any]) -> bool:
-    """Whether the holder is a process of this machine that runs; one that was stopped (SIGSTOP) has to renew its lease."""
-    return _is_here(holder) and _process_state(holder.get("pid", -1)) not in ("T", "t")
-
-
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Return whether the holder ran on this machine and does no more."""
-    return _is_here(holder) and _started(holder.get("pid", -1)) != holder.get("started")
-
-
-def _boot_id() -> str:
-    """Return an identity of this machine's boot and of the container that this process runs in."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return socket.gethostname()
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process of this machine was started, None if there is none (a zombie counts as none)."""
-    fields = _stat(pid)
-    return fields[19] if fields and fields[0] not in "ZX" else None
-
-
-def _process_state(pid: int) -> str | None:
-    """Return a process's state as /proc has it: T for one that was stopped."""
-    fields = _stat(pid)
-    return fields[0] if fields else None
-
-
-def _stat(pid: int) -> list[str] | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import tempfile
 import threading
 import time
 from functools import partial
@@ -16,6 +15,7 @@ from ray import tune
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.capacity import max_worker_groups
 from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job, Sweep
 from ganray.runs.lock import DriverLock
@@ -69,7 +69,7 @@ def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporte
     """Run Tune in a thread and worker groups in others, and return Tune's results."""
     groups, results = WorkerGroups(context, queue, search), list[tune.ResultGrid]()
     with (
-        tempfile.TemporaryDirectory(prefix="ganray-sweep-", ignore_cleanup_errors=True) as scratch,
+        scratch_folder("sweep") as scratch,
         stop_on_signal() as stop,
         Timer(search.store) as timer,
     ):

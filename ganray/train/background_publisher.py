@@ -38,6 +38,7 @@ class BackgroundPublisher(threading.Thread):
         best = run.best()
         self.published_at = best.images_seen if best else 0
         self.published: str | None = None
+        self.warned: str | None = None  # the error that the user was told last
         self.closed = threading.Event()
 
     def close(self) -> None:
@@ -51,7 +52,9 @@ class BackgroundPublisher(threading.Thread):
             try:
                 self._publish_if_due()
             except Exception as error:  # training goes on, and the end publishes again, where errors count
-                logger.warning("the best so far could not be published (%s); it will be tried again", error)
+                if str(error) != self.warned:
+                    logger.warning("the best so far could not be published (%s); it will be tried again", error)
+                self.warned = str(error)
                 self.closed.wait(RETRY_POLLS * self.poll_s)
 
     def _publish_if_due(self) -> None:

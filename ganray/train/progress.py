@@ -5,6 +5,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+ANSWER_S = 1.0  # that the driver waits for an answer at a time
+
 
 class ProgressActor:
     """Holds the newest metrics, and the messages that the driver has not logged yet."""
@@ -28,17 +30,38 @@ class ProgressActor:
         """Ask the workers to checkpoint and end."""
         self.stop_requested = True
 
-    def take(self) -> tuple[dict[str, Any], list[str]]:
-        """Return the metrics so far and the messages since the last call."""
+    def take(self, stop_requested: bool) -> tuple[dict[str, Any], list[str]]:
+        """Return the metrics so far and the messages since the last call; take a request to stop."""
+        self.stop_requested |= stop_requested
         messages, self.messages = self.messages, []
         return self.metrics, messages
 
 
 def start_progress_actor() -> Any:
-    """Return a progress actor that lives on this node, as long as its driver."""
+    """Return a progress actor that lives on this node, as long as its driver; if its process dies, Ray starts it again, empty."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(num_cpus=0)(ProgressActor)
+    actor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(ProgressActor)
     return actor.options(scheduling_strategy=here).remote()
+
+
+class ProgressReader:
+    """The driver's end: never waits long, since the actor's process may have died, and sends a request to stop with every call."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+        self.metrics: dict[str, Any] = {}
+        self.answer: Any = None
+
+    def take(self, *, stop_requested: bool) -> tuple[dict[str, Any], list[str]]:
+        """Return the metrics so far and the messages since the last call."""
+        self.answer = self.answer or self.actor.take.remote(stop_requested)
+        ready, _ = ray.wait([self.answer], timeout=ANSWER_S)
+        if not ready:
+            return self.metrics, []
+        metrics, messages = ray.get(self.answer)
+        self.answer = None
+        self.metrics.update(metrics)
+        return self.metrics, messages
 
 
 class ProgressClient:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import tempfile
 import threading
 import time
 import uuid
@@ -10,11 +9,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import ray
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig
 
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.errors import unwrap
+from ganray.cluster.placement import remove_orphaned_placement_groups
+from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
@@ -26,6 +28,7 @@ from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.failure_policy import Trainer
+from ganray.train.progress import ProgressReader
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
@@ -38,11 +41,14 @@ PATIENCE_S = 45.0  # without metrics from workers, before the user is told what 
 def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tuple[Checkpoint, EndReason | None]:
     """Train until the run has ended or a stop was requested, in one start of workers more after each rollback.
 
-    Returns its latest checkpoint and how it ended, None if it was interrupted.
+    Returns its latest checkpoint and how it ended, None if it was interrupted. The process of Ray Train's controller may die
+    `train.max_failures` times. Raises `ControllerDied` beyond that.
     """
     interrupted = has_trained = False
+    num_deaths = 0
     with publishing_in_background(run, job):
         while True:
+            run.remove_unfinished()
             checkpoint = run.latest_checkpoint()
             ended = status_of(checkpoint, job).end_reason
             if checkpoint and (ended or interrupted):
@@ -52,12 +58,31 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
             context = prepare_context(run, job, run.dataset, reporter)
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
-                fit(context, reporter, stop)
-                interrupted, has_trained = stop.is_set(), True
+                try:
+                    fit(context, reporter, stop)
+                except ControllerDied as error:
+                    num_deaths += 1
+                    _check_goes_on(error, run, stop, num_deaths=num_deaths, max_failures=job.train.max_failures)
+                else:
+                    interrupted, has_trained = stop.is_set(), True
+
+
+def _check_goes_on(error: "ControllerDied", run: Run, stop: threading.Event, *, num_deaths: int, max_failures: int) -> None:
+    """Log that workers are started again, or raise why they are not."""
+    run.check_fence()
+    if stop.is_set():
+        raise KeyboardInterrupt from error
+    if num_deaths > max_failures:
+        raise error
+    logger.warning("%s; starting the workers again", error)
 
 
 class TrainingFailed(RuntimeError):
     """Workers failed more often than `train.max_failures` allows."""
+
+
+class ControllerDied(TrainingFailed):
+    """The process of Ray Train's controller died, and the workers with it, which Ray ends."""
 
 
 def fit(
@@ -71,11 +96,13 @@ def fit(
     `stop` asks them, if given, else SIGINT or SIGTERM. `worker` is what each worker calls.
     """
     reporter.stage("starting workers")
-    with tempfile.TemporaryDirectory(prefix="ganray-", ignore_cleanup_errors=True) as scratch:
+    with scratch_folder("train") as scratch:
         call = BackgroundCall(build_trainer(context, scratch, worker).fit, name="train")
         with contextlib.nullcontext(stop) if stop else stop_on_signal() as stop_requested:
             call.start()
             _watch(call, stop_requested, context, reporter)
+    if isinstance(call.error, RayActorError):
+        remove_orphaned_placement_groups()
     if call.error:
         raise _translate(call.error, context.job) from call.error
 
@@ -114,9 +141,10 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
 def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter) -> None:
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
+    progress = ProgressReader(context.progress_actor)
     while call.is_alive():
         call.join(POLL_S)
-        metrics, messages = ray.get(context.progress_actor.take.remote())
+        metrics, messages = progress.take(stop_requested=stop.is_set())
         for message in messages:
             logger.warning("%s", message)
         if metrics:
@@ -126,7 +154,6 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
             logger.warning("%s", _missing_resources(context.job))
         if stop.is_set() and not is_stopping:
             is_stopping = True
-            context.progress_actor.request_stop.remote()
             logger.warning("stopping after a checkpoint; once more to stop at once")
 
 
@@ -142,6 +169,8 @@ def _translate(failure: BaseException, job: Job) -> BaseException:
     """Return the `GanrayError` that a worker or the controller met, else what happened in one line."""
     if error := unwrap(failure):
         return error
+    if isinstance(failure, RayActorError):
+        return ControllerDied(f"the process that starts the workers of run {job.name!r} died")
     if isinstance(failure, WorkerGroupError):
         problem = f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times"
         return TrainingFailed(f"{problem}: {next(iter(failure.worker_failures.values()))}")

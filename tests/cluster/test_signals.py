@@ -1,12 +1,15 @@
-"""Stopping by signals: the first one asks, the second one interrupts, and handlers are put back."""
+"""Stopping by signals: the first one asks, the second one interrupts, elsewhere the first one does, and handlers are put back."""
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from ganray.cluster.signals import stop_on_signal
+from ganray.cluster.signals import interrupt_on_signal, stop_on_signal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -19,6 +22,57 @@ def test_the_first_signal_requests_a_stop_and_the_second_interrupts(number: sign
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_closes_requests_a_stop_however_often_it_is_said() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with stop_on_signal() as stop_requested:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop_requested.wait(1)
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_interrupts_as_ctrl_c_does(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupt_on_signal():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("handled", [interrupt_on_signal, stop_on_signal])
+def test_under_nohup_a_terminal_that_closes_is_ignored(handled: object) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handled() as stop_requested:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not (stop_requested and stop_requested.is_set())
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_nothing_is_written_to_a_terminal_that_is_gone() -> None:
+    script = """import os, sys
+from ganray.cluster.signals import interrupt_on_signal
+print("ready", flush=True)
+try:
+    with interrupt_on_signal():
+        sys.stdin.read()
+except KeyboardInterrupt:
+    print("written", flush=True)
+    print("written", file=sys.stderr, flush=True)
+    os._exit(130)"""
+    master, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, start_new_session=True
+    ) as process:
+        os.close(terminal)
+        assert os.read(master, 100).startswith(b"ready")
+        os.close(master)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 130
 
 
 def test_another_thread_gets_an_event_that_no_signal_sets() -> None:

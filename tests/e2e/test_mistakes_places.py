@@ -1,6 +1,8 @@
 """Sources and storages that will not do: one line that names field, problem and remedy, exit code 2 or 3, and nothing written."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +11,17 @@ import pytest
 from PIL import Image
 
 from tests.helpers.refusals import as_root, mistake, mounted, objects
-from tests.helpers.runs import ganray
+from tests.helpers.runs import TINY, checkpoints, ganray, train
 from tests.helpers.s3_server import READER, S3Server
 
 pytestmark = pytest.mark.e2e
 
 QUICKSTART = "jobs/quickstart.yaml"
+
+
+def used_kb(folder: Path) -> int:
+    """Return the kilobytes that a file system holds."""
+    return shutil.disk_usage(folder).used // 1024
 
 
 def texts(folder: Path) -> None:
@@ -28,15 +35,25 @@ def images_and_texts(folder: Path) -> None:
         Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / f"{number}.png")
 
 
+def images_and_a_locked_one(folder: Path) -> None:
+    """Leave a file that not even root may read, as others are to other users."""
+    images_and_texts(folder)
+    for text in folder.glob("*.txt"):
+        text.unlink()
+    (folder / "7.png").unlink()
+    (folder / "7.png").symlink_to("/proc/sys/vm/drop_caches")
+
+
 @pytest.mark.parametrize(
     ("fill", "field", "says"),
     [
+        (images_and_a_locked_one, "data.source.path", r"cannot read .+: permission denied; grant this user the right"),
         (Path.rmdir, "data.source.path", r"the folder .+ does not exist; name an existing folder"),
         (lambda folder: None, "data.source.path", r"there are no files in .+; name a folder"),
         (texts, "data.source.path", r"none of 7 samples could be read: 0\.txt \(not an image.+ 4\.txt \([^,]+\); name a source"),
         (images_and_texts, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
     ],
-    ids=["missing", "empty", "texts", "broken"],
+    ids=["locked", "missing", "empty", "texts", "broken"],
 )
 def test_a_folder_that_is_not_one_of_images_is_refused(
     address: str, fill: Callable[[Path], object], field: str, says: str, tmp_path: Path
@@ -89,3 +106,20 @@ def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothin
         assert field == "storage"
         assert "no space left on device; free some space" in line
         assert objects(storage) == []
+
+
+@as_root
+def test_a_disk_that_fills_while_a_run_trains_is_said_once_and_with_room_again_the_run_goes_on(address: str, tmp_path: Path) -> None:
+    with mounted(tmp_path / "store", "-o", "size=6m") as storage:
+        prepared = ganray("prepare", QUICKSTART, *TINY, f"storage={storage}", "--address", address)
+        assert prepared.returncode == 0, prepared.stderr
+        subprocess.run(["mount", "-o", f"remount,size={used_kb(storage) + 1000}k", str(storage)], check=True)
+        full = train(storage, "--address", address)
+        assert full.returncode == 3, full.stderr
+        assert full.stderr.count("no space left on device") == 1
+        assert full.stderr.splitlines()[-1].startswith("error: storage: cannot write")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(storage)], check=True)
+        again = train(storage, "--address", address)
+        assert again.returncode == 0, again.stderr
+        folders = sorted(path.name for path in (storage / "runs/tiny/checkpoints").iterdir())
+        assert folders == [path.name for path in checkpoints(storage)]

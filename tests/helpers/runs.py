@@ -87,11 +87,16 @@ def descendants(pid: int) -> list[int]:
 
 
 def train_workers(driver: int) -> list[int]:
-    """Return the process ids of the training workers under a driver, by the name that Ray gives them."""
+    """Return the process ids of the training workers under a driver."""
+    return actor_processes(driver, "RayTrainWorker")
+
+
+def actor_processes(driver: int, name: str) -> list[int]:
+    """Return the process ids of the actors of a class under a driver, by the name that Ray gives them."""
     found = []
     for pid in descendants(driver):
         with contextlib.suppress(OSError):
-            if "RayTrainWorker" in Path(f"/proc/{pid}/cmdline").read_text():
+            if name in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)
     return found
 

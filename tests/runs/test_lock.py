@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ganray.errors import RunLocked
+from ganray.errors import RunLocked, StorageRefused
 from ganray.runs.lock import LOCK, driver_lock, read_holder
 from ganray.storage import MissingObject, ObjectStore, open_store
 
@@ -140,6 +140,35 @@ def test_a_held_lock_is_renewed_within_each_lease(run: ObjectStore) -> None:
         later = holder(run)
     assert later["id"] == first["id"]
     assert later["renewed"] > first["renewed"]
+
+
+def test_a_full_disk_is_said_once_while_a_lock_cannot_be_renewed(
+    run: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageRefused("storage", "cannot write: no space left on device", "free some space")
+
+    with driver_lock(run, "r", lease_s=SHORT_S / 5), monkeypatch.context() as patched:
+        patched.setattr(type(run), "write_if_unchanged", refuse)
+        time.sleep(SHORT_S)
+    (line,) = caplog.messages
+    assert "no space left on device" in line
+
+
+def test_a_lock_that_could_not_be_renewed_once_is_not_worth_a_word(
+    run: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    renew, outcomes = type(run).write_if_unchanged, iter([OSError("an outage"), None, OSError("an outage")])
+
+    def renew_or_fail(*arguments: object) -> bool:
+        if error := next(outcomes, None):
+            raise error
+        return renew(*arguments)
+
+    monkeypatch.setattr(type(run), "write_if_unchanged", renew_or_fail)
+    with driver_lock(run, "r", lease_s=SHORT_S / 5):
+        time.sleep(SHORT_S)
+    assert caplog.messages == []
 
 
 def test_a_driver_that_lost_its_lock_leaves_the_new_holders_alone(run: ObjectStore) -> None:

@@ -5,18 +5,20 @@ import pickle
 from pathlib import Path
 
 import pytest
+import torch
 
 from ganray.config import Job, check_job
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
-from ganray.errors import ConfigError, DataError, RunLocked
-from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise
+from ganray.errors import ConfigError, DataError, RunLocked, StorageError
+from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise, serialise_to
 from ganray.runs.lock import LOCK, driver_lock
 from ganray.runs.overview import describe_run, list_runs
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, Progress, RunStatus, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.records import best_at
+from tests.helpers.refusals import as_root, mounted
 
 JOB = check_job({"name": "r", "use_gpu": False, "train": {"total_images": 1000, "max_seconds": 60}})
 
@@ -163,6 +165,50 @@ def test_old_checkpoints_go_but_for_the_best(run: Run) -> None:
     assert read_manifest(run.store, run.best().checkpoint).read(GENERATOR) == b"g"
 
 
+def write_part_of_checkpoint(run: Run, images: int) -> None:
+    """Leave a checkpoint as a disk that filled up does: a state that was never committed, and half of a file."""
+    run.store.write(f"checkpoints/000-{images:012d}/{STATE}", b"state")
+    Path(run.uri, f"checkpoints/000-{images:012d}/.tmp-0123").write_bytes(b"half")
+
+
+def test_pruned_checkpoints_leave_no_empty_folders(run: Run) -> None:
+    for images in (100, 200, 300):
+        checkpoint(run, images)
+    run.prune_checkpoints(newest="000-000000000300", keep=2)
+    assert sorted(path.name for path in Path(run.uri, "checkpoints").iterdir()) == ["000-000000000200", "000-000000000300"]
+
+
+def test_what_was_never_committed_is_pruned_up_to_the_newest(run: Run) -> None:
+    checkpoint(run, 100)
+    run.store.write(f"checkpoints/000-000000000150/{STATE}", b"state")
+    checkpoint(run, 200)
+    run.store.write(f"checkpoints/000-000000000300/{STATE}", b"state")
+    run.prune_checkpoints(newest="000-000000000200", keep=2)
+    folders = sorted(path.name for path in Path(run.uri, "checkpoints").iterdir())
+    assert folders == ["000-000000000100", "000-000000000200", "000-000000000300"]
+
+
+def test_a_start_removes_what_was_never_committed_and_nothing_else(run: Run) -> None:
+    checkpoint(run, 100)
+    write_part_of_checkpoint(run, 200)
+    before = [info.key for info in run.store.list("checkpoints/000-000000000100/")]
+    with driver_lock(run.store, "r") as lock:
+        run.fence = lock.fence
+        run.remove_unfinished()
+        assert run.store.read(LOCK)
+    assert [path.name for path in Path(run.uri, "checkpoints").iterdir()] == ["000-000000000100"]
+    assert [info.key for info in run.store.list()] == before
+
+
+def test_a_driver_that_lost_its_lock_removes_nothing(run: Run) -> None:
+    write_part_of_checkpoint(run, 200)
+    with driver_lock(run.store, "r") as lock:
+        run.fence = lock.fence
+    with pytest.raises(RunLocked):
+        run.remove_unfinished()
+    assert Path(run.uri, f"checkpoints/000-000000000200/{STATE}").exists()
+
+
 def test_a_run_without_a_score_has_no_best(run: Run) -> None:
     checkpoint(run, 100)
     with pytest.raises(ConfigError, match="no generator with a finite score"):
@@ -231,3 +277,10 @@ def test_runs_are_listed_with_how_they_stand(run: Run, storage: ObjectStore) -> 
 def test_a_job_is_stored_resolved(run: Run, storage: ObjectStore) -> None:
     run.record(JOB, dataset(storage))
     assert Job.model_validate(json.loads(run.store.read("job.json"))) == JOB
+
+
+@as_root
+def test_a_state_that_the_temporary_folder_has_no_room_for_is_an_error_of_the_environment(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "-o", "size=64k") as folder, pytest.raises(StorageError, match="no space left on device") as refused:
+        serialise_to(folder / "state", {"weights": torch.zeros(100_000)})
+    assert refused.value.field == "TMPDIR"

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.runs import checkpoints, final_state, flip_last_byte, kill_driver, train, train_workers, training, wait_until
+from tests.helpers.runs import (
+    actor_processes,
+    checkpoints,
+    final_state,
+    flip_last_byte,
+    kill_driver,
+    train,
+    train_workers,
+    training,
+    wait_until,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -38,6 +48,18 @@ def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Pa
         os.kill(workers[1], signal.SIGKILL)
         output, _ = driver.communicate(timeout=240)
         assert driver.returncode == 0, output
+    assert final_state(storage) == final_state(unbroken)
+
+
+@pytest.mark.parametrize("actor", ["TrainController", "ProgressActor"])
+def test_a_run_that_lost_an_actor_of_its_driver_recovers_by_itself(unbroken: Path, storage: Path, actor: str) -> None:
+    with training(storage) as driver:
+        wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
+        (process,) = actor_processes(driver.pid, actor)
+        os.kill(process, signal.SIGKILL)
+        output, _ = driver.communicate(timeout=240)
+        assert driver.returncode == 0, output
+    assert ("starting the workers again" in output) == (actor == "TrainController")
     assert final_state(storage) == final_state(unbroken)
 
 

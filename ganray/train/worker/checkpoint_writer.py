@@ -3,7 +3,6 @@
 Checkpoints wait for their upload on this machine's disk, so that they take no memory beside the networks' own.
 """
 
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any, Self
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from ganray.cluster.scratch import scratch_folder
 from ganray.gan.state import GanState
 from ganray.modalities.image import grid_png
 from ganray.runs.checkpoint import GENERATOR, STATE, serialise_to
@@ -31,7 +31,7 @@ class CheckpointWriter:
         self.run, self.keep = run, keep
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
         self.pending: deque[Future[None]] = deque()
-        self.scratch = tempfile.TemporaryDirectory(prefix="ganray-upload-")
+        self.scratch = scratch_folder("upload")
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,70 @@
+"""Temporary folders whose names tell their process, so that a later process removes what a killed one left, and its local Ray.
+
+The owner's process id, start time and a hash of its machine's boot are in the name: a folder is marked from the moment that it exists.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+from ganray.cluster.process import boot_id, is_dead, own_identity
+
+SESSION = "ray-session"  # file with the name of the owner's local Ray session
+_NAME = re.compile(r"ganray-[a-z]+-(?P<pid>\d+)-(?P<started>\d+)-(?P<boot>[0-9a-f]{12})-.+")
+_SESSION_NAME = re.compile(r"session_[0-9_-]+")
+
+
+def scratch_folder(purpose: str) -> tempfile.TemporaryDirectory[str]:
+    """Return a new temporary folder of this process, and remove those of processes that have ended. `purpose` is lower-case letters."""
+    remove_dead()
+    own = own_identity()
+    prefix = f"ganray-{purpose}-{own['pid']}-{own['started'] or 0}-{_boot_hash()}-"
+    return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+
+
+def remove_dead() -> None:
+    """Remove this user's temporary folders whose process has ended, and end what is left of its local Ray.
+
+    What another machine, boot or container made stays: whether its process has ended cannot be known here.
+    """
+    for folder in Path(tempfile.gettempdir()).glob("ganray-*"):
+        if _belongs_to_dead(folder):
+            with contextlib.suppress(OSError):
+                _end_session((folder / SESSION).read_text())
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def mark_session(folder: str, session: str) -> None:
+    """Write into a scratch folder that its process has started the local Ray of this session."""
+    Path(folder, SESSION).write_text(session)
+
+
+def _belongs_to_dead(folder: Path) -> bool:
+    owner = _NAME.fullmatch(folder.name)
+    if owner is None or owner["boot"] != _boot_hash():
+        return False
+    try:
+        is_own = folder.lstat().st_uid == os.getuid()
+    except OSError:
+        return False
+    return is_own and is_dead({"boot": boot_id(), "pid": int(owner["pid"]), "started": owner["started"]})
+
+
+def _end_session(session: str) -> None:
+    """Kill this user's processes that serve a Ray session, by the folder of the session on their command lines."""
+    if not _SESSION_NAME.fullmatch(session):
+        return
+    served = re.compile(rf"/{session}(?![0-9])".encode())
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == os.getuid() and served.search((process / "cmdline").read_bytes()):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _boot_hash() -> str:
+    return hashlib.sha256(boot_id().encode()).hexdigest()[:12]
