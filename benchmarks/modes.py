@@ -54,6 +54,7 @@ def recipes(total_images: int) -> dict[str, Recipe]:
     gamma = CosineWeight(start=0.1, end=0.01, images=total_images)
     paired = Recipe(
         batch_size=BATCH,
+        ghost_batch=1,
         precision=torch.float32,
         optimizer=Optimizer(generator=adam, discriminator=adam),
         loss=RelativisticLoss(),

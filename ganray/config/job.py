@@ -12,7 +12,7 @@ from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss
 from ganray.config.publish import Publish
 from ganray.config.reading.places import JOBS
 from ganray.config.sweep import Sweep
-from ganray.config.training import Divergence, Optimizer, Train
+from ganray.config.training import Divergence, Optimizer, Share, Train, deal
 from ganray.errors import ConfigError, plural
 
 
@@ -63,13 +63,14 @@ class Job(Section):
         return (self.sweep.metric, self.sweep.direction) if self.sweep else (DEFAULT_SCORE, "min")
 
     @property
-    def local_batch_size(self) -> int:
-        """Images of a global batch that one worker takes."""
-        return self.train.batch_size // self.workers
+    def shares(self) -> list[Share]:
+        """The part of a global batch that each worker takes."""
+        return list(deal(self.train.batch_size, self.workers, ghost_batch=self.networks.ghost_batch))
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Job":
-        if self.train.batch_size % (self.networks.ghost_batch * self.workers * self.train.accumulate):
+        groups, rest = divmod(self.train.batch_size, self.networks.ghost_batch)
+        if rest or groups < self.workers * self.train.accumulate:
             raise _batch_error(self)
         return self
 
@@ -94,10 +95,10 @@ class Job(Section):
 def _batch_error(job: Job) -> FieldError:
     """Return the error for a batch that does not split into ghost batches, with the nearest batch sizes and a ghost batch that fit."""
     batch_size, ghost_batch, parts = job.train.batch_size, job.networks.ghost_batch, job.workers * job.train.accumulate
-    unit = ghost_batch * parts
-    below = batch_size // unit * unit
-    remedy = "use " + " or ".join(str(size) for size in (below, below + unit) if size)
-    if batch_size % parts == 0 and (divisors := _divisors(batch_size // parts, ghost_batch)):
+    fewest = ghost_batch * parts
+    below = batch_size // ghost_batch * ghost_batch
+    remedy = "use " + " or ".join(str(size) for size in ([below, below + ghost_batch] if below >= fewest else [fewest]))
+    if divisors := [size for size in _divisors(batch_size, ghost_batch) if batch_size // size >= parts]:
         remedy += f", or networks.ghost_batch={divisors[-1]}"
     over = plural(job.workers, "worker") + (f" with train.accumulate={job.train.accumulate}" if job.train.accumulate > 1 else "")
     groups = f" into whole groups of networks.ghost_batch={ghost_batch}" if ghost_batch > 1 else ""

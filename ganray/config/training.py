@@ -1,5 +1,8 @@
-"""The sections of the optimisation: `optimizer`, `train` and `divergence`."""
+"""The sections of the optimisation: `optimizer`, `train` and `divergence`; and how a global batch is dealt out to workers."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field
@@ -53,3 +56,24 @@ class Divergence(Section):
     )
     max_rollbacks: Count = Field(3, description="rollbacks to a checkpoint after a divergence before the run gives up")
     on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples have collapsed")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Samples `start` to `start + size - 1` of a global batch: one worker's local batch."""
+
+    start: int
+    size: int
+
+
+def share_of(rank: int, world_size: int, *, batch_size: int, ghost_batch: int) -> Share:
+    """Return the share of one of at most batch_size / ghost_batch workers. Shares differ by at most one ghost batch."""
+    return list(deal(batch_size, world_size, ghost_batch=ghost_batch))[rank]
+
+
+def deal(size: int, parts: int, *, ghost_batch: int) -> Iterator[Share]:
+    """Yield consecutive shares of samples, whole ghost batches each: `parts` of them, or as many as there are ghost batches."""
+    groups = size // ghost_batch
+    parts = min(parts, groups)
+    edges = [groups * number // parts * ghost_batch for number in range(parts + 1)]
+    yield from (Share(start, end - start) for start, end in pairwise(edges))

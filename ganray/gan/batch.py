@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganray.config import Augment, DiffAugment, Penalties
+from ganray.config.training import deal
 from ganray.gan.augment import NUM_UNIFORMS
 from ganray.gan.random_streams import RandomStream
 
@@ -20,11 +21,13 @@ class Batch:
     labels: Tensor | None = None
     uniforms: Tensor | None = None
 
-    def split(self, parts: int) -> Iterator["Batch"]:
-        """Yield the batch as equal parts, for gradient accumulation."""
-        size = len(self.real_images) // parts
-        for start in range(0, parts * size, size):
-            rows = slice(start, start + size)
+    def __len__(self) -> int:
+        return len(self.real_images)
+
+    def split(self, parts: int, *, ghost_batch: int) -> Iterator["Batch"]:
+        """Yield the batch in parts, whole ghost batches each, for gradient accumulation; in fewer where it has fewer ghost batches."""
+        for share in deal(len(self), parts, ghost_batch=ghost_batch):
+            rows = slice(share.start, share.start + share.size)
             labels = None if self.labels is None else self.labels[rows]
             uniforms = None if self.uniforms is None else self.uniforms[rows]
             yield Batch(self.real_images[rows], self.latents[rows], labels, uniforms)

@@ -31,11 +31,12 @@ def stack_stats(stats: Stats) -> Tensor:
     return torch.cat([values.masked_fill(skipped, 0.0), skipped.float()[None]])
 
 
-def mean_stats(collected: Sequence[Stats]) -> Stats:
-    """Return the mean of the statistics of equal parts."""
-    if len(collected) == 1:
-        return collected[0]
-    return {name: torch.stack([stats[name] for stats in collected]).mean() for name in collected[0]}
+def sum_stats(collected: Sequence[tuple[Stats, float]]) -> Stats:
+    """Return the sum of the statistics of parts, each divided by a number."""
+    (first, divisor), *rest = collected
+    if not rest and divisor == 1:
+        return first
+    return {name: torch.stack([stats[name] / divisor for stats, divisor in collected]).sum() for name in first}
 
 
 @torch.no_grad()

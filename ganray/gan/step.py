@@ -15,13 +15,14 @@ from torch.nn.parallel import DistributedDataParallel
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
 from ganray.gan.augment import apply_augment
 from ganray.gan.batch import Batch
+from ganray.gan.distributed import world_size
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
 from ganray.gan.networks.spectral import iterate_spectral_norm
 from ganray.gan.penalties import PenaltyWeights, interpolate, one_centred_penalty, penalty_weights, squared_gradients
 from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
-from ganray.gan.stats import Stats, diversity, gradient_norm, mean_stats, stack_stats
+from ganray.gan.stats import Stats, diversity, gradient_norm, stack_stats, sum_stats
 
 Network = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -31,6 +32,7 @@ class Recipe:
     """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images."""
 
     batch_size: int
+    ghost_batch: int
     precision: torch.dtype
     optimizer: Optimizer
     loss: Loss
@@ -46,6 +48,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
     train = job.train
     return Recipe(
         batch_size=train.batch_size,
+        ghost_batch=job.networks.ghost_batch,
         precision=precision,
         optimizer=job.optimizer,
         loss=job.loss,
@@ -73,11 +76,11 @@ class AdversarialStep:
         state, recipe = self.state, self.recipe
         step = state.images_seen // recipe.batch_size
         trains_generator = (step + 1) % recipe.discriminator_steps == 0
-        parts = list(batch.split(recipe.accumulate))
+        parts = list(batch.split(recipe.accumulate, ghost_batch=recipe.ghost_batch))
         set_hyperparameters(state, recipe.optimizer)
         if recipe.penalties.spectral_norm:
             iterate_spectral_norm(state.discriminator)
-        shared = self._fakes(parts[0]) if trains_generator and len(parts) == 1 else None
+        shared = self._fakes(parts[0]) if trains_generator and recipe.accumulate == 1 else None  # on all ranks alike: DDP counts on it
         stats = self._train_discriminator(parts, shared, step)
         if trains_generator:
             stats |= self._train_generator(parts, shared)
@@ -95,10 +98,10 @@ class AdversarialStep:
             fake_images = self._fakes_without_gradient(part) if shared is None else shared.detach()
             with _gradient_sync(self.discriminator, enabled=is_last):
                 objective, stats = self._discriminator_objective(part, fake_images.to(part.real_images.dtype), weights)
-                (objective / len(parts)).backward()
-            collected.append(stats)
+                (objective / self._num_parts(part)).backward()
+            collected.append((stats, self._num_parts(part)))
         norm = _optimizer_step(self.state.discriminator_optimizer)
-        return mean_stats(collected) | {"gradient/discriminator": norm}
+        return sum_stats(collected) | {"gradient/discriminator": norm}
 
     def _train_generator(self, parts: Sequence[Batch], shared: Tensor | None) -> Stats:
         collected = []
@@ -107,10 +110,19 @@ class AdversarialStep:
                 with _gradient_sync(self.generator, enabled=is_last):
                     fake_logits = self._logits(self.state.discriminator, self._fakes(part) if shared is None else shared, part)
                     loss = generator_loss(self.recipe.loss, self._real_logits(part), fake_logits)
-                    (loss / len(parts)).backward()
-                collected.append({"loss/generator": loss.detach() * self.recipe.discriminator_steps})  # averaged over steps without, too
+                    (loss / self._num_parts(part)).backward()
+                stats = {"loss/generator": loss.detach() * self.recipe.discriminator_steps}  # averaged over steps without, too
+                collected.append((stats, self._num_parts(part)))
         norm = _optimizer_step(self.state.generator_optimizer)
-        return mean_stats(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
+        return sum_stats(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
+
+    def _num_parts(self, part: Batch) -> float:
+        """Return how many parts of this size the mean local batch has.
+
+        Means over the part, divided by it, add up over parts, and average over ranks as DDP does, to means over the global batch:
+        also where ranks and parts are of different sizes.
+        """
+        return self.recipe.batch_size / (len(part) * world_size())
 
     def _discriminator_objective(self, part: Batch, fake_images: Tensor, weights: PenaltyWeights) -> tuple[Tensor, Stats]:
         """Return the discriminator's loss with penalties, and statistics."""

@@ -42,7 +42,9 @@ def _networks(job: Job) -> str:
 def _batch(job: Job) -> str:
     parts = f" in {job.train.accumulate} parts" if job.train.accumulate > 1 else ""
     groups = f", normalised in groups of {job.networks.ghost_batch}" if job.networks.ghost_batch > 1 else ""
-    return f"{job.train.batch_size}, {job.local_batch_size} a worker{parts}{groups}"
+    smallest, largest = (end(share.size for share in job.shares) for end in (min, max))
+    local = f"{largest}" if smallest == largest else f"{smallest} or {largest}"
+    return f"{job.train.batch_size}, {local} a worker{parts}{groups}"
 
 
 def _augment(job: Job) -> str:

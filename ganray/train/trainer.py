@@ -128,7 +128,7 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
     if context.resident is not None:
         return {}
     job = context.job
-    stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, workers=job.workers)
+    stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, shares=job.shares)
 
     def position() -> tuple[int, int]:
         checkpoint = context.run.latest_checkpoint()

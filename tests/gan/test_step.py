@@ -19,6 +19,7 @@ from tests.helpers.gan_runs import (
     NETWORKS,
     RECIPE,
     batch_at,
+    go_on,
     gradients,
     new_state,
     on_ranks,
@@ -50,9 +51,10 @@ def test_each_half_of_a_step_leaves_the_other_network_untouched() -> None:
     assert all(p.grad is None for p in [*state.generator.parameters(), *state.discriminator.parameters()])
 
 
-def test_two_workers_have_the_gradients_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("world_size", [2, 3])  # three have 4, 4 and 8 of the 16 samples
+def test_several_workers_have_the_gradients_of_one(world_size: int, tmp_path: Path) -> None:
     one = gradients(CASES, rank=0, world_size=1)
-    for two in on_ranks(2, tmp_path, gradients, cases=CASES):
+    for two in on_ranks(world_size, tmp_path, gradients, cases=CASES):
         for case, expected in one.items():
             assert two[case].keys() == expected.keys()
             for network in ("generator", "discriminator"):  # a gradient that is nearly zero is noise of the others' size
@@ -69,6 +71,22 @@ def test_two_workers_end_where_one_does_after_20_steps(tmp_path: Path) -> None:
         for name, weights in expected.items():
             assert torch.equal(first[case][name], second[case][name]), f"{case}: {name}"
             assert torch.allclose(first[case][name], weights, rtol=1e-7, atol=1e-9), f"{case}: {name}"
+
+
+def test_a_run_whose_number_of_workers_changes_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    cases = {name: CASES[name] for name in ("everything", "conditional")}
+    unbroken = go_on(None, 200, cases, rank=0, world_size=1)
+    saved = None
+    for number, world_size in enumerate((2, 1, 3, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        saved = on_ranks(world_size, folder, go_on, saved=saved, num_steps=50, cases=cases)[0]
+    for case, expected in unbroken.items():
+        assert saved is not None
+        assert saved[case]["images_seen"] == 200 * BATCH
+        for network in ("generator", "discriminator", "generator_ema"):
+            for name, weights in expected[network].items():
+                assert torch.allclose(saved[case][network][name], weights, rtol=1e-6, atol=1e-9), f"{case}: {network}: {name}"
 
 
 @pytest.mark.parametrize("case", ["everything", "spectral norm", "conditional"])

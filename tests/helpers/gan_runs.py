@@ -1,5 +1,6 @@
 """Small adversarial runs on one or several gloo ranks, for tests that compare them."""
 
+import copy
 import dataclasses
 import math
 import multiprocessing
@@ -14,6 +15,7 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from ganray.config import Adam, DcganNetworks, Networks, NoAugment, NonSaturatingLoss, Optimizer, Penalties, R3ganNetworks
+from ganray.config.training import share_of
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.random_streams import RandomStream
 from ganray.gan.state import GanState, create_state
@@ -27,6 +29,7 @@ RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
 OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))
 RECIPE = Recipe(
     batch_size=BATCH,
+    ghost_batch=4,
     precision=torch.float32,
     optimizer=OPTIMIZER,
     loss=NonSaturatingLoss(),
@@ -69,7 +72,8 @@ def batch_at(
     size = num_uniforms(recipe.augment, recipe.penalties)
     latents, uniforms = draw_inputs(3, 0, images_seen, BATCH, latent_dim=networks.latent_dim, uniforms=size)
     labels = (torch.arange(BATCH) + images_seen) % CLASSES if networks.conditional else None
-    local = slice(rank * BATCH // world_size, (rank + 1) * BATCH // world_size)
+    share = share_of(rank, world_size, batch_size=BATCH, ghost_batch=recipe.ghost_batch)
+    local = slice(share.start, share.start + share.size)
     whole = (real_images(images_seen, dtype), latents.to(dtype), labels, uniforms if uniforms is None else uniforms.to(dtype))
     return Batch(*(part if part is None else part[local].clone() for part in whole))
 
@@ -93,6 +97,22 @@ def run_steps(
     for _ in range(num_steps):
         step(batch_at(state.images_seen, networks, recipe, rank=rank, world_size=world_size, dtype=dtype))
     return state
+
+
+def go_on(
+    saved: dict[str, dict[str, Any]] | None, num_steps: int, cases: dict[str, tuple[Networks, Recipe]], *, rank: int, world_size: int
+) -> dict[str, dict[str, Any]]:
+    """Return, for each case, the saved state in float64 after some more steps, from the start if there is none."""
+    found = {}
+    for name, (networks, recipe) in cases.items():
+        state = new_state(networks, recipe)
+        for network in (state.generator, state.discriminator, state.generator_ema):
+            network.double()
+        if saved:
+            state.load_state_dict(copy.deepcopy(saved[name]))  # ranks are handed the same memory
+        options: dict[str, Any] = {"networks": networks, "recipe": recipe, "state": state, "dtype": torch.float64}
+        found[name] = run_steps(num_steps, rank=rank, world_size=world_size, **options).state_dict()
+    return found
 
 
 def on_ranks(world_size: int, folder: Path, function: Callable[..., Any], **arguments: Any) -> list[Any]:

@@ -51,15 +51,10 @@ class Resident:
         self.resident, self.seed, self.attempt = resident, seed, attempt
         self.shards: list[ShardArrays] = ray.get(resident.refs)
 
-    def batch(self, images_seen: int, rank: int, world_size: int, batch_size: int) -> SampleArrays:
-        """Return a rank's local batch of the global batch that starts at sample `images_seen`.
-
-        That is images uint8 [n, C, H, W] and labels int64 [n] of the samples from `images_seen + rank * n` on, where the local
-        batch size n is batch_size / world_size.
-        """
-        data, local_batch_size = self.resident, batch_size // world_size
-        start = images_seen + rank * local_batch_size
-        chosen = rows(start, local_batch_size, count=data.count, seed=self.seed, attempt=self.attempt)
+    def samples(self, start: int, number: int) -> SampleArrays:
+        """Return images uint8 [number, C, H, W] and labels int64 [number] of the samples from `start` on, as the run sees them."""
+        data = self.resident
+        chosen = rows(start, number, count=data.count, seed=self.seed, attempt=self.attempt)
         return gather(chosen, self.shards.__getitem__, rows_per_shard=data.rows_per_shard, shape=data.shape)
 
 

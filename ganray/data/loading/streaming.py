@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ray.data import DataIterator, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
 from ray.train import DataConfig
 
+from ganray.config.training import Share
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import window_rows
 from ganray.data.loading.reading import SampleArrays, gather, read_shard
@@ -34,7 +35,7 @@ class Stream:
     seed: int
     window: int
     batch_size: int
-    workers: int
+    shares: list[Share]  # of each worker
 
     @property
     def window_size(self) -> int:
@@ -109,12 +110,13 @@ def _read_window(batch: pa.Table, stream: Stream, attempt: int) -> Iterator[pa.T
     start, stop = batch["start"][0].as_py(), batch["stop"][0].as_py()
     rows = window_rows(stop - size, stop, count=card.count, rows_per_shard=card.rows_per_shard, seed=stream.seed, attempt=attempt)
     images, labels = gather(rows[start - stop :], partial(read_shard, stream.dataset), rows_per_shard=card.rows_per_shard, shape=card.shape)
-    split = (-1, stream.workers, stream.batch_size // stream.workers)  # [steps, workers, local batch]
-    for rank in range(stream.workers):
+    steps = (-1, stream.batch_size)
+    for share in stream.shares:
+        local = slice(share.start, share.start + share.size)
         yield pa.table(
             {
-                "images": _binary(images.reshape(*split, *card.shape)[:, rank]),
-                "labels": _binary(labels.reshape(split)[:, rank]),
+                "images": _binary(images.reshape(*steps, *card.shape)[:, local]),
+                "labels": _binary(labels.reshape(steps)[:, local]),
             }
         )
 

@@ -10,6 +10,8 @@ import ray.train
 import torch
 from torch import Tensor
 
+from ganray.config import Job
+from ganray.config.training import Share, share_of
 from ganray.data.loading.prefetch import Prefetcher
 from ganray.data.loading.resident import Resident
 from ganray.data.loading.streaming import Streaming
@@ -29,7 +31,7 @@ class BatchLoader:
     def __init__(self, context: WorkerContext, device: torch.device, *, start: int, attempt: int) -> None:
         job = context.job
         self.device = device
-        self.local_batch_size = job.train.batch_size // world_size()
+        self.share = local_share(job)
         self.conditional = job.networks.conditional
         self.draw = partial(
             draw_inputs, job.seed, attempt, latent_dim=job.networks.latent_dim, uniforms=num_uniforms(job.augment, job.penalties)
@@ -56,11 +58,11 @@ class BatchLoader:
 
     def _make(self, images_seen: int) -> Inputs:
         pixels, classes = self.read(images_seen)
-        start = images_seen + rank() * self.local_batch_size
+        start = images_seen + self.share.start
         images = torch.from_numpy(pixels)
         if self.mirror:
             images = self.mirror(images, start=start)
-        latents, uniforms = self.draw(start=start, number=self.local_batch_size)
+        latents, uniforms = self.draw(start=start, number=self.share.size)
         labels = torch.from_numpy(classes) if self.conditional else None
         return self._pin(images), self._pin(latents), self._pin(labels), self._pin(uniforms)
 
@@ -73,9 +75,14 @@ class BatchLoader:
 
 def _reader(context: WorkerContext, attempt: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
     """Return what reads this rank's images and labels of the step that starts at a number of images seen."""
-    batch_size = context.job.train.batch_size
+    share = local_share(context.job)
     if context.resident is None:
-        batches = iter(Streaming(ray.train.get_dataset_shard("train"), context.dataset, local_batch_size=batch_size // world_size()))
+        batches = iter(Streaming(ray.train.get_dataset_shard("train"), context.dataset, local_batch_size=share.size))
         return lambda _: next(batches)
     resident = Resident(context.resident, seed=context.job.seed, attempt=attempt)
-    return lambda images_seen: resident.batch(images_seen, rank(), world_size(), batch_size)
+    return lambda images_seen: resident.samples(images_seen + share.start, share.size)
+
+
+def local_share(job: Job) -> Share:
+    """Return this rank's share of a global batch."""
+    return share_of(rank(), world_size(), batch_size=job.train.batch_size, ghost_batch=job.networks.ghost_batch)

@@ -11,14 +11,14 @@ import torch
 
 from ganray.errors import RunLocked
 from ganray.gan.batch import Batch, num_uniforms
-from ganray.gan.distributed import rank, world_size
+from ganray.gan.distributed import rank
 from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_ema, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.runs.rollback import roll_back
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext, fresh_state
-from ganray.train.worker.batches import BatchLoader
+from ganray.train.worker.batches import BatchLoader, local_share
 from ganray.train.worker.checkpoint_writer import CheckpointWriter
 from ganray.train.worker.evaluator import Evaluator
 from ganray.train.worker.metrics import MetricsLogger
@@ -140,7 +140,7 @@ def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device)
     Every start does it as a run's first steps would be, wherever the run stands.
     """
     job = context.job
-    local_batch_size = job.train.batch_size // world_size()
+    local_batch_size = local_share(job).size
     with unchanged(step.state):
         step.state.images_seen = 0
         latents, labels = context.prior.sample(job.seed, "warm-up", 0, local_batch_size)
