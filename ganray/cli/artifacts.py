@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ganray.cli.display import progress_bar
-from ganray.cli.options import check_name, json_option, print_json, public_key_option, storage_option
+from ganray.cli.listing import print_json
+from ganray.cli.options import LocalPath, check_name, json_option, new_storage_option, public_key_option, storage_option
 from ganray.errors import ArtifactError
 
 
@@ -34,7 +35,7 @@ def verify_command(name: str, version: str | None, storage: str, public_key: Pat
 @click.command("pull")
 @click.argument("name")
 @click.argument("version", required=False)
-@storage_option
+@new_storage_option
 @click.option("--offline", is_flag=True, help="The version pulled last, without a request to the server.")
 @public_key_option
 @json_option
@@ -58,9 +59,9 @@ def pull_command(name: str, version: str | None, storage: str, offline: bool, pu
 @click.command("push")
 @click.argument("artifact")
 @click.argument("name")
-@storage_option
+@new_storage_option
 @public_key_option
-@click.option("--signing-key", type=click.Path(path_type=Path), help="Sign the new version with this Ed25519 key, a PEM file.")
+@click.option("--signing-key", type=LocalPath(), help="Sign the new version with this Ed25519 key, a PEM file.")
 @json_option
 def push_command(artifact: str, name: str, storage: str, public_key: Path | None, signing_key: Path | None, as_json: bool) -> None:
     """Publish ARTIFACT, the URI of a version's folder in any storage, as the next version of model NAME."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, json_option, print_json, with_job
+from ganray.cli.listing import aligned, print_json
+from ganray.cli.options import LocalPath, address_option, json_option, with_job
 from ganray.config import load_job
 from ganray.errors import plural
 from ganray.train.view import TrainingView
@@ -33,9 +34,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
 
 @click.command("fit-extractor")
 @with_job
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="Also write the weights to this .safetensors file."
-)
+@click.option("--out", type=LocalPath(dir_okay=False, writable=True), help="Also write the weights to this .safetensors file.")
 @address_option
 @json_option
 def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None, address: str | None, as_json: bool) -> None:
@@ -48,4 +47,4 @@ def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None
     if as_json:
         print_json(fitted)
     else:
-        click.echo("\n".join(f"{name:<12}{value}" for name, value in fitted.items()))
+        click.echo("\n".join(aligned(fitted)))

@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from ganray.cli.display import progress_bar
-from ganray.cli.options import address_option, check_name, json_option, print_json, public_key_option, storage_option
+from ganray.cli.listing import print_json
+from ganray.cli.options import LocalPath, address_option, check_name, json_option, public_key_option, storage_option
+from ganray.config.fields import LIMIT
 from ganray.errors import ConfigError, plural
 
 
@@ -25,9 +27,11 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 
 @click.command("generate")
 @click.argument("artifact")
-@click.option("--num", default=64, show_default=True, type=click.IntRange(1), help="How many samples.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Sample i is a function of the seed and i alone.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
+@click.option("--num", default=64, show_default=True, type=click.IntRange(1, 1 << 48), help="How many samples.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, LIMIT - 1), help="Sample i is a function of the seed and i alone."
+)
+@click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
 @click.option("--local", is_flag=True, help="Generate in this process, without Ray.")
@@ -56,7 +60,7 @@ def generate_command(
 
 
 @click.command("provenance")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=LocalPath())
 @click.option("--storage", metavar="URI", help="Where the version is looked up, or its folder; without it, a claim is only shown.")
 @public_key_option
 @json_option

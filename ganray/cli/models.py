@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganray.cli.options import check_name, json_option, print_json, storage_option, why_option
-from ganray.errors import plural
+from ganray.cli.listing import aligned, print_json, print_table
+from ganray.cli.options import FiniteRange, check_name, json_option, storage_option, why_option
 
 if TYPE_CHECKING:
     from ganray.registry.alias import Best, Event
@@ -34,9 +34,9 @@ def list_command(name: str | None, storage: str, as_json: bool) -> None:
     if as_json:
         print_json([asdict(version) for version in versions])
         return
-    for version in versions:
-        click.echo(_version_line(version))
-    if not versions:
+    if versions:
+        print_table(("model", "version", "score", "images", "published", ""), [_row(version) for version in versions])
+    else:
         click.echo(f"no models in {storage}")
 
 
@@ -128,7 +128,7 @@ def delete_command(name: str, version: str, storage: str, why: str, pinned_too: 
 @click.argument("name", required=False)
 @storage_option
 @click.option("--keep", default=5, show_default=True, type=click.IntRange(0), help="Newest versions to keep.")
-@click.option("--days", default=30.0, show_default=True, type=click.FloatRange(0), help="Keep all that is younger than this.")
+@click.option("--days", default=30.0, show_default=True, type=FiniteRange(0, 1_000_000), help="Keep all that is younger than this.")
 @click.option("--yes", is_flag=True, help="Remove the garbage; without, only list it.")
 @json_option
 def gc_command(name: str | None, storage: str, keep: int, days: float, yes: bool, as_json: bool) -> None:
@@ -160,12 +160,11 @@ def _print_best(name: str, best: "Best", *, as_json: bool) -> None:
     print_json({"model": name, **best.dump()}) if as_json else click.echo(f"best of {name}  {best.version}")
 
 
-def _version_line(version: "Version") -> str:
-    """Return a version as a line of a listing."""
+def _row(version: "Version") -> tuple[str, ...]:
+    """Return a version as a row of a listing."""
     when = datetime.fromtimestamp(version.published).strftime("%Y-%m-%d %H:%M")
     score = f"{version.metric.removeprefix('metric/')} {_number(version.score)}"
-    images = plural(version.images_seen or 0, "image")
-    return f"{version.model}  {version.version}  {score}  {images}  {when}{'  best' if version.is_best else ''}"
+    return version.model, version.version, score, f"{version.images_seen or 0:,}", when, "best" if version.is_best else ""
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -175,7 +174,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     shown |= {name: _number(value) for name, value in facts["scores"].items()}
     shown |= {name: lineage[name] for name in ("run", "checkpoint", "images_seen", "seed", "parent", "git_revision") if lineage.get(name)}
     shown |= {"files": ", ".join(f"{name} ({size:,} bytes)" for name, size in facts["files"].items())}
-    return [f"{name:<20}{value}" for name, value in shown.items()]
+    return aligned(shown)
 
 
 def _event_line(event: "Event") -> str:

@@ -1,7 +1,7 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and their types."""
 
-import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,51 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from ganray.config.fields import NAME_CHARACTERS, Name
+from ganray.config.reading.places import path_problem
 from ganray.errors import ConfigError
+from ganray.storage import open_store
+from ganray.storage.local import LocalStore
+
+
+class LocalPath(click.Path):
+    """A path that the file system can have, as a `Path`."""
+
+    def __init__(self, **checks: bool) -> None:
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. An over-long one is a usage error."""
+        if problem := path_problem(str(value)):
+            self.fail("; ".join(problem), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of real numbers, to which nan and infinity never belong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        if not math.isfinite(number := super().convert(value, param, ctx)):
+            self.fail(f"{number} is not a finite number", param, ctx)
+        return number
+
+
+def _existing(context: click.Context, option: click.Parameter, uri: str) -> str:
+    """Return a storage's URI. Raises `ConfigError` for a local folder that does not exist; a missing bucket is an error when read."""
+    store = open_store(uri)
+    if isinstance(store, LocalStore) and not Path(store.root).is_dir():
+        raise ConfigError("--storage", f"there is no folder {store.root}", "name what the job's `storage` says")
+    return uri
+
 
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 job_argument = click.argument("job", type=click.Path())
 address_option = click.option("--address", help="Ray cluster to use; else RAY_ADDRESS, else a local Ray of ganray's own.")
-storage_option = click.option("--storage", required=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
+new_storage_option = click.option("--storage", required=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
+storage_option = click.option("--storage", required=True, metavar="URI", callback=_existing, help="A folder, or s3://bucket/prefix.")
 why_option = click.option("--why", required=True, metavar="TEXT", help="The reason, for the history.")
 public_key_option = click.option(
-    "--public-key", type=click.Path(path_type=Path), help="Require a signature by the private half of this Ed25519 key, a PEM file."
+    "--public-key", type=LocalPath(), help="Require a signature by the private half of this Ed25519 key, a PEM file."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
@@ -36,23 +72,3 @@ def check_name(field: str, name: str) -> str:
         return _NAME.validate_python(name)
     except ValidationError:
         raise ConfigError(field, f"invalid name {name!r}", f"use {NAME_CHARACTERS}") from None
-
-
-def print_json(data: Any) -> None:
-    """Print plain data as JSON."""
-    click.echo(json.dumps(data, indent=1))
-
-
-def print_rows(rows: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print values by name as lines, nested ones below their group's name, or as JSON."""
-    if as_json:
-        print_json(rows)
-        return
-    for name, value in rows.items():
-        if isinstance(value, Mapping):
-            click.echo(name)
-            width = max(map(len, value), default=0) + 2
-            for part, text in value.items():
-                click.echo(f"  {part:<{width}}{text}")
-        else:
-            click.echo(f"{name:<14}{value}")

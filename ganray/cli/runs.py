@@ -8,7 +8,8 @@ import click
 import yaml
 
 from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
+from ganray.cli.listing import print_json, print_rows, print_table
+from ganray.cli.options import address_option, check_name, json_option, storage_option, with_job
 from ganray.config import load_job
 from ganray.train.view import TrainingView
 
@@ -79,9 +80,9 @@ def list_command(storage: str, as_json: bool) -> None:
     if as_json:
         print_json([run.to_json() for run in runs])
         return
-    for run in runs:
-        click.echo(_line(run))
-    if not runs:
+    if runs:
+        print_table(("run", "status", "images", "score", "updated", "driven by"), [_row(run) for run in runs])
+    else:
         click.echo(f"no runs in {storage}")
 
 
@@ -99,11 +100,11 @@ def show_command(name: str, storage: str, as_json: bool) -> None:
     print_rows(facts, as_json=as_json)
 
 
-def _line(run: "RunOverview") -> str:
+def _row(run: "RunOverview") -> tuple[str, ...]:
+    """Return a run as a row of a listing."""
     score = f"{run.metric.removeprefix('metric/')} {run.score:.4g}" if run.metric and run.score is not None else "not scored"
     when = datetime.fromtimestamp(run.updated).strftime("%Y-%m-%d %H:%M") if run.updated else "-"
-    driver = f"  driven by {run.driver}" if run.driver else ""
-    return f"{run.name}  {run.status}  {run.images_seen:,}/{run.total_images:,} images  {score}  {when}{driver}"
+    return run.name, run.status, f"{run.images_seen:,}/{run.total_images:,}", score, when, run.driver or ""
 
 
 def _summary(result: "TrainingResult") -> str:

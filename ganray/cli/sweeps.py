@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ganray.cli.display import console_reporter
-from ganray.cli.options import address_option, check_name, json_option, print_json, print_rows, storage_option, with_job
+from ganray.cli.listing import print_json, print_rows
+from ganray.cli.options import LocalPath, address_option, check_name, json_option, storage_option, with_job
 from ganray.sweep.table import SweepView, short
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
 @click.command("sweep-report")
 @click.argument("sweep")
 @storage_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="The HTML file; else SWEEP.html here.")
+@click.option("--out", type=LocalPath(dir_okay=False, writable=True), help="The HTML file; else SWEEP.html here.")
 @json_option
 def sweep_report_command(sweep: str, storage: str, out: Path | None, as_json: bool) -> None:
     """Write one self-contained HTML page about SWEEP, by name, finished or not: curves, fields, lineage, finalists."""

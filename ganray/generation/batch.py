@@ -1,20 +1,19 @@
 """Batch generation from a published generator, by Ray Data or in this process, with equal pixels."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
+from unicodedata import normalize
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganray.cluster.session import ray_session
+from ganray.config.fields import shortened
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.generation.record import KEY, Record, make_record
@@ -25,6 +24,8 @@ from ganray.storage.base import Progress
 from ganray.storage.files import atomic_write, local_errors
 
 MAX_GRID_SAMPLES = 4096
+MAX_NAMED = 20  # classes that an error names
+MAX_DIGITS = 9  # of the number of a class
 BLOCKS_PER_CPU = 4  # tasks of Ray Data: few enough that building the generator in each does not count
 
 
@@ -62,6 +63,8 @@ def generate(
     if local:
         _write(out, num, in_process(files, settings, chunks=range(num_chunks(num))), record, progress)
     else:
+        from ganray.cluster.session import ray_session  # Ray takes a while to import, which `local` does without
+
         with ray_session(address):
             _write(out, num, on_cluster(files, settings, num=num), record, progress)
     return out
@@ -74,11 +77,25 @@ def class_number(generator: PublishedGenerator, label: str | None) -> int | None
     if not generator.num_classes:
         raise ConfigError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
     names = generator.classes or []
+    number = find_class(label, names, generator.num_classes)
+    if number is None:
+        known = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
+        raise ConfigError("--class", f"there is no class {shortened(label)}", f"use one of {known or f'0 to {generator.num_classes - 1}'}")
+    return number
+
+
+def find_class(label: str, names: Sequence[str], count: int) -> int | None:
+    """Return the number of a class, None for none: the one of this name, in any Unicode form, or else the one of this number.
+
+    Where classes have numbers for names, a number is a name only.
+    """
     if label in names:
         return names.index(label)
-    if label.isdecimal() and int(label) < generator.num_classes:
-        return int(label)
-    raise ConfigError("--class", f"there is no class {label!r}", f"use one of {', '.join(names) or f'0 to {generator.num_classes - 1}'}")
+    forms = [normalize("NFC", name) for name in names]
+    if (form := normalize("NFC", label)) in forms:
+        return forms.index(form)
+    is_number = label.isdecimal() and len(label) <= MAX_DIGITS and not any(name.isdecimal() for name in names)
+    return int(label) if is_number and int(label) < count else None
 
 
 def check_truncation(threshold: float | None) -> None:
@@ -173,6 +190,9 @@ def _counted(chunks: Iterable[Pixels], num: int, progress: Progress | None) -> I
 
 def _write_parquet(file: BinaryIO, chunks: Iterable[Pixels], record: Record) -> None:
     """Write chunks of samples as row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     writer, index = None, 0
     for chunk in chunks:
         flat = chunk.reshape(len(chunk), -1)

@@ -13,11 +13,9 @@ from ganray.errors import ArtifactError
 from ganray.gan.prior import Prior
 from ganray.registry.alias import read_best
 from ganray.registry.generator_config import FORMAT, InvalidConfig, check_weights, parse_config
-from ganray.registry.manifest import read_file, read_manifest
+from ganray.registry.manifest import CONFIG, GENERATOR, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
-
-GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
 
 
 class PublishedGenerator(nn.Module):

@@ -4,8 +4,8 @@ import hashlib
 import logging
 from pathlib import Path
 
-from ganray.registry.artifact import GENERATOR, build_checked, read_artifact
-from ganray.registry.manifest import read_manifest
+from ganray.registry.artifact import build_checked, read_artifact
+from ganray.registry.manifest import GENERATOR, read_manifest
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.signing import is_signed

@@ -16,10 +16,11 @@ from pydantic import BaseModel, FiniteFloat
 from ganray.errors import ArtifactError, ConfigError, StorageError
 from ganray.metrics.score import Protocol
 from ganray.registry.alias import read_best
-from ganray.registry.artifact import GENERATOR, METRICS
 from ganray.registry.manifest import (
     AGAIN,
+    GENERATOR,
     MANIFEST,
+    METRICS,
     VERSION,
     Manifest,
     find_manifest,

@@ -9,8 +9,7 @@ from safetensors.torch import load
 
 from ganray.errors import GanrayError
 from ganray.registry.alias import read_best, read_history
-from ganray.registry.artifact import CONFIG, GENERATOR, METRICS
-from ganray.registry.manifest import MANIFEST, Manifest, find_manifest, misplacement, read_file, read_manifest
+from ganray.registry.manifest import CONFIG, GENERATOR, MANIFEST, METRICS, Manifest, find_manifest, misplacement, read_file, read_manifest
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.reservation import is_reservation_file, reserved_versions
 from ganray.registry.signing import NOT_SIGNED, SIGN_IT, check_signature, load_public_key, signature_name

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ganray.cluster.scratch import scratch_folder
 from ganray.config import Job
 from ganray.runs.status import Progress, RunStatus
@@ -98,6 +96,8 @@ def checkpoint_name(attempt: int, images_seen: int) -> str:
 
 def serialise(state: Mapping[str, Any]) -> bytes:
     """Return a state as the bytes of a file that `load_state` reads."""
+    import torch  # it takes a while to import, which listings do without
+
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -105,6 +105,8 @@ def serialise(state: Mapping[str, Any]) -> bytes:
 
 def serialise_to(path: Path, state: Mapping[str, Any]) -> None:
     """Write what `serialise` returns to a temporary file, without a second copy in memory. Raises `StorageError` if there is no room."""
+    import torch  # it takes a while to import, which listings do without
+
     with local_errors("write", path.parent, field="TMPDIR"), path.open("wb") as file:
         try:
             torch.save(state, file)
@@ -116,6 +118,8 @@ def serialise_to(path: Path, state: Mapping[str, Any]) -> None:
 
 def load_state(file: Path | bytes) -> dict[str, Any]:
     """Return the training state in a file or its bytes, on the CPU, without unpickling anything but tensors and plain values."""
+    import torch  # it takes a while to import, which listings do without
+
     state: dict[str, Any] = torch.load(io.BytesIO(file) if isinstance(file, bytes) else file, map_location="cpu", weights_only=True)
     return state
 

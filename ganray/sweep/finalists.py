@@ -17,8 +17,8 @@ from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
-from ganray.registry.artifact import CONFIG, GENERATOR, build, generator_config
-from ganray.registry.manifest import to_json
+from ganray.registry.artifact import build, generator_config
+from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore

@@ -1,6 +1,7 @@
 """A sweep on the terminal: a live table of its trials where there is a terminal, a line at every change where there is none."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ganray.config import Job
@@ -45,8 +46,8 @@ def table(job: Job, trials: "list[Trial]") -> "Table":
     images = sum(trial.images for trial in trials)
     drawn = Table(title=f"{job.name}: {plural(len(trials), 'trial')}, {running} running, {images:,} images", title_justify="left")
     sweep = job.required_sweep
-    for name in ("trial", "status", "images", sweep.metric.removeprefix("metric/"), "time", *sorted(sweep.space)):
-        drawn.add_column(name, justify="left" if name == "status" else "right", no_wrap=name in ("trial", "status"))
+    for name in ("trial", "status", "images", sweep.metric.removeprefix("metric/"), "time", *headers(sorted(sweep.space))):
+        drawn.add_column(name, justify="left" if name == "status" else "right", no_wrap=name in ("trial", "status"), overflow="fold")
     worst = float("inf")
     sign = -1 if sweep.maximise else 1
     order = sorted(trials, key=lambda trial: (trial.status != "running", worst if trial.score is None else sign * trial.score))
@@ -54,6 +55,16 @@ def table(job: Job, trials: "list[Trial]") -> "Table":
         fields = [short(trial.params.get(path)) for path in sorted(sweep.space)]
         drawn.add_row(*cells(trial)[:5], *fields, style=COLOURS.get(trial.status, ""))
     return drawn
+
+
+def headers(paths: Sequence[str]) -> list[str]:
+    """Return the shortest ends of dotted paths, of two names or more, by which they can be told apart: `generator.lr`."""
+    return [next((end for end in _ends(path) if sum(f".{other}".endswith(f".{end}") for other in paths) == 1), path) for path in paths]
+
+
+def _ends(path: str) -> list[str]:
+    names = path.split(".")
+    return [".".join(names[-length:]) for length in range(min(2, len(names)), len(names) + 1)]
 
 
 def cells(trial: "Trial") -> list[str]:

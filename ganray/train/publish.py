@@ -15,8 +15,8 @@ from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
-from ganray.registry.artifact import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, build, generator_config, load_generator
-from ganray.registry.manifest import to_json
+from ganray.registry.artifact import build, generator_config, load_generator
+from ganray.registry.manifest import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, to_json
 from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry

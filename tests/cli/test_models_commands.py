@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from ganray.cli import group
 from ganray.errors import GanrayError
-from ganray.registry.artifact import GENERATOR, load_generator
+from ganray.registry.artifact import load_generator
+from ganray.registry.manifest import GENERATOR
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import make_keys, publish
@@ -51,7 +52,7 @@ def test_show_prints_a_version_and_the_history(storage: Path) -> None:
     assert set(shown["files"]) == {"generator.safetensors", "config.json", "metrics.json"}
     assert [event["to_version"] for event in shown["history"]] == ["0001", "0002"]
     text = models("show", "m", "0003", storage=storage)
-    assert "metric/frechet      5" in text
+    assert "\nmetric/frechet  5\n" in text
     assert "publish   0001 -> 0002 (3 -> 2)  by " in text
 
 

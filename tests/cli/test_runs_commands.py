@@ -32,7 +32,9 @@ def output_of(*arguments: str) -> str:
 
 
 def test_list_shows_status_progress_and_score(storage: str) -> None:
-    assert output_of("list", "--storage", storage).startswith("r  unfinished  500/1,000 images  frechet 2.5")
+    header, line = output_of("list", "--storage", storage).splitlines()
+    assert header.split() == ["run", "status", "images", "score", "updated", "driven", "by"]
+    assert line.startswith("r    unfinished  500/1,000  frechet 2.5  ")
     (run,) = json.loads(output_of("list", "--storage", storage, "--json"))
     assert (run["name"], run["status"], run["images_seen"], run["driver"]) == ("r", "unfinished", 500, None)
 

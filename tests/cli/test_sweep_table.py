@@ -6,7 +6,7 @@ from rich.console import Console
 
 from ganray.config import Job, check_job
 from ganray.sweep.records import Trial, TrialStatus
-from ganray.sweep.table import ROWS, SweepView, table
+from ganray.sweep.table import ROWS, SweepView, headers, table
 
 RATE = "optimizer.generator.lr"
 FINISHED, RUNNING, WAITING = TrialStatus.FINISHED, TrialStatus.RUNNING, TrialStatus.WAITING
@@ -43,6 +43,16 @@ def test_the_table_shows_what_runs_first_and_then_the_best() -> None:
 def test_a_long_sweep_fits_a_terminal() -> None:
     trials = [Trial(number, {RATE: 1e-3}, 900, FINISHED, 900, float(number)) for number in range(100)]
     assert len(drawn(trials)) < ROWS + 8
+
+
+def test_headers_of_long_paths_can_be_told_apart() -> None:
+    paths = [f"optimizer.{network}.{field}" for network in ("generator", "discriminator") for field in ("lr", "beta1")]
+    assert headers(paths) == ["generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"]
+    assert headers(["seed", "a.lr.start", "b.lr.start", "c.b.lr.start"]) == ["seed", "a.lr.start", "b.lr.start", "c.b.lr.start"]
+    console = Console(file=io.StringIO(), width=80)
+    space = {path: {"uniform": [0.1, 0.2]} for path in paths}
+    console.print(table(check_job({"sweep": {"space": space}}), [Trial(0, dict.fromkeys(paths, 0.15), 900, RUNNING, 450)]))
+    assert "…" not in console.file.getvalue()
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:

@@ -96,8 +96,9 @@ def test_models_list_shows_versions_and_marks_the_best(storage: Path) -> None:
     (version,) = json.loads(succeed("models", "list", "--storage", str(storage), "--json"))
     assert (version["model"], version["version"], version["is_best"], version["images_seen"]) == ("quickstart", "0001", True, 640)
     assert version["score"] == read_json(storage / "models/quickstart/0001/metrics.json")["scores"]["metric/frechet"]
-    (line,) = succeed("models", "list", "quickstart", "--storage", str(storage)).splitlines()
-    assert re.fullmatch(r"quickstart  0001  frechet [\d.]+  640 images  \S+ \S+  best", line)
+    header, line = succeed("models", "list", "quickstart", "--storage", str(storage)).splitlines()
+    assert header.split() == ["model", "version", "score", "images", "published"]
+    assert re.fullmatch(r"quickstart +0001 +frechet [\d.]+ +640 +\S+ \S+ +best", line)
 
 
 def test_samples_are_the_same_from_ray_and_in_process_from_model_and_version(storage: Path, seventy: Path) -> None:

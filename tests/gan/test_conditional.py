@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from ganray import Registry, load_generator
 from ganray.errors import GanrayError
 from ganray.gan.prior import Prior
 from ganray.generation.batch import generate
 from ganray.generation.provenance import provenance
-from ganray.registry import Registry, load_generator
 from ganray.storage import open_store
 from tests.helpers.artifacts import artifact, publish
 

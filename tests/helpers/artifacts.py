@@ -9,8 +9,8 @@ from ganray.config import DcganNetworks
 from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol
-from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, generator_config
-from ganray.registry.manifest import to_json
+from ganray.registry.artifact import generator_config
+from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 

@@ -8,9 +8,9 @@ import pytest
 
 from ganray.errors import GanrayError
 from ganray.registry.alias import read_best
-from ganray.registry.artifact import GENERATOR, load_generator
+from ganray.registry.artifact import load_generator
 from ganray.registry.cache import cache_folder, find_pulled, pull, remember
-from ganray.registry.manifest import MANIFEST, read_manifest
+from ganray.registry.manifest import GENERATOR, MANIFEST, read_manifest
 from ganray.registry.push import push
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

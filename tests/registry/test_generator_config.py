@@ -14,9 +14,9 @@ from ganray.config import DcganNetworks, R3ganNetworks
 from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
-from ganray.registry.artifact import CONFIG, GENERATOR, build_checked, generator_config
+from ganray.registry.artifact import build_checked, generator_config
 from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS
-from ganray.registry.manifest import to_json
+from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from tests.helpers.artifacts import artifact
 
 MISSING = object()

@@ -9,7 +9,8 @@ import torch
 from ganray.errors import GanrayError
 from ganray.gan.networks import build_networks
 from ganray.registry.alias import read_best
-from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, load_generator
+from ganray.registry.artifact import load_generator
+from ganray.registry.manifest import CONFIG, GENERATOR, METRICS
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

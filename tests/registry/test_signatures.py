@@ -15,9 +15,9 @@ from ganray.cli import group
 from ganray.errors import ArtifactError, GanrayError
 from ganray.generation.batch import generate
 from ganray.generation.provenance import provenance
-from ganray.registry.artifact import GENERATOR, load_generator
+from ganray.registry.artifact import load_generator
 from ganray.registry.cache import cache_folder, find_pulled, pull
-from ganray.registry.manifest import MANIFEST, make_manifest
+from ganray.registry.manifest import GENERATOR, MANIFEST, make_manifest
 from ganray.registry.push import push
 from ganray.registry.registry import Registry
 from ganray.registry.signing import NOT_SIGNED, load_private_key, signature_name

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ganray.errors import ArtifactError, ConfigError
-from ganray.registry.artifact import CONFIG, GENERATOR, METRICS, load_generator
+from ganray.registry.artifact import load_generator
 from ganray.registry.cache import pull
-from ganray.registry.manifest import MANIFEST, make_manifest
+from ganray.registry.manifest import CONFIG, GENERATOR, MANIFEST, METRICS, make_manifest
 from ganray.registry.push import push
 from ganray.registry.registry import Registry
 from ganray.registry.signing import PASSPHRASE, load_private_key, signature_name

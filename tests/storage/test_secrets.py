@@ -10,9 +10,9 @@ from ganray.cli import group
 from ganray.config import check_job
 from ganray.errors import GanrayError
 from ganray.generation.batch import generate
-from ganray.registry.artifact import CARD
 from ganray.registry.cache import pull
 from ganray.registry.deletion import delete_version
+from ganray.registry.manifest import CARD
 from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ganray.cli.listing import aligned
 from ganray.config import load_job
 from ganray.sweep.plan import plan_sweep
 from ganray.train.dry_run import plan
@@ -73,7 +74,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     job = str(JOBS / "fashion-mnist.yaml")
     done = [dry_run(tmp_path, job, *flags) for flags in ((), ("--json",))]
     rows = json.loads(done[1].stdout)
-    assert done[0].stdout.splitlines() == [f"{name:<14}{value}" for name, value in rows.items()]
+    assert done[0].stdout.splitlines() == aligned(rows)
     assert rows["publishes"] == f"{tmp_path.resolve()}/store/models/fashion-mnist"
     assert list(tmp_path.iterdir()) == []
 

@@ -25,7 +25,7 @@ def place_problem(text: str) -> tuple[str, str] | None:
         return f"{start[0]!r} begins neither a path nor a URI", "write s3://bucket/prefix, file:///folder, or ./ before a folder's name"
     if scheme == "file" and separator:
         return _file_uri_problem(rest)
-    return None if separator else _length_problem(text)
+    return None if separator else path_problem(text)
 
 
 def _file_uri_problem(rest: str) -> tuple[str, str] | None:
@@ -35,10 +35,11 @@ def _file_uri_problem(rest: str) -> tuple[str, str] | None:
         return "a file:// URI names another machine", "write file:///folder, with three slashes, or s3://bucket/prefix"
     if "?" in path or "#" in path:
         return "a file:// URI has ? or # in it", "write %3F or %23, or the plain path"
-    return _length_problem(path)
+    return path_problem(path)
 
 
-def _length_problem(path: str) -> tuple[str, str] | None:
+def path_problem(path: str) -> tuple[str, str] | None:
+    """Return problem and remedy of a path that no file can have, None for one that a file can."""
     try:
         encoded = os.fsencode(path)
     except UnicodeEncodeError:
