@@ -35,9 +35,16 @@ class ParquetSource(Section):
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
     image_column: Text = Field("image", description="column with the image; of a struct, its `bytes` field")
-    label_column: Text | None = Field(None, description="column with the class (integer or text); null: unlabelled")
+    label_column: Text | None = Field(
+        None, description="column with the class (integer or text); null: unlabelled, as are rows with null, or -1 of the Hub's ClassLabel"
+    )
     raw_shape: tuple[PositiveCount, PositiveCount, PositiveCount] | None = Field(
-        None, description="[height, width, channels] of raw uint8 pixels, channels last; null: the column holds encoded images"
+        None, description="[height, width, channels] of raw uint8 pixels; null: the column holds encoded images"
+    )
+    raw_layout: Literal["auto", "channels-last", "channels-first"] = Field(
+        "auto",
+        description="order of raw pixels in plain bytes, as lists of lists and tensors state it themselves; "
+        "auto: channels last, but first in Parquet files that ganray generated",
     )
 
 

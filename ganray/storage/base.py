@@ -7,10 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+from typing import BinaryIO, Protocol, Self, TypeAlias
 
 FIELD = "storage"  # the field of errors about a store
 CHECKS = ".ganray-check-"  # prefix of the names of objects that only probe what a store can do
@@ -98,14 +95,14 @@ class ObjectStore(Protocol):
         Raises `MissingObject`, and, given `max_bytes`, `RefusedObject` as `read_at_most` does.
         """
 
+    def open(self, key: str) -> BinaryIO:
+        """Open an object to be read in pieces, at any position. Raises `MissingObject`, and `RefusedObject` for a pipe or a device."""
+
     def leftovers(self) -> Listing:
         """Return temporary files and incomplete uploads of killed writers, which no listing shows, by keys for `remove_leftover`."""
 
     def remove_leftover(self, key: str) -> None:
         """Remove an entry of `leftovers`."""
-
-    def filesystem(self) -> tuple[FileSystem, str]:
-        """Return the same place for pyarrow and Ray Data: a filesystem, and the path in it."""
 
     def check_conditional_writes(self) -> None:
         """Raise `StorageError` for a server that ignores the conditions of conditional writes. Probed once a process."""

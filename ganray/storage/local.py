@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from ganray.storage.base import (
     CHECKS,
@@ -28,13 +28,11 @@ from ganray.storage.files import (
     copy_hashed,
     file_lock,
     local_errors,
+    open_regular,
     open_untrusted,
     remove_empty_folders,
     walk,
 )
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 LOCK = ".lock"  # name of the file that is locked while an object of its folder is swapped
 
@@ -126,6 +124,11 @@ class LocalStore:
         with source, local_errors("write", path.parent, field=str(path)), atomic_write(path) as file:
             return copy_hashed(source, file, progress)
 
+    def open(self, key: str) -> BinaryIO:
+        """Open the file that the path, or a link there, names."""
+        with self._errors("read"), self._missing(key):
+            return open_regular(self._path(key))
+
     def leftovers(self) -> Listing:
         """List the temporary files that killed writers left."""
         with self._errors("list"):
@@ -139,12 +142,6 @@ class LocalStore:
         with self._errors("delete from"):
             path.unlink(missing_ok=True)
         remove_empty_folders(path.parent, below=Path(self.root))
-
-    def filesystem(self) -> tuple[FileSystem, str]:
-        """Return pyarrow's local filesystem, and the folder."""
-        from pyarrow.fs import LocalFileSystem  # slow to import, and most callers do without
-
-        return LocalFileSystem(), self.root
 
     def check_conditional_writes(self) -> None:
         """Every folder supports them."""

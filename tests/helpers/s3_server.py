@@ -41,6 +41,7 @@ class Identity:
 ADMIN = Identity("ganray-admin", "admin-secret-0123456789", ("Admin", "Read", "Write", "List", "Tagging"))
 WRITER = Identity("ganray-writer", "writer-secret-0123456789", ("Read", "Write", "List", "Tagging"))
 ALLOWED = ("allowed", "mine")  # the bucket and prefix that one identity may write to, and nothing else
+PUBLIC = "public"  # the bucket that everyone may read, without a key
 PREFIX_WRITER = Identity("ganray-prefix", "prefix-secret-0123456789", ("Read", "List", f"Write:{ALLOWED[0]}/{ALLOWED[1]}/*"))
 READER = Identity("ganray-reader", "reader-secret-0123456789", ("Read", "List"))
 
@@ -98,7 +99,8 @@ def running_server(folder: Path, *, certificate: tuple[Path, Path] | None = None
 
 
 def _command(folder: Path, ports: dict[str, int]) -> list[str]:
-    identities = [
+    identities: list[dict[str, Any]] = [{"name": "anonymous", "actions": [f"Read:{PUBLIC}", f"List:{PUBLIC}"]}]
+    identities += [
         {
             "name": identity.access_key,
             "credentials": [{"accessKey": identity.access_key, "secretKey": identity.secret_key}],

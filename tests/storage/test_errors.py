@@ -40,7 +40,7 @@ def writing_calls(store: ObjectStore, file: Path) -> list[Callable[[], object]]:
 
 
 def reading_calls(store: ObjectStore, copy: Path) -> list[Callable[[], object]]:
-    return [lambda: store.read("a"), lambda: store.read_tagged("a"), lambda: store.download("a", copy), store.list]
+    return [lambda: store.read("a"), lambda: store.read_tagged("a"), lambda: store.download("a", copy), lambda: store.open("a"), store.list]
 
 
 @pytest.fixture
@@ -73,8 +73,10 @@ def test_missing_credentials_and_profiles_are_named(used_bucket: str, tmp_path: 
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     store = open_store(used_bucket)
-    for call in [*writing_calls(store, tmp_path / "file"), store.filesystem]:
-        assert "there are no credentials; set AWS_ACCESS_KEY_ID" in complaint(call)
+    for call in [*writing_calls(store, tmp_path / "file"), *reading_calls(store, tmp_path / "copy")]:
+        line = complaint(call)
+        assert "there are no credentials; set AWS_ACCESS_KEY_ID" in line
+        assert "?anonymous=true" in line
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "AWS_PROFILE names no profile; name one" in complaint(open_store(used_bucket).check_writable)
 
@@ -143,6 +145,7 @@ def test_an_endpoint_of_the_environment_that_is_no_url_or_has_a_password(
         ("s3://bucket/../b", "'..'", "s3://bucket/prefix"),
         ("s3://bucket?secret_key=hunter2", "unknown setting secret_key", "endpoint_url, region, path_style"),
         ("s3://bucket?path_style=yes", "invalid path_style 'yes'", "use true or false"),
+        ("s3://bucket?anonymous=1", "invalid anonymous '1'", "use true or false"),
         ("s3://bucket?endpoint_url=localhost:9000", "invalid endpoint_url", "http://host:port"),
         ("s3://bucket?endpoint_url=http://host:port", "invalid endpoint_url", "http://host:port"),
         ("s3://bucket?endpoint_url=http://user:hunter2@host", "invalid endpoint_url", "without credentials"),

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ganray.storage import MissingObject, ObjectStore, open_store
@@ -201,18 +203,32 @@ def test_a_store_that_was_used_can_be_pickled(store: ObjectStore) -> None:
     assert copy.read("a") == b"x"
 
 
-def test_pyarrow_sees_the_same_files(store: ObjectStore) -> None:
-    from pyarrow.fs import FileSelector
+def test_an_open_object_is_read_at_any_position(store: ObjectStore) -> None:
+    content = os.urandom(300_000)
+    store.write("a/b", content)
+    with store.open("a/b") as file:
+        assert (file.seek(0, os.SEEK_END), file.read(1)) == (300_000, b"")
+        for start, size in ((0, 10), (299_995, 10), (150_000, 100_000), (300_000, 5), (7, 0)):
+            file.seek(start)
+            assert file.read(size) == content[start : start + size]
+            assert file.tell() == min(start + size, 300_000)
+        file.seek(-4, os.SEEK_END)
+        assert file.read() == content[-4:]
+    store.write("empty", b"")
+    with store.open("empty") as file:
+        assert file.read() == b""
+    with pytest.raises(MissingObject):
+        store.open("a/c")
 
-    store.write("a/b", b"from the store")
-    filesystem, path = pickle.loads(pickle.dumps(store.filesystem()))
-    with filesystem.open_input_file(f"{path}/a/b") as file:
-        assert file.read() == b"from the store"
-    with filesystem.open_output_stream(f"{path}/a/c") as file:
-        file.write(b"from pyarrow")
-    assert store.read("a/c") == b"from pyarrow"
-    found = {info.path.removeprefix(f"{path}/") for info in filesystem.get_file_info(FileSelector(path, recursive=True)) if info.is_file}
-    assert found == {info.key for info in store.list()}
+
+def test_pyarrow_reads_parquet_through_an_open_object(store: ObjectStore, tmp_path: Path) -> None:
+    table = pa.table({"image": [os.urandom(1000) for _ in range(500)], "label": list(range(500))})
+    pq.write_table(table, tmp_path / "table", row_group_size=100)
+    store.upload(tmp_path / "table", "tables/one.parquet")
+    with pickle.loads(pickle.dumps(store)).open("tables/one.parquet") as file:
+        parquet = pq.ParquetFile(file)
+        assert parquet.read_row_group(3) == table.slice(300, 100)
+        assert parquet.read() == table
 
 
 def test_the_check_for_writing_leaves_nothing(store: ObjectStore) -> None:

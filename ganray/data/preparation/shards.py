@@ -152,7 +152,8 @@ def _write_shard(target: ShardTarget, file: str, bounds: list[tuple[int, int]], 
 
 
 def _decode_batch(batch: pa.Table, shape: Shape, filter: str, raw_shape: Shape | None) -> pa.Table:
-    decoded = [_decode_sample(data, shape, filter, raw_shape) for data in batch["data"].to_pylist()]
+    samples = zip(batch["data"].to_pylist(), batch["reason"].to_pylist(), strict=True)
+    decoded = [(None, reason) if reason else _decode_sample(data, shape, filter, raw_shape) for data, reason in samples]
     images = [image for image, _ in decoded]
     names = [None if reason is None else name for name, (_, reason) in zip(batch["name"].to_pylist(), decoded, strict=True)]
     columns: dict[str, Any] = {

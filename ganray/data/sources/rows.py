@@ -15,7 +15,7 @@ from ganray.errors import DataError, GanrayError
 from ganray.storage import ObjectInfo, ObjectStore, open_store
 from ganray.storage.base import FIELD as STORE_FIELD
 
-ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32())])
+ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32()), ("reason", pa.string())])
 UNLABELLED = -1
 PATH_FIELD = "data.source.path"
 NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
@@ -23,7 +23,7 @@ NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a f
 
 @dataclass(frozen=True)
 class Rows:
-    """Raw samples: a dataset of `ROW_SCHEMA`, null `data` where there is nothing to read."""
+    """Raw samples: a dataset of `ROW_SCHEMA`, null `data` where there is nothing to read, and then the reason, if one is known."""
 
     dataset: ray.data.Dataset
     count: int
@@ -44,9 +44,14 @@ class Listing:
     open: Callable[[], Rows]
 
 
-def row_table(names: Sequence[str], data: Sequence[bytes | None] | pa.Array, labels: Sequence[int] | pa.Array) -> pa.Table:
+def row_table(
+    names: Sequence[str],
+    data: Sequence[bytes | None] | pa.Array,
+    labels: Sequence[int] | pa.Array,
+    reasons: Sequence[str | None] | None = None,
+) -> pa.Table:
     """Return columns as a table of `ROW_SCHEMA`."""
-    return pa.table([names, data, labels], schema=ROW_SCHEMA)
+    return pa.table([names, data, labels, reasons or pa.nulls(len(names), pa.string())], schema=ROW_SCHEMA)
 
 
 def piece_size(count: int, *, minimum: int, maximum: int) -> int:

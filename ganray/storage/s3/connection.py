@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import boto3.session
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from ganray.errors import ConfigError
@@ -20,6 +21,7 @@ READ_TIMEOUT_S = 60  # without a byte from the server
 CONNECT_TIMEOUT_S = 10  # urllib3 applies it to a stalled send too: with retries, a server may stop for 30 s
 EXAMPLE = "name it as s3://bucket/prefix"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
+SWITCHES = ("path_style", "anonymous")  # settings that are true or false
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Connection:
     sse: str | None = None
     kms_key: str | None = None
     storage_class: str | None = None
+    anonymous: bool | None = None
 
     def __reduce__(self) -> tuple[type["Connection"], tuple[Any, ...]]:
         return Connection, astuple(self)
@@ -56,6 +59,7 @@ class Connection:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=16,
+            signature_version=UNSIGNED if self.anonymous else None,
         )
         try:
             return self.session.client("s3", endpoint_url=self.endpoint_url, config=config, verify=self.ca_bundle)
@@ -74,9 +78,14 @@ class Connection:
 
     @property
     def write_arguments(self) -> dict[str, str]:
-        """Arguments of every request that creates an object: checksum, encryption, storage class."""
-        settings = {"ServerSideEncryption": self.sse, "SSEKMSKeyId": self.kms_key, "StorageClass": self.storage_class}
-        return {"ChecksumAlgorithm": "SHA256", **{name: value for name, value in settings.items() if value}}
+        """Arguments of every request that creates an object: checksum, unless boto3 is set to do without, encryption, storage class."""
+        settings = {
+            "ChecksumAlgorithm": "SHA256" if self.client.meta.config.request_checksum_calculation == "when_supported" else None,
+            "ServerSideEncryption": self.sse,
+            "SSEKMSKeyId": self.kms_key,
+            "StorageClass": self.storage_class,
+        }
+        return {name: value for name, value in settings.items() if value}
 
     def query(self) -> str:
         """Return the settings as they follow a URI, "" if there are none."""
@@ -104,14 +113,14 @@ def read_settings(settings: dict[str, str]) -> Connection:
     """Return the connection with the settings of a URI. Raises `ConfigError` for an unknown or invalid one."""
     if unknown := [name for name in settings if name not in SETTINGS]:
         raise ConfigError(FIELD, f"unknown setting {unknown[0]} in an s3:// URI", f"the settings are {', '.join(SETTINGS)}")
-    path_style = settings.get("path_style")
-    if path_style not in (None, "true", "false"):
-        raise ConfigError(FIELD, f"invalid path_style {path_style!r}", "use true or false")
+    for name in SWITCHES:
+        if settings.get(name) not in (None, "true", "false"):
+            raise ConfigError(FIELD, f"invalid {name} {settings[name]!r}", "use true or false")
     if "endpoint_url" in settings:
         _check_endpoint(settings["endpoint_url"])
     _check_write_settings(settings)
-    texts = {name: value for name, value in settings.items() if name != "path_style"}
-    return Connection(path_style=None if path_style is None else path_style == "true", **texts)
+    values: dict[str, Any] = {name: value == "true" if name in SWITCHES else value for name, value in settings.items()}
+    return Connection(**values)
 
 
 def _check_write_settings(settings: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Translation of boto3's and S3's errors into `StorageError`. Messages name the bucket and the server, and never a credential."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -12,9 +13,12 @@ from ganray.errors import StorageError, plural
 from ganray.storage.base import FIELD
 
 SET_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or an instance role"
+OR_ANONYMOUS = f"{SET_CREDENTIALS}; for a public bucket, end its URI in ?anonymous=true"
 RENEW = "renew them, as by `aws sso login`, or set a new AWS_SESSION_TOKEN"
 NAME_REGION = "name the bucket's region: AWS_DEFAULT_REGION, or ?region=... at the end of the URI"
 NAME_ENDPOINT = "check AWS_ENDPOINT_URL or ?endpoint_url=..., the network and the server"
+WITHOUT_CHECKSUMS = "of a server that refuses checksums, set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+LOOK_UP = f"see what the server's documentation says of this code; {WITHOUT_CHECKSUMS}"
 AGAIN = "run the same command again when the server is well"
 
 # S3's error codes (of a HEAD, which has no body, the status) -> problem, remedy
@@ -28,13 +32,19 @@ CODES = {
     "AccessDenied": ("access is denied", "let these credentials {operation} bucket {bucket}, or use others"),
     "403": ("access is denied", "let these credentials {operation} bucket {bucket}, or use others"),
     "RequestTimeTooSkewed": ("this machine's clock is wrong", "set it, as by `timedatectl set-ntp true`"),
-    "PermanentRedirect": ("the bucket is in another region", NAME_REGION),
-    "AuthorizationHeaderMalformed": ("the bucket is in another region", NAME_REGION),
-    "IllegalLocationConstraintException": ("the bucket is in another region", NAME_REGION),
-    "NotImplemented": ("the server lacks conditional writes", "use AWS, or a release of your server that has them"),
+    "AllAccessDisabled": ("access is denied", "let these credentials {operation} bucket {bucket}, or use others"),
+    "InvalidObjectState": (
+        "{key} is archived, as in Glacier",
+        "restore it (aws s3api restore-object --bucket {bucket} --key {key} --restore-request Days=7), or leave it out",
+    ),
+    "NotImplemented": (
+        "the server lacks conditional writes, or checksums",
+        f"use AWS, or a release of your server that has them; {WITHOUT_CHECKSUMS}",
+    ),
     "XMinioStorageFull": ("the server's disks are full", "free some space there"),
     "QuotaExceeded": ("the bucket's quota is used up", "raise it, or free some space there"),
 }
+ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "IncorrectEndpoint", "301")
 CONNECTION_ERRORS = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
@@ -47,15 +57,17 @@ CONNECTION_ERRORS = (
 
 
 @contextlib.contextmanager
-def s3_errors(operation: str, bucket: str) -> Iterator[None]:
-    """Translate errors of credentials, network and server into a `StorageError`; others pass. `operation` is as in "write to"."""
+def s3_errors(operation: str, bucket: str, key: str = "an object") -> Iterator[None]:
+    """Translate errors of credentials, network and server into a `StorageError`. `operation` is as in "write to".
+
+    Arguments that boto3 refuses are a defect of ganray's, and pass.
+    """
     try:
         yield
+    except exceptions.ParamValidationError:
+        raise
     except (exceptions.BotoCoreError, ClientError, ProtocolError) as error:
-        explained = _explain(error)
-        if explained is None:
-            raise
-        problem, remedy = (text.format(bucket=bucket, operation=operation) for text in explained)
+        problem, remedy = (text.format(bucket=bucket, operation=operation, key=key) for text in _explain(error))
         raise StorageError(FIELD, f"cannot {operation} s3://{bucket}: {problem}", remedy) from None
 
 
@@ -65,8 +77,8 @@ def is_missing(error: ClientError) -> bool:
 
 
 def is_unexplained(error: ClientError) -> bool:
-    """Whether the request was a HEAD, whose errors have no body, so that only another request tells the reason."""
-    return code_of(error) in ("403", "404")
+    """Whether the request was a HEAD, whose errors have a status and no body, so that only another request tells the reason."""
+    return code_of(error).isdecimal()
 
 
 def is_lost_condition(error: ClientError) -> bool:
@@ -90,12 +102,12 @@ def server_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _explain(error: exceptions.BotoCoreError | ClientError | ProtocolError) -> tuple[str, str] | None:
+def _explain(error: exceptions.BotoCoreError | ClientError | ProtocolError) -> tuple[str, str]:
     match error:
         case ClientError():
             return _explain_response(error)
         case exceptions.NoCredentialsError():
-            return "there are no credentials", SET_CREDENTIALS
+            return "there are no credentials", OR_ANONYMOUS
         case exceptions.PartialCredentialsError():
             return "the credentials are not complete", SET_CREDENTIALS
         case exceptions.ProfileNotFound():
@@ -108,17 +120,31 @@ def _explain(error: exceptions.BotoCoreError | ClientError | ProtocolError) -> t
             return "the connection breaks off", NAME_ENDPOINT
         case _ if isinstance(error, CONNECTION_ERRORS):
             return f"no connection to {_server(error)}", NAME_ENDPOINT
-    return None
+    return f"boto3 ends with {type(error).__name__}", "check the AWS_ variables, ~/.aws/config and ~/.aws/credentials"
 
 
-def _explain_response(error: ClientError) -> tuple[str, str] | None:
+def _explain_response(error: ClientError) -> tuple[str, str]:
     code = code_of(error)
+    if code in ELSEWHERE:
+        return f"the bucket is in {_region(error)}", NAME_REGION
     if code in CODES:
         return CODES[code]
     attempts = 1 + int(error.response["ResponseMetadata"].get("RetryAttempts", 0))
     if _status(error) >= 500 or code in ("SlowDown", "RequestTimeout"):
         return f"the server answers {code} after {plural(attempts, 'attempt')}", AGAIN
-    return None
+    return f"the server answers {code or _status(error)} to {error.operation_name}", LOOK_UP
+
+
+def _region(error: ClientError) -> str:
+    """Return the region that an answer from another one names."""
+    headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+    named = headers.get("x-amz-bucket-region") or error.response["Error"].get("Region")
+    return f"region {_plain(named)}" if named else "another region"
+
+
+def _plain(text: str) -> str:
+    """Return a word of a server's without whatever has no place in a code or a region."""
+    return re.sub(r"[^A-Za-z0-9._-]", "", text)[:64]
 
 
 def _server(error: exceptions.BotoCoreError) -> str:
@@ -127,7 +153,7 @@ def _server(error: exceptions.BotoCoreError) -> str:
 
 def code_of(error: ClientError) -> str:
     """Return S3's error code, "" if the response has none."""
-    return str(error.response["Error"].get("Code", ""))
+    return _plain(str(error.response["Error"].get("Code", "")))
 
 
 def _status(error: ClientError) -> int:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import logging
 import random
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO, Self, cast
 
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError
 
-from ganray.errors import StorageError
+from ganray.errors import StorageError, plural
 from ganray.storage.base import (
     CHECKS,
     FIELD,
@@ -27,15 +26,16 @@ from ganray.storage.base import (
     check_by_writing,
     check_key,
     check_prefix,
+    key_problem,
 )
 from ganray.storage.files import atomic_write, local_errors
 from ganray.storage.s3 import transfer
 from ganray.storage.s3.connection import ATTEMPTS, Connection, parse_uri
 from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
+from ganray.storage.s3.object_file import ObjectFile
 from ganray.storage.s3.transfer import read_body, with_retries
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+logger = logging.getLogger(__name__)
 
 Entries = list[dict[str, Any]]  # of a page of a listing
 UPLOAD = "?uploadId="  # between key and id of an incomplete upload
@@ -68,12 +68,12 @@ class S3Store:
 
     def read_at_most(self, key: str, max_bytes: int) -> bytes:
         """Get the object after a look at its size."""
-        with s3_errors("read from", self.bucket):
+        with s3_errors("read from", self.bucket, self._full(key)):
             return read_body(lambda: _check_size(self._get(key), max_bytes))[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         """Get the object; the tag is its ETag."""
-        with s3_errors("read from", self.bucket):
+        with s3_errors("read from", self.bucket, self._full(key)):
             data, response = read_body(lambda: self._get(key))
             return data, response["ETag"]
 
@@ -95,9 +95,13 @@ class S3Store:
         start = len(self._full(""))
         with s3_errors("list", self.bucket):
             found = self._pages("list_objects_v2", "Contents", self._full(check_prefix(prefix)))
-        infos = [ObjectInfo(entry["Key"][start:], entry["Size"], entry["LastModified"].timestamp()) for entry in found]
-        # Some tools mark a folder by an empty object whose key ends in a slash.
-        return sorted((info for info in infos if not info.key.endswith("/")), key=lambda info: info.key)
+        # Some tools mark a folder, this one's too, by an empty object whose key ends in a slash.
+        objects = [entry for entry in found if not (entry["Key"].endswith("/") and entry["Size"] == 0)]
+        infos = [ObjectInfo(entry["Key"][start:], entry["Size"], entry["LastModified"].timestamp()) for entry in objects]
+        if refused := [info.key for info in infos if key_problem(info.key)]:
+            reason = "their keys are not paths, by empty, '.' or '..' segments"
+            logger.warning("left out %s below s3://%s: %s, such as %r", plural(len(refused), "object"), self.root, reason, refused[0])
+        return sorted((info for info in infos if not key_problem(info.key)), key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
         """Delete the object."""
@@ -111,12 +115,18 @@ class S3Store:
 
     def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
         """Download the object, in parallel ranges if it is large, verified by the SHA-256 of the uploaded file."""
-        with s3_errors("read from", self.bucket), local_errors("write", path.parent, field=str(path)):
+        with s3_errors("read from", self.bucket, self._full(key)), local_errors("write", path.parent, field=str(path)):
             head = with_retries(lambda: self._head(key))
             if max_bytes is not None:
                 _check_size(head, max_bytes)
             with atomic_write(path) as file:
                 return transfer.download(self.connection, self._address(key), head, file, progress)
+
+    def open(self, key: str) -> BinaryIO:
+        """Look at the object's size and tag; its content is got by ranges."""
+        with s3_errors("read from", self.bucket, self._full(key)):
+            file = ObjectFile(self.connection, self._address(key), self._head(key))
+        return cast(BinaryIO, file)  # unbuffered: readers of such files ask for what they need
 
     def leftovers(self) -> Listing:
         """List incomplete multipart uploads, and probes that were not removed."""
@@ -138,28 +148,6 @@ class S3Store:
             except ClientError as error:
                 if not is_missing(error):
                     raise
-
-    def filesystem(self) -> tuple[FileSystem, str]:
-        """Return pyarrow's filesystem and the path in it. Its credentials are fixed: pyarrow does not renew temporary ones."""
-        from pyarrow.fs import S3FileSystem  # slow to import, and most callers do without
-
-        with s3_errors("open", self.bucket):
-            client, credentials = self.connection.client, self.connection.session.get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            keys = credentials.get_frozen_credentials()
-        endpoint = urlsplit(client.meta.endpoint_url)
-        filesystem = S3FileSystem(
-            access_key=keys.access_key,
-            secret_key=keys.secret_key,
-            session_token=keys.token,
-            region=client.meta.region_name,
-            scheme=endpoint.scheme,
-            endpoint_override=endpoint.netloc,
-            force_virtual_addressing=self.connection.path_style is False,
-            tls_ca_file_path=self.connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
-        )
-        return filesystem, self.root
 
     def check_conditional_writes(self) -> None:
         """Probe the server once a process and bucket. Raises `StorageError` if it ignores conditions."""

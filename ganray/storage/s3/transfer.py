@@ -18,7 +18,7 @@ from urllib3.exceptions import ProtocolError
 from ganray.errors import StorageError
 from ganray.storage.base import FIELD, Progress, sha256_of
 from ganray.storage.s3.connection import ATTEMPTS, Connection
-from ganray.storage.s3.errors import code_of
+from ganray.storage.s3.errors import WITHOUT_CHECKSUMS, code_of
 
 PART_BYTES = 16 << 20
 # A part is streamed from its file; of downloads, a queue of chunks of 256 KiB is held in memory.
@@ -147,7 +147,7 @@ def _compare(digest: str, response: Mapping[str, Any]) -> None:
 
 def _damage_error() -> StorageError:
     problem = f"content breaks off or changes on its way, {ATTEMPTS} times in a row"
-    return StorageError(FIELD, problem, "check the network and the server, and run the same command again")
+    return StorageError(FIELD, problem, f"check the network and the server, and run the same command again; {WITHOUT_CHECKSUMS}")
 
 
 def _is_damage(error: Exception) -> bool:
