@@ -28,6 +28,8 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
         print_json({"uri": dataset.uri, **card.model_dump(mode="json")})
         return
     click.echo(f"{plural(card.count, 'sample')} of {card.channels} x {card.height} x {card.width} in {dataset.uri}")
+    if card.duplicates:
+        click.echo(f"{plural(card.duplicates, 'sample')} of them repeat earlier ones")
     if card.skipped.count:
         click.echo(f"{plural(card.skipped.count, 'sample')} could not be read; see {dataset.uri}/card.json")
 

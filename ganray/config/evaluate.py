@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ganray.config.fields import Count, Integer, Place, PositiveCount, Section, kind_or
+from ganray.config.fields import Count, FieldError, Integer, Place, PositiveCount, Section, kind_or
 
 Mode = Literal["min", "max"]
 
@@ -43,6 +43,7 @@ SCORES = {
     "metric/class_coverage": ScoreKind("max", high=1.0, needs="classes"),
     "metric/conditional_accuracy": ScoreKind("max", high=1.0, needs="conditional"),
 }
+NEIGHBOURS = 5  # of precision and recall, where the images suffice
 DEFAULT_SCORE = "metric/frechet"  # the deciding one, where a sweep names no other
 
 
@@ -63,7 +64,7 @@ class RotationExtractor(Section):
 
 
 class AutoExtractor(Section):
-    """A classifier where the data has labels, rotations otherwise."""
+    """A classifier where the data has labels of two classes or more, rotations otherwise."""
 
     kind: Literal["auto"] = "auto"
 
@@ -77,5 +78,19 @@ class Evaluate(Section):
     every: PositiveCount = Field(100_000, description="images between evaluations; the end is always evaluated")
     num_samples: Integer = Field(10_000, ge=256, description="generated samples, and the maximum of reals for precision and recall")
     seed: Count = Field(0, description="seed of the latents that are evaluated")
-    neighbours: PositiveCount = Field(5, description="k of precision and recall (Kynkaanniemi et al. 2019)")
+    neighbours: Literal["auto"] | PositiveCount = Field(
+        "auto", description=f"k of precision and recall (Kynkaanniemi et al. 2019); auto: {NEIGHBOURS}, or as many as few images allow"
+    )
     extractor: Extractor = Field(AutoExtractor(), description="the network whose features are compared")
+
+    @property
+    def num_neighbours(self) -> int:
+        """The k of precision and recall, decided where the section is a resolved job's."""
+        return NEIGHBOURS if self.neighbours == "auto" else self.neighbours
+
+    @model_validator(mode="after")
+    def _neighbours_fit(self) -> "Evaluate":
+        if self.num_neighbours >= self.num_samples:
+            problem = f"expected fewer than evaluate.num_samples, got {self.num_neighbours} of {self.num_samples}"
+            raise FieldError(problem, f"use auto, or at most {self.num_samples - 1}", field="neighbours")
+        return self

@@ -38,7 +38,8 @@ class DatasetCard(_Part):
 
     `key` is the SHA-256 of the source's listing and the settings, `fingerprint` that of the pixels and labels, in order.
     `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
-    a label, too. `height` and `width` are in pixels.
+    a label, too. `height` and `width` are in pixels. `duplicates` counts samples whose pixels are those of an earlier one; None:
+    nobody has counted.
     """
 
     format: int = FORMAT
@@ -58,6 +59,17 @@ class DatasetCard(_Part):
     skipped: Skipped
     licence: str | None
     created_by: dict[str, str]
+    duplicates: int | None = None
+
+    @property
+    def num_distinct(self) -> int:
+        """Samples that differ from one another, as far as they were compared."""
+        return self.count - (self.duplicates or 0)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that have a sample."""
+        return sum(count > 0 for count in self.class_counts or ())
 
     @property
     def shape(self) -> tuple[int, int, int]:

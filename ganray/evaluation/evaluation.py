@@ -33,14 +33,16 @@ class Evaluation:
     @property
     def protocol(self) -> Protocol:
         """What scores are measured by."""
+        distinct = {"distinct": True} if self.dataset.card.duplicates else {}
         return Protocol(
             metric=self.metric,
             mode=self.mode,
             dataset=self.dataset.card.fingerprint,
             extractor=self.extractor.hash,
             num_samples=self.config.num_samples,
-            neighbours=self.config.neighbours,
+            neighbours=self.config.num_neighbours,
             seed=self.config.seed,
+            **distinct,
         )
 
     def scorer(self, device: torch.device | str = "cpu") -> "Scorer":

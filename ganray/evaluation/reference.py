@@ -18,10 +18,13 @@ from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
+from ganray.data.shard import digests
 from ganray.evaluation.extractor import FittedExtractor
 from ganray.evaluation.score import Reference
 from ganray.metrics.feature_extractor import FeatureNetwork, load_extractor
 from ganray.metrics.frechet import Moments
+
+Part = tuple[np.ndarray, np.ndarray]  # features and hashes
 
 MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
 CHUNK = 256  # samples that pass the extractor together
@@ -40,17 +43,17 @@ def ensure_reference(
 def load_reference(dataset: PreparedDataset, key: str) -> Reference:
     """Return reference statistics from the dataset's store."""
     tensors = safetensors.torch.load(dataset.storage.read(key))
-    return Reference(Moments(int(tensors["count"]), tensors["mean"], tensors["covariance"]), tensors["features"])
+    moments = Moments(int(tensors["count"]), tensors["mean"], tensors["covariance"])
+    return Reference(moments, tensors["features"], tensors.get("distinct"))
 
 
 def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
     """Return the statistics as a safetensors file's bytes."""
     rows = spread(dataset.card.count, MAX_REALS)
-    kept = spread(len(rows), job.evaluate.num_samples)
     options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
     weights, numbers = ray.put(extractor.weights), rows // dataset.card.rows_per_shard
-    running: deque[ray.ObjectRef[np.ndarray]] = deque()
-    parts: list[Tensor] = []
+    running: deque[ray.ObjectRef[Part]] = deque()
+    parts: list[Part] = []
     for number in np.unique(numbers):
         running.append(shard_features.options(**options).remote(weights, dataset, number, rows[numbers == number]))
         if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
@@ -58,24 +61,42 @@ def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, pro
         if progress:
             progress(len(parts), len(dataset.card.shards))
     parts += [_collect(task) for task in running]
-    features = torch.cat(parts)
-    moments = Moments.of(features)
-    tensors = {"count": torch.tensor(moments.count), "mean": moments.mean, "covariance": moments.covariance, "features": features[kept]}
-    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    features, hashes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    reference = summarise(torch.from_numpy(features), hashes if dataset.card.duplicates else None, num_samples=job.evaluate.num_samples)
+    return save_reference(reference)
 
 
-def _collect(task: "ray.ObjectRef[np.ndarray]") -> Tensor:
+def summarise(features: Tensor, hashes: np.ndarray | None, *, num_samples: int) -> Reference:
+    """Return the statistics of reals' features [N, D], keeping at most `num_samples` of them.
+
+    `hashes` [N] tell equal reals, if there are any, whose first ones are then kept beside.
+    """
+    kept = spread(len(features), num_samples)
+    if hashes is None:
+        return Reference(Moments.of(features), features[kept])
+    firsts = np.sort(np.unique(hashes, return_index=True)[1])
+    return Reference(Moments.of(features), features[kept], features[firsts[spread(len(firsts), num_samples)]])
+
+
+def save_reference(reference: Reference) -> bytes:
+    """Return statistics as a safetensors file's bytes."""
+    moments, distinct = reference.moments, {} if reference.distinct is None else {"distinct": reference.distinct}
+    tensors = {"mean": moments.mean, "covariance": moments.covariance, "features": reference.features, **distinct}
+    return safetensors.torch.save({"count": torch.tensor(moments.count), **{name: part.contiguous() for name, part in tensors.items()}})
+
+
+def _collect(task: "ray.ObjectRef[Part]") -> Part:
     with unwrapped_errors():
-        return torch.from_numpy(ray.get(task).copy())
+        return ray.get(task)
 
 
 @ray.remote(max_retries=3)
-def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> np.ndarray:
-    """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset."""
+def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
+    """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset, and hashes of their pixels, [n]."""
     torch.set_num_threads(1)
     network = load_extractor(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
-    pixels = torch.from_numpy(read_shard(dataset, int(number)).pixels[rows % dataset.card.rows_per_shard])
-    return features_of(network, pixels).numpy()
+    pixels = read_shard(dataset, int(number)).pixels[rows % dataset.card.rows_per_shard]
+    return features_of(network, torch.from_numpy(pixels)).numpy(), digests(pixels)
 
 
 @torch.no_grad()
@@ -90,5 +111,5 @@ def spread(count: int, most: int) -> np.ndarray:
 
 
 def _key(dataset: PreparedDataset, extractor: FittedExtractor, num_samples: int) -> str:
-    settings = json.dumps([dataset.card.fingerprint, extractor.hash, MAX_REALS, num_samples])
+    settings = json.dumps([dataset.card.fingerprint, extractor.hash, MAX_REALS, num_samples, *["distinct"] * bool(dataset.card.duplicates)])
     return f"{dataset.folder}/statistics/{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"

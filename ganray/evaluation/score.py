@@ -21,10 +21,15 @@ MIN_DIVERSITY = 1e-4  # of a generator that is not broken: its features' varianc
 
 @dataclass(frozen=True)
 class Reference:
-    """What generated features are compared with: moments of all reals, and the features of some, float32 [n, D]."""
+    """What generated features are compared with: moments of all reals, and the features of some, float32 [n, D].
+
+    `distinct` are those of reals that differ from one another, where others do not: the neighbour of a sample that is there twice
+    is its copy, at a distance of 0.
+    """
 
     moments: Moments
     features: Tensor
+    distinct: Tensor | None = None
 
 
 def score_generator(
@@ -34,7 +39,7 @@ def score_generator(
     features = fake_features(generator, prior, extractor, num_samples=evaluate.num_samples, seed=evaluate.seed)
     if rank() != 0:
         return None
-    scores = compare(features, reference, neighbours=evaluate.neighbours)
+    scores = compare(features, reference, neighbours=evaluate.num_neighbours)
     if evaluate.extractor.kind == "classifier":
         scores |= compare_classes(features, prior, extractor, reference, seed=evaluate.seed)
     return scores
@@ -56,10 +61,11 @@ def compare(features: Tensor, reference: Reference, *, neighbours: int) -> dict[
     """Return the distances of features [N, D] from a reference, and how much of it they cover."""
     moments = Moments.of(features)
     reals = reference.features.to(features.device)
+    distinct = reals if reference.distinct is None else reference.distinct.to(features.device)
     scores = {
         "frechet": frechet_distance(moments, reference.moments),
         "kid": kernel_distance(reals, features),
-        **precision_recall(reals, features, neighbours),
+        **precision_recall(distinct, features, neighbours),
         "diversity": (moments.covariance.trace().cpu() / reference.moments.covariance.trace()).item(),
     }
     return {f"metric/{name}": value for name, value in scores.items()}

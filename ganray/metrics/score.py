@@ -12,7 +12,8 @@ class Protocol(BaseModel):
 
     `metric` names the deciding entry of the scores, `mode` whether less or more of it is better. `dataset` is the dataset
     card's fingerprint, `extractor` the hash of the feature network's tensors, `num_samples` the number of generated samples,
-    `neighbours` the k of precision and recall, `seed` that of the samples' latents. Stored protocols may have more fields.
+    `neighbours` the k of precision and recall, `seed` that of the samples' latents. `distinct`: of real samples that are equal,
+    precision, recall, density and coverage are measured on one; it is set where there are any. Stored protocols may have more fields.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -24,6 +25,7 @@ class Protocol(BaseModel):
     num_samples: int | None = None
     neighbours: int | None = None
     seed: int | None = None
+    distinct: bool | None = None
 
     def dump(self) -> dict[str, Any]:
         """Return the fields that were set, as JSON types: a stored protocol is dumped as it was stored."""

@@ -17,7 +17,7 @@ from ganray.config import (
 )
 from ganray.config.schedules import decide_schedules
 from ganray.data.card import DatasetCard
-from ganray.errors import ConfigError
+from ganray.errors import ConfigError, DataError
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
@@ -28,7 +28,11 @@ MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publ
 
 
 def resolve_job(job: Job, card: DatasetCard) -> Job:
-    """Return the job with every `auto` resolved, for this data and the connected cluster. Raises `ConfigError`."""
+    """Return the job with every `auto` resolved, for this data and the connected cluster.
+
+    Raises `ConfigError` for what they do not allow, and `DataError` for data that nothing can be learned from.
+    """
+    check_samples(card)
     use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
     _check_gpus(job, use_gpu=use_gpu)
     decided = {
@@ -36,6 +40,7 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
         "train.precision": _precision(job, use_gpu=use_gpu),
         "data.mode": _mode(job, card),
         "evaluate.extractor": _extractor(job, card).model_dump(),
+        "evaluate.neighbours": _neighbours(job, card),
     }
     _check_labels(job, card)
     resolved = apply_overrides(job.model_dump(mode="json"), decided)
@@ -68,6 +73,24 @@ def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:
     """Raise `ConfigError` if workers would have to share a GPU."""
     if use_gpu is True and job.workers > 1 and job.resources.gpus_per_worker < 1:
         raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
+
+
+def check_samples(card: DatasetCard) -> None:
+    """Raise `DataError` for a dataset whose samples are all the same: neither training nor scores have anything to go by."""
+    if card.num_distinct < 2:
+        problem = f"all {card.count:,} samples of {card.name} are equal" if card.count > 1 else f"{card.name} has a single sample"
+        raise DataError("data.source", problem, "name a source whose samples differ")
+
+
+def _neighbours(job: Job, card: DatasetCard) -> int:
+    """Return the k of precision and recall, for which there must be more distinct samples."""
+    evaluate, measured = job.evaluate, min(card.num_distinct, job.evaluate.num_samples)
+    if evaluate.neighbours == "auto":
+        return min(evaluate.num_neighbours, measured - 1)
+    if evaluate.neighbours >= measured:
+        problem = f"expected fewer neighbours than distinct samples, got {evaluate.neighbours} of {measured:,} in {card.name}"
+        raise ConfigError("evaluate.neighbours", problem, f"use auto, or at most {measured - 1}")
+    return evaluate.neighbours
 
 
 def _check_labels(job: Job, card: DatasetCard) -> None:
@@ -129,10 +152,11 @@ def _mode(job: Job, card: DatasetCard) -> str:
 def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
     extractor = job.evaluate.extractor
     if isinstance(extractor, AutoExtractor):
-        extractor = ClassifierExtractor() if card.classes else RotationExtractor()
+        extractor = ClassifierExtractor() if card.num_classes > 1 else RotationExtractor()
     if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
         if isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1:
             return extractor.model_copy(update={"weights": "shipped:fashion-mnist"})
-        if not card.classes:
-            raise ConfigError("evaluate.extractor.kind", "a classifier needs labels, and this data has none", "use rotation")
+        if card.num_classes < 2:
+            lacking = "two classes, and this data has one" if card.num_classes else "labels, and this data has none"
+            raise ConfigError("evaluate.extractor.kind", f"a classifier needs {lacking}", "use rotation")
     return extractor

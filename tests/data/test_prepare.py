@@ -15,6 +15,7 @@ from PIL import Image
 
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource
+from ganray.data.card import DatasetCard
 from ganray.data.dataset import load_dataset
 from ganray.data.preparation.shards import cut_shards
 from ganray.data.shard import rows_per_shard
@@ -60,6 +61,18 @@ def test_fashion_mnist_end_to_end(storage: ObjectStore) -> None:
     assert prepared.folder == f"datasets/fashion-mnist-{card.key[:12]}"
     assert seen[-1] == (10_000, 10_000)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_images_that_repeat_others_are_counted_in_the_card(storage: ObjectStore, image_folder: Path) -> None:
+    data = Data(source=FolderSource(path=str(image_folder)), resolution=16, channels=1)
+    plain = prepare(data, storage).card
+    assert (plain.count, plain.duplicates, plain.num_distinct) == (30, 0, 30)
+    for index in (3, 7):
+        (image_folder / "cat" / f"again-{index}.png").write_bytes((image_folder / "cat" / f"{index:02d}.png").read_bytes())
+    again = prepare(data, storage).card
+    assert (again.count, again.duplicates, again.num_distinct) == (32, 2, 30)
+    stored = plain.model_dump(exclude={"duplicates"})  # as earlier versions wrote it
+    assert DatasetCard.model_validate(stored) == plain.model_copy(update={"duplicates": None})
 
 
 def test_the_bytes_written_do_not_depend_on_the_number_of_cpus(storage: ObjectStore, tmp_path: Path) -> None:

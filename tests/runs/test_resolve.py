@@ -1,11 +1,14 @@
 """What `auto` becomes for which data, decided once."""
 
+from typing import Any
+
 import pytest
 
 from ganray.config import Job, check_job
-from ganray.data.card import DatasetCard, Skipped
-from ganray.errors import GanrayError
+from ganray.data.card import DatasetCard
+from ganray.errors import ConfigError, DataError, GanrayError
 from ganray.runs.resolve import resolve_job, resume_job
+from tests.helpers.cards import card
 
 DECIDED = {"use_gpu": False, "train": {"precision": "float32"}}  # what only a cluster could decide
 
@@ -14,33 +17,92 @@ def job(**sections: object) -> Job:
     return check_job({"data": {"source": {"kind": "folder", "path": "x"}, "mode": "resident"}, **DECIDED, **sections})
 
 
-def card(classes: list[str] | None) -> DatasetCard:
-    """Return the card of 100 images, of these classes or of none."""
-    counts = None if classes is None else [100 // len(classes)] * len(classes)
-    shape = {"count": 100, "channels": 3, "height": 32, "width": 32, "rows_per_shard": 100, "shards": []}
-    made = {"filter": "lanczos", "source": {}, "skipped": Skipped(), "licence": None, "created_by": {}}
-    return DatasetCard(name="x", key="k", fingerprint="f", classes=classes, class_counts=counts, **shape, **made)
+def labelled(counts: dict[str, int], **facts: Any) -> DatasetCard:
+    """Return the card of a colour dataset with so many images of each class."""
+    return card(sum(counts.values()), channels=3, height=32, width=32, classes=list(counts), class_counts=list(counts.values()), **facts)
 
 
-@pytest.mark.parametrize(("classes", "kind"), [(None, "rotation"), (["cat", "dog"], "classifier")])
-def test_unlabelled_images_are_scored_by_rotations_and_labelled_ones_by_classes(classes: list[str] | None, kind: str) -> None:
-    extractor = resolve_job(job(), card(classes)).evaluate.extractor
+@pytest.mark.parametrize(
+    ("dataset", "kind"),
+    [
+        (card(), "rotation"),
+        (labelled({"cat": 50, "dog": 50}), "classifier"),
+        (labelled({"cat": 100}), "rotation"),
+        (labelled({"cat": 0, "dog": 100}), "rotation"),
+        (labelled({"bird": 0, "cat": 1, "dog": 99}), "classifier"),
+    ],
+)
+def test_images_of_two_classes_are_scored_by_classes_and_others_by_rotations(dataset: DatasetCard, kind: str) -> None:
+    extractor = resolve_job(job(), dataset).evaluate.extractor
     assert (extractor.kind, extractor.weights) == (kind, "auto")
 
 
 def test_fashion_mnist_has_its_extractor_shipped() -> None:
     fashion = {"source": {"kind": "fashion-mnist"}, "channels": 1, "mode": "resident"}
-    assert resolve_job(job(data=fashion), card(["shirt", "coat"])).evaluate.extractor.weights == "shipped:fashion-mnist"
+    assert resolve_job(job(data=fashion), labelled({"shirt": 1, "coat": 1})).evaluate.extractor.weights == "shipped:fashion-mnist"
 
 
 def test_a_classifier_of_what_has_no_classes_is_refused() -> None:
-    with pytest.raises(GanrayError, match="needs labels, and this data has none; use rotation") as refused:
-        resolve_job(job(evaluate={"extractor": {"kind": "classifier"}}), card(None))
-    assert refused.value.field == "evaluate.extractor.kind"
+    for dataset, lacking in [(card(), "labels, and this data has none"), (labelled({"cat": 100}), "two classes, and this data has one")]:
+        with pytest.raises(ConfigError, match=f"a classifier needs {lacking}; use rotation") as refused:
+            resolve_job(job(evaluate={"extractor": {"kind": "classifier"}}), dataset)
+        assert refused.value.field == "evaluate.extractor.kind"
+
+
+@pytest.mark.parametrize(
+    ("count", "duplicates", "asked", "neighbours"),
+    [
+        (100, None, "auto", 5),
+        (100, 0, "auto", 5),
+        (6, 0, "auto", 5),
+        (5, 0, "auto", 4),
+        (2, 0, "auto", 1),
+        (100, 97, "auto", 2),
+        (100, 98, "auto", 1),
+        (100, 0, 99, 99),
+        (100, 90, 9, 9),
+        (1000, 0, 255, 255),
+    ],
+)
+def test_neighbours_fit_the_distinct_images(count: int, duplicates: int | None, asked: int | str, neighbours: int) -> None:
+    evaluate = {"neighbours": asked, "num_samples": 256}
+    assert resolve_job(job(evaluate=evaluate), card(count, duplicates=duplicates)).evaluate.neighbours == neighbours
+
+
+@pytest.mark.parametrize(
+    ("count", "duplicates", "asked", "says"),
+    [
+        (5, 0, 5, "got 5 of 5 in x; use auto, or at most 4"),
+        (5, None, 7, "got 7 of 5 in x; use auto, or at most 4"),
+        (100, 95, 5, "got 5 of 5 in x; use auto, or at most 4"),
+    ],
+)
+def test_more_neighbours_than_images_are_refused_before_training(count: int, duplicates: int | None, asked: int, says: str) -> None:
+    with pytest.raises(ConfigError, match="evaluate.neighbours: expected fewer neighbours than distinct samples, " + says):
+        resolve_job(job(evaluate={"neighbours": asked}), card(count, duplicates=duplicates))
+
+
+def test_neighbours_stay_below_the_samples_that_are_generated() -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.neighbours: expected fewer than evaluate\.num_samples, got 256 of 256"):
+        job(evaluate={"neighbours": 256, "num_samples": 256})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "says"),
+    [
+        (card(500, duplicates=499), "data.source: all 500 samples of x are equal; name a source whose samples differ"),
+        (card(1, duplicates=0), "data.source: x has a single sample; name a source whose samples differ"),
+        (card(1), "data.source: x has a single sample; name a source whose samples differ"),
+    ],
+)
+def test_data_that_nothing_can_be_learned_from_is_refused_before_training(dataset: DatasetCard, says: str) -> None:
+    with pytest.raises(DataError) as refused:
+        resolve_job(job(), dataset)
+    assert str(refused.value) == says
 
 
 def test_what_was_decided_holds_when_a_run_goes_on() -> None:
-    stored = resolve_job(job(), card(None))
+    stored = resolve_job(job(), card())
     again = resume_job(job(), stored)
     assert again == stored
     with pytest.raises(GanrayError, match="was started with 'rotation' and this asks for 'classifier'"):
@@ -61,7 +123,7 @@ def test_what_was_decided_holds_when_a_run_goes_on() -> None:
     ],
 )
 def test_a_resume_may_change_what_alters_nothing_of_the_result(section: dict[str, object], field: str, new: object) -> None:
-    value: object = resume_job(job(**section), resolve_job(job(), card(None)))
+    value: object = resume_job(job(**section), resolve_job(job(), card()))
     for part in field.split("."):
         value = getattr(value, part)
     assert value == new
@@ -69,7 +131,7 @@ def test_a_resume_may_change_what_alters_nothing_of_the_result(section: dict[str
 
 @pytest.mark.parametrize("auto", [{"use_gpu": "auto"}, {"train": {"precision": "auto"}}])
 def test_auto_keeps_what_was_decided(auto: dict[str, object]) -> None:
-    stored = resolve_job(job(), card(None))
+    stored = resolve_job(job(), card())
     assert resume_job(job(**auto), stored) == stored
 
 
@@ -84,10 +146,10 @@ def test_auto_keeps_what_was_decided(auto: dict[str, object]) -> None:
 )
 def test_a_resume_may_not_change_what_alters_the_result(section: dict[str, object], field: str) -> None:
     with pytest.raises(GanrayError, match="was started with") as refused:
-        resume_job(job(**section), resolve_job(job(), card(None)))
+        resume_job(job(**section), resolve_job(job(), card()))
     assert refused.value.field == field
 
 
 def test_a_resume_does_not_let_workers_share_a_gpu() -> None:
     with pytest.raises(GanrayError, match="does not let workers share a GPU"):
-        resume_job(job(use_gpu=True, workers=2, resources={"gpus_per_worker": 0.5}), resolve_job(job(), card(None)))
+        resume_job(job(use_gpu=True, workers=2, resources={"gpus_per_worker": 0.5}), resolve_job(job(), card()))

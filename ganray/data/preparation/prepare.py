@@ -108,6 +108,7 @@ def _checker(data: Data, total: int, progress: Progress | None) -> Callable[[Dec
 def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenShard], counts: DecodeCounts) -> DatasetCard:
     channels, height, width = data.shape
     class_counts = np.sum([shard.class_counts for shard in shards], axis=0).tolist()
+    num_distinct = len(np.unique(np.concatenate([shard.digests for shard in shards])))
     return DatasetCard(
         name=_dataset_name(data, listing),
         key=dataset_key(data, listing),
@@ -124,6 +125,7 @@ def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenSha
         shards=[Shard(file=shard.file, rows=shard.rows, sha256=shard.sha256) for shard in shards],
         skipped=Skipped(count=counts.skipped, examples=counts.examples),
         licence=rows.licence,
+        duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )
 

@@ -14,7 +14,7 @@ import ray.data
 from numpy.typing import NDArray
 
 from ganray.data.card import SkippedSample
-from ganray.data.shard import Shape, encode_shard, rows_per_shard, shard_arrays, shard_file
+from ganray.data.shard import Shape, digests, encode_shard, rows_per_shard, shard_arrays, shard_file
 from ganray.data.sources.rows import Rows
 from ganray.modalities.image import UnreadableImage, decode, resize
 from ganray.storage import ObjectStore
@@ -40,13 +40,17 @@ class ShardTarget:
 
 @dataclass(frozen=True)
 class WrittenShard:
-    """What is known of a shard in the store: the SHA-256 of its file, and of its pixels and labels as `content`."""
+    """What is known of a shard in the store: the SHA-256 of its file, and of its pixels and labels as `content`.
+
+    `digests` are hashes of its samples' pixels.
+    """
 
     file: str
     rows: int
     sha256: str
     content: str
     class_counts: NDArray[np.int64]  # [num_classes]
+    digests: NDArray[np.uint64]  # [rows]
 
 
 @dataclass
@@ -148,6 +152,7 @@ def _write_shard(target: ShardTarget, file: str, bounds: list[tuple[int, int]], 
         sha256=hashlib.sha256(data).hexdigest(),
         content=hashlib.sha256(arrays.pixels.tobytes() + arrays.labels.astype("<i4").tobytes()).hexdigest(),
         class_counts=np.bincount(arrays.labels[arrays.labels >= 0], minlength=target.num_classes),
+        digests=digests(arrays.pixels),
     )
 
 
