@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from ganray.config.fields import shortened
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
-from ganray.generation.record import KEY, Record, make_record
+from ganray.generation.record import Record, make_record
 from ganray.modalities.image import Pixels, encode_png, grid_png
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
@@ -45,11 +45,12 @@ def generate(
     """Write samples 0 to num - 1 of a published generator, and return `out`.
 
     `artifact` is the URI of a version's folder, or of a model's (then its best). `out` is a `.png` (a grid), a `.parquet` file
-    (columns `index`, `image`: uint8 CHW bytes), or else a folder of PNG files named by index. Sample i is a function of the
-    artifact, the seed, i, `label` and `truncation` alone. `label` is the name or number of a class, for all samples; without it,
-    classes are as frequent as in the training data. `truncation` is a threshold of the latents (Brock et al. 2019, section 3.1):
-    the lower, the more typical and alike are samples. `local` generates in this process, without Ray; otherwise `address` is the
-    cluster's. Every file carries a provenance record. With `public_key`, a PEM file, the artifact must be signed by the private half.
+    (columns `index`, and `image` with the `bytes` of a PNG, as the Hub and a source of kind parquet read them), or else a folder
+    of PNG files named by index. Sample i is a function of the artifact, the seed, i, `label` and `truncation` alone. `label` is
+    the name or number of a class, for all samples; without it, classes are as frequent as in the training data. `truncation` is a
+    threshold of the latents (Brock et al. 2019, section 3.1): the lower, the more typical and alike are samples. `local` generates
+    in this process, without Ray; otherwise `address` is the cluster's. Every file carries a provenance record. With `public_key`,
+    a PEM file, the artifact must be signed by the private half.
 
     Raises `ConfigError` for an unusable `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
@@ -171,8 +172,10 @@ def _write(out: Path, num: int, chunks: Iterable[Pixels], record: Record, progre
             with atomic_write(out) as file:
                 file.write(grid_png(np.concatenate(list(samples)), record.of(num=num).texts()))
         elif out.suffix == ".parquet":
+            from ganray.generation.parquet import write_parquet  # pyarrow takes a while to import, too
+
             with atomic_write(out) as file:
-                _write_parquet(file, samples, record.of(num=num))
+                write_parquet(file, samples, record.of(num=num))
         else:
             out.mkdir(parents=True, exist_ok=True)
             for index, image in enumerate(image for chunk in samples for image in chunk):
@@ -186,22 +189,3 @@ def _counted(chunks: Iterable[Pixels], num: int, progress: Progress | None) -> I
         yield samples
         if progress:
             progress(number * CHUNK + len(samples), num)
-
-
-def _write_parquet(file: BinaryIO, chunks: Iterable[Pixels], record: Record) -> None:
-    """Write chunks of samples as row groups."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    writer, index = None, 0
-    for chunk in chunks:
-        flat = chunk.reshape(len(chunk), -1)
-        images = pa.FixedSizeBinaryArray.from_buffers(pa.binary(flat.shape[1]), len(flat), [None, pa.py_buffer(np.ascontiguousarray(flat))])
-        table = pa.table({"index": np.arange(index, index + len(chunk)), "image": images})
-        if writer is None:
-            metadata = {b"shape": str(list(chunk.shape[1:])).encode(), KEY.encode(): record.to_json().encode()}
-            writer = pq.ParquetWriter(file, table.schema.with_metadata(metadata), compression="zstd")
-        writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
-        index += len(chunk)
-    if writer is not None:
-        writer.close()
