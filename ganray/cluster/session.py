@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import ray
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
+from ganray.cluster.head import check_head, watched_head
 from ganray.cluster.scratch import mark_session, scratch_folder
 from ganray.cluster.signals import interrupt_on_signal
 from ganray.errors import ClusterError
@@ -20,9 +20,8 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # `ray.train.report` waits up to this long; Ray's default is 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
 }
-CONNECT_TIMEOUT_S = 5.0
+QUIET = ("RAY_BACKEND_LOG_LEVEL", "fatal")  # what Ray's C++ would print of a head that died is said by `watched_head`
 LOCAL = "local"  # the address of a Ray that is started for this process
-HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # with an empty SETTINGS frame: RFC 9113, 3.4
 
 
 @contextlib.contextmanager
@@ -47,7 +46,10 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
     with scratch_folder("session") as scratch, interrupt_on_signal():
         try:
-            _check_reachable(address)
+            if address != LOCAL:
+                _find_token()
+                os.environ.setdefault(*QUIET)
+                check_head(address, field)
             _connect(address, dashboard=dashboard)
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_cluster(field, address, error) from error
@@ -57,10 +59,12 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
         if address == LOCAL:
             node: Any = ray._private.worker._global_node
             mark_session(scratch, Path(node.get_session_dir_path()).name)
-        try:
-            yield
-        finally:
-            ray.shutdown()
+        is_watched = address != LOCAL and not address.startswith("ray://")
+        with watched_head(ray.get_runtime_context().gcs_address, field) if is_watched else contextlib.nullcontext():
+            try:
+                yield
+            finally:
+                ray.shutdown()
 
 
 def _no_cluster(field: str, address: str, error: Exception) -> ClusterError:
@@ -80,19 +84,6 @@ def own_local_ray(address: str | None = None) -> bool:
     return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or LOCAL) == LOCAL
 
 
-def _check_reachable(address: str) -> None:
-    """Raise `OSError` within seconds unless something like Ray listens at `host:port`; Ray itself would try for minutes."""
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or address.startswith(("http://", "https://")):
-        return
-    with socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S) as connection:
-        if "RAY_USE_TLS" in os.environ:
-            return
-        connection.sendall(HTTP2_PREFACE)
-        if connection.recv(4).startswith(b"HTTP"):
-            raise OSError("this is the port of an HTTP server, as Ray's dashboard is; Ray's own is 6379")
-
-
 def _find_token() -> None:
     """Use the token of Ray's usual places unless RAY_AUTH_MODE is set, as Ray does for a cluster that it finds by itself."""
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -101,10 +92,9 @@ def _find_token() -> None:
 
 def _connect(address: str, *, dashboard: bool) -> None:
     starts_ray = address == LOCAL
-    if not starts_ray:
-        _find_token()
     ray.init(address=address, include_dashboard=dashboard if starts_ray else None, log_to_driver=False, logging_level=logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     for noisy in ("ray.data", "ray.data._internal.progress", "ray.train"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("ray.data.exceptions").setLevel(logging.CRITICAL)  # prints the traceback of what is raised as well

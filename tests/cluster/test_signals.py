@@ -56,9 +56,9 @@ def test_under_nohup_a_terminal_that_closes_is_ignored(handled: object) -> None:
 def test_nothing_is_written_to_a_terminal_that_is_gone() -> None:
     script = """import os, sys
 from ganray.cluster.signals import interrupt_on_signal
-print("ready", flush=True)
 try:
     with interrupt_on_signal():
+        print("ready", flush=True)
         sys.stdin.read()
 except KeyboardInterrupt:
     print("written", flush=True)
