@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.helpers.runs import (
     actor_processes,
     checkpoints,
+    descendants,
     final_state,
     flip_last_byte,
     kill_driver,
@@ -66,11 +68,15 @@ def test_a_run_that_lost_an_actor_of_its_driver_recovers_by_itself(unbroken: Pat
 def test_a_run_whose_driver_was_killed_goes_on_with_the_same_command(unbroken: Path, storage: Path) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
+        processes = [driver.pid, *descendants(driver.pid)]
         kill_driver(driver)
     assert not list(storage.glob("models/tiny/*"))
     again = train(storage)
     assert again.returncode == 0, again.stderr
     assert final_state(storage) == final_state(unbroken)
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    marks = {f"-{pid}-" for pid in processes}
+    assert [folder.name for folder in Path(tempfile.gettempdir()).glob("ganray-*") if any(mark in folder.name for mark in marks)] == []
 
 
 def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage: Path) -> None:
