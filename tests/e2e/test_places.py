@@ -1,16 +1,9 @@
 """The same job on S3, over two nodes, through `ray job submit`, and from a stream."""
 
-import contextlib
 import json
-import os
 import secrets
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -21,11 +14,11 @@ import torch
 from ray.cluster_utils import Cluster
 
 import ganray
+from tests.helpers.heads import Head, running_head
 from tests.helpers.runs import (
     REPOSITORY,
     TINY,
     checkpoints,
-    descendants,
     final_state,
     flip_last_byte,
     kill_driver,
@@ -87,40 +80,13 @@ def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
     assert ganray.load_generator(result.version)(torch.randn(1, 64)).isfinite().all()
 
 
-@dataclass(frozen=True)
-class Head:
-    """A head started with `ray start --head`: its dashboard's address, and the environment that holds the cluster's token."""
-
-    address: str
-    environment: dict[str, str]
-
-    def jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Return a finished `ray job` command."""
-        verb, *rest = arguments
-        command = ["ray", "job", verb, "--address", self.address, *rest]
-        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
-
-
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    ports = [_free_port() for _ in range(3)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    environment.pop("RAY_ADDRESS", None)
-    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
-    command = ["ray", "start", "--head", "--block", "--num-cpus=2", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    started = Head(f"http://127.0.0.1:{ports[1]}", environment)
-    try:
+    with running_head(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)) as started:
         until = time.monotonic() + 180
         while started.jobs("submit", "--no-wait", "--", "true").returncode:  # answers before it can take a job, too
             assert time.monotonic() < until, "the head did not come up"
         yield started
-    finally:
-        for pid in [*descendants(process.pid), process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
 
 
 def test_a_submitted_job_trains_and_publishes(head: Head, tmp_path: Path) -> None:
@@ -157,9 +123,3 @@ def test_a_streamed_run_goes_on_after_its_driver_was_killed_and_its_latest_check
     assert again.returncode == 0, again.stderr
     assert f"{latest.name}/state.pt is not what was saved; the checkpoint before it is used" in again.stderr
     assert final_state(tmp_path / "broken") == final_state(tmp_path / "whole")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]

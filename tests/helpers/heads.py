@@ -1,0 +1,72 @@
+"""Heads of Ray clusters, started as an operator does."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.helpers.runs import REPOSITORY, descendants
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head started with `ray start --head`: its address, its dashboard's, and the environment that holds the cluster's token."""
+
+    gcs_address: str
+    address: str
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    def jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Return a finished `ray job` command."""
+        verb, *rest = arguments
+        command = ["ray", "job", verb, "--address", self.address, *rest]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
+
+    def kill(self) -> None:
+        """End all processes of its machine's Ray at once."""
+        for pid in [*descendants(self.process.pid), self.process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running_head(**variables: str) -> Iterator[Head]:
+    """Give a head of two CPUs, with these environment variables, whose ports are open."""
+    ports = [_free_port() for _ in range(3)]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, **variables}
+    environment.pop("RAY_ADDRESS", None)
+    flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
+    command = ["ray", "start", "--head", "--block", "--num-cpus=2", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    head = Head(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment, process)
+    try:
+        until = time.monotonic() + 180
+        while not all(map(_is_open, ports[:2])):
+            assert time.monotonic() < until, "the head did not come up"
+            time.sleep(0.2)
+        yield head
+    finally:
+        head.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
