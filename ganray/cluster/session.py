@@ -20,7 +20,7 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # `ray.train.report` waits up to this long; Ray's default is 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
 }
-QUIET = ("RAY_BACKEND_LOG_LEVEL", "fatal")  # what Ray's C++ would print of a head that died is said by `watched_head`
+BACKEND_LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 LOCAL = "local"  # the address of a Ray that is started for this process
 
 
@@ -48,9 +48,9 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
         try:
             if address != LOCAL:
                 _find_token()
-                os.environ.setdefault(*QUIET)
                 check_head(address, field)
-            _connect(address, dashboard=dashboard)
+            with contextlib.nullcontext() if address == LOCAL else _without_backend_log():
+                _connect(address, dashboard=dashboard)
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_cluster(field, address, error) from error
         except SystemExit:  # by Ray's own handler of SIGTERM
@@ -88,6 +88,23 @@ def _find_token() -> None:
     """Use the token of Ray's usual places unless RAY_AUTH_MODE is set, as Ray does for a cluster that it finds by itself."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+@contextlib.contextmanager
+def _without_backend_log() -> Iterator[None]:
+    """Have Ray's C++ part print nothing of what the head does from now on, which `watched_head` says, nor that it prints nothing."""
+    is_ours = BACKEND_LOG_LEVEL not in os.environ
+    os.environ.setdefault(BACKEND_LOG_LEVEL, "fatal")  # read where Ray connects
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
+        if is_ours:
+            del os.environ[BACKEND_LOG_LEVEL]
 
 
 def _connect(address: str, *, dashboard: bool) -> None:
