@@ -1,6 +1,10 @@
 # Everything a newcomer needs: each target installs what it uses into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+SAY := install one with its venv module, and name it, as in make PYTHON=python3.11
+# A .venv that another Python made, or whose making was interrupted, is made anew.
+USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; } >/dev/null 2>&1
 # A core a process: threads of several processes would wait for one another.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
@@ -40,6 +44,7 @@ clean:
 	rm -rf .venv store
 
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(USABLE) || $(PYTHON) -c "$(SUPPORTED)" || { echo "error: PYTHON: '$(PYTHON)' is not Python 3.11 or 3.12; $(SAY)" >&2; exit 1; }
+	@$(USABLE) || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "error: PYTHON: '$(PYTHON)' makes no venv; $(SAY)" >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from ganray.train.train import prepare_data as prepare
 
     __version__: str
+else:  # unknown to type checkers, for which a name that is not there is an error
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return _version()
+        if name not in _LAZY:
+            raise AttributeError(f"module 'ganray' has no attribute {name!r}")
+        module, attribute = _LAZY[name]
+        return getattr(import_module(module), attribute)
+
 
 __all__ = [
     "ArtifactError",
@@ -64,15 +74,6 @@ _LAZY = {  # what needs torch or Ray, imported when it is first used: module, an
     "run_sweep": ("ganray.sweep.sweep", "run_sweep"),
     "run_training": ("ganray.train.train", "run_training"),
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return _version()
-    if name not in _LAZY:
-        raise AttributeError(f"module 'ganray' has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

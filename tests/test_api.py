@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +14,7 @@ import pytest
 import ganray
 from ganray.errors import GanrayError
 
+REPOSITORY = Path(ganray.__file__).parents[1]
 NAMES = sorted(set(ganray.__all__) - {"__version__"})
 
 
@@ -34,6 +37,30 @@ def test_type_checkers_see_what_is_imported_lazily() -> None:
         for alias in node.names
     }
     assert seen == ganray._LAZY
+
+
+def test_a_name_that_is_not_there_is_an_error_for_type_checkers(tmp_path: Path) -> None:
+    use = tmp_path / "use.py"
+    lines = [
+        "import ganray",
+        "ganray.run_training",
+        "ganray.Registry.open",
+        "ganray.__version__",
+        "ganray.run_trainnig",
+        "ganray.Job(nme='x')",
+    ]
+    use.write_text("\n".join([*lines, ""]))
+    mypy = [sys.executable, "-m", "mypy", str(use)]  # with the options of `make types`, whose cache it shares
+    done = subprocess.run(mypy, capture_output=True, text=True, cwd=REPOSITORY)
+    errors = [line.partition("use.py:")[2] for line in done.stdout.splitlines() if "error:" in line]
+    assert [error.split(":")[0] for error in errors] == ["5", "6"], done.stdout + done.stderr
+    assert 'Module has no attribute "run_trainnig"; maybe "run_training"?' in errors[0]
+
+
+def test_help_lists_the_public_names() -> None:
+    text = pydoc.render_doc(ganray, renderer=pydoc.plaintext)
+    for name in NAMES:
+        assert re.search(rf"^    (class )?{name}\b", text, re.MULTILINE), name
 
 
 def test_importing_the_package_is_light() -> None:

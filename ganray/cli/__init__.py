@@ -13,10 +13,15 @@ from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
 from ganray.cluster.signals import interrupt_on_signal
+from ganray.config.reading.places import JOBS
 from ganray.errors import GanrayError
 
 __all__ = ["group", "main"]
 
+HELP = f"""Train GANs on Ray, publish the best generator, generate from it.
+
+JOB is a YAML job file, as those in {JOBS}. Overrides are dotted paths: train.batch_size=128.
+"""
 EXIT_CODES = """\b
 Exit codes:
   0    done
@@ -28,13 +33,10 @@ Exit codes:
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EXIT_CODES)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, help=HELP, epilog=EXIT_CODES)
 @click.version_option(package_name="ganray")
 def group() -> None:
-    """Train GANs on Ray, publish the best generator, generate from it.
-
-    JOB is a YAML job file; see jobs/. Overrides are dotted paths: train.batch_size=128.
-    """
+    """All commands."""
 
 
 for command in (
