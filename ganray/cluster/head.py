@@ -15,9 +15,9 @@ from ganray.errors import ClusterError
 
 CONNECT_TIMEOUT_S = 5.0
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 8.0  # without an answer, after which a head counts as dead, unless Ray is set to wait for it for another time
+REFUSED_S, SILENT_S = 8.0, 40.0  # after which a head counts as dead, where its machine refuses connections, and where nothing answers
 GRACE_S = 3.0  # for a driver to end by itself once its head is dead
-RECONNECT_TIMEOUT = "RAY_gcs_rpc_server_reconnect_timeout_s"  # Ray's own setting, for heads that come back
+RECONNECT_TIMEOUT = "RAY_gcs_rpc_server_reconnect_timeout_s"  # Ray's own setting, for heads that come back, wins
 METHOD = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 REFUSALS = {
     grpc.StatusCode.UNAUTHENTICATED: (
@@ -76,7 +76,7 @@ def watched_head(address: str, field: str) -> Iterator[None]:
     try:
         yield
     except BaseException as met:
-        if not watch.is_dead and watch.answers():
+        if not watch.is_dead and watch.patience_s() is None:
             raise
         raise error from met
     finally:
@@ -91,16 +91,17 @@ class HeadWatch(threading.Thread):
         super().__init__(name="head watch", daemon=True)
         host, _, port = address.rpartition(":")
         self.place, self.error = (host.strip("[]"), int(port)), error
-        self.patience_s = float(os.environ.get(RECONNECT_TIMEOUT, PATIENCE_S))
         self.is_dead, self.closed = False, threading.Event()
 
     def run(self) -> None:
         """Look until this is closed or the head is dead."""
         heard = time.monotonic()
         while not self.is_dead and not self.closed.wait(LOOK_EVERY_S):
-            if self.answers():
+            patience_s = self.patience_s()
+            if patience_s is None:
                 heard = time.monotonic()
-            self.is_dead = time.monotonic() - heard > self.patience_s
+            else:
+                self.is_dead = time.monotonic() - heard > patience_s
         if self.is_dead:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
             if not self.closed.wait(GRACE_S):
@@ -108,10 +109,12 @@ class HeadWatch(threading.Thread):
                 os.write(2, f"{show_cursor}error: {self.error}\n".encode())
                 os._exit(self.error.exit_code)
 
-    def answers(self) -> bool:
-        """Return whether anything listens at the head's address now."""
+    def patience_s(self) -> float | None:
+        """Return how long to wait for a head that does not answer now, None if it does."""
         try:
             socket.create_connection(self.place, timeout=LOOK_EVERY_S).close()
+        except ConnectionRefusedError:
+            return float(os.environ.get(RECONNECT_TIMEOUT, REFUSED_S))
         except OSError:
-            return False
-        return True
+            return float(os.environ.get(RECONNECT_TIMEOUT, SILENT_S))
+        return None

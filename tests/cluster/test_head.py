@@ -94,7 +94,7 @@ def test_a_head_that_answers_will_do() -> None:
 
 def test_a_head_that_dies_ends_what_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(head, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(head, "REFUSED_S", 0.3)
     monkeypatch.delenv(head.RECONNECT_TIMEOUT, raising=False)
     server = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{server.getsockname()[1]}"
@@ -111,9 +111,7 @@ def wait_with(address: str) -> None:
 
 def test_a_head_that_is_away_for_a_moment_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(head, "PATIENCE_S", 5.0)
-    with listening() as address, watched_head(address, "--address"):
-        pass
+    monkeypatch.setattr(head, "REFUSED_S", 5.0)
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
     with watched_head(f"127.0.0.1:{port}", "--address"):
@@ -123,10 +121,18 @@ def test_a_head_that_is_away_for_a_moment_ends_nothing(monkeypatch: pytest.Monke
             time.sleep(0.5)
 
 
+def test_a_head_that_ray_is_told_to_wait_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(head, "REFUSED_S", 0.1)
+    monkeypatch.setenv(head.RECONNECT_TIMEOUT, "600")
+    with watched_head("127.0.0.1:1", "--address"):
+        time.sleep(0.5)
+
+
 def test_a_process_that_cannot_be_interrupted_ends_with_the_one_line() -> None:
     script = """import signal, sys, time
 from ganray.cluster import head
-head.LOOK_EVERY_S, head.PATIENCE_S, head.GRACE_S = 0.05, 0.2, 0.2
+head.LOOK_EVERY_S, head.REFUSED_S, head.GRACE_S = 0.05, 0.2, 0.2
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
 with head.watched_head("127.0.0.1:1", "--address"):
     time.sleep(20)"""
