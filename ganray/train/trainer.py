@@ -20,7 +20,7 @@ from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
-from ganray.errors import StorageError
+from ganray.errors import ClusterError, StorageError
 from ganray.runs.checkpoint import Checkpoint, status_of
 from ganray.runs.lock import DriverLock
 from ganray.runs.run import Run
@@ -42,7 +42,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
     """Train until the run has ended or a stop was requested, in one start of workers more after each rollback.
 
     Returns its latest checkpoint and how it ended, None if it was interrupted. The process of Ray Train's controller may die
-    `train.max_failures` times. Raises `ControllerDied` beyond that.
+    `train.max_failures` times. Raises `ClusterError` beyond that.
     """
     interrupted = has_trained = False
     num_deaths = 0
@@ -62,18 +62,21 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
                     fit(context, reporter, stop)
                 except ControllerDied as error:
                     num_deaths += 1
-                    _check_goes_on(error, run, stop, num_deaths=num_deaths, max_failures=job.train.max_failures)
+                    check_goes_on(error, run, stop, num_deaths=num_deaths, max_failures=job.train.max_failures)
                 else:
                     interrupted, has_trained = stop.is_set(), True
 
 
-def _check_goes_on(error: "ControllerDied", run: Run, stop: threading.Event, *, num_deaths: int, max_failures: int) -> None:
+def check_goes_on(error: "ControllerDied", run: Run, stop: threading.Event, *, num_deaths: int, max_failures: int) -> None:
     """Log that workers are started again, or raise why they are not."""
     run.check_fence()
     if stop.is_set():
         raise KeyboardInterrupt from error
     if num_deaths > max_failures:
-        raise error
+        problem = f"{error}, more often than train.max_failures={max_failures} allows"
+        raise ClusterError(
+            "train.max_failures", problem, "see whether its machine has memory to spare; the same command goes on"
+        ) from error
     logger.warning("%s; starting the workers again", error)
 
 
