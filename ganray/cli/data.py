@@ -32,6 +32,8 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
         click.echo(f"{plural(card.duplicates, 'sample')} of them repeat earlier ones")
     if card.skipped.count:
         click.echo(f"{plural(card.skipped.count, 'sample')} could not be read; see {dataset.uri}/card.json")
+    if card.left_out.count:
+        click.echo(f"{plural(card.left_out.count, 'file')} of the source left out; see {dataset.uri}/card.json")
 
 
 @click.command("fit-extractor")

@@ -20,12 +20,14 @@ class FashionMnistSource(Section):
 
 
 class FolderSource(Section):
-    """A folder of images, sub-folders included, in any format that Pillow opens."""
+    """A folder or zip archive of images, sub-folders included, in any format that Pillow opens."""
 
     kind: Literal["folder"] = "folder"
-    path: Place = Field(description="local folder or s3:// prefix")
-    labels: Literal["auto", "folders", "none"] = Field(
-        "auto", description="folders: the first sub-folder's name is the class; auto: folders, if every image lies in one"
+    path: Place = Field(description="folder or .zip archive, local or on s3://")
+    labels: Literal["auto", "folders", "dataset.json", "none"] = Field(
+        "auto",
+        description="folders: the first sub-folder's name is the class; dataset.json: StyleGAN's file of labels; "
+        "auto: dataset.json if there is one, else folders if every image lies in one",
     )
 
 

@@ -12,14 +12,14 @@ class _Part(BaseModel):
 
 
 class SkippedSample(_Part):
-    """A sample that could not be read, and why."""
+    """A sample that could not be read, or a file of the source that is no sample, and why."""
 
     name: str
     reason: str
 
 
 class Skipped(_Part):
-    """How many samples could not be read, and the first of them in the source's order."""
+    """How many samples or files were left out, and the first of them, with the reasons."""
 
     count: int = 0
     examples: list[SkippedSample] = []
@@ -38,8 +38,8 @@ class DatasetCard(_Part):
 
     `key` is the SHA-256 of the source's listing and the settings, `fingerprint` that of the pixels and labels, in order.
     `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
-    a label, too. `height` and `width` are in pixels. `duplicates` counts samples whose pixels are those of an earlier one; None:
-    nobody has counted.
+    a label, too. `height` and `width` are in pixels. `skipped` are samples that could not be read, `left_out` the files of the source
+    that are no samples. `duplicates` counts samples whose pixels are those of an earlier one; None: nobody has counted.
     """
 
     format: int = FORMAT
@@ -57,6 +57,7 @@ class DatasetCard(_Part):
     rows_per_shard: int
     shards: list[Shard]
     skipped: Skipped
+    left_out: Skipped = Skipped()
     licence: str | None
     created_by: dict[str, str]
     duplicates: int | None = None

@@ -45,7 +45,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         if finished := run.result(job):
             return finished
     else:
-        listing = list_source(job.data.source)  # its errors are raised before anything is started or written
+        listing = list_source(job.data.source, storage)  # its errors are raised before anything is started or written
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(run) as lock:
@@ -128,7 +128,7 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[PreparedDataset]:
     """Give a job's prepared dataset, connected to Ray while the block runs."""
     storage = open_storage(job)
-    listing = list_source(job.data.source)  # its errors are raised before anything is started or written
+    listing = list_source(job.data.source, storage)  # its errors are raised before anything is started or written
     with ray_session(address):
         storage.check_writable()
         check_shared(storage)

@@ -1,7 +1,9 @@
 """Preparing datasets on a real local Ray: what is written, in which order, and what happens to bad input."""
 
 import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -170,15 +172,33 @@ def test_too_many_unreadable_images_are_an_error_that_names_the_first_five(stora
     assert keys_of(storage) == set()
 
 
-def test_a_folder_of_text_files_is_an_error_even_if_all_may_be_bad(storage: ObjectStore, tmp_path: Path) -> None:
+def test_a_folder_of_texts_named_as_images_is_an_error_even_if_all_may_be_bad(storage: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     for index in range(7):
-        (tmp_path / "texts" / f"{index}.txt").write_text("some text")
+        (tmp_path / "texts" / f"{index}.png").write_text("some text")
     for fraction in (0.001, 1.0):
         with pytest.raises(GanrayError, match="none of 7 samples could be read") as error:
             prepare(Data(source=FolderSource(path=str(tmp_path / "texts")), max_bad_fraction=fraction), storage)
         assert error.value.field == "data.source.path"
     assert keys_of(storage) == set()
+
+
+def test_an_archive_is_prepared_as_its_folder_is_and_the_card_names_what_is_left_out(storage: ObjectStore, image_folder: Path) -> None:
+    labels = [[file.relative_to(image_folder).as_posix(), int(file.stem) % 3] for file in image_folder.rglob("*.png")]
+    (image_folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    (image_folder / "cat" / "notes.txt").write_text("of a cat")
+    (image_folder / "zebra" / "é.png").write_bytes((image_folder / "cat" / "01.png").read_bytes())
+    archive = shutil.make_archive(str(image_folder.parent / "zipped"), "zip", image_folder)
+    (image_folder / "zebra" / "é.png").rename(os.fsdecode(os.fsencode(image_folder) + b"/zebra/\xe9.png"))  # not UTF-8
+    for path in (str(image_folder), archive):
+        prepared = prepare(Data(source=FolderSource(path=path), resolution=8), storage)
+        pixels, numbers = read_back(prepared)
+        order = [*range(1, 30, 2), *range(0, 30, 2), 1]
+        assert pixels[:, 0, 0, 0].tolist() == order
+        assert numbers.tolist() == [*(value % 3 for value in order[:-1]), -1]
+        card = load_dataset(storage, prepared.folder).card
+        assert (card.classes, card.class_counts, card.skipped.count) == (["0", "1", "2"], [10, 10, 10], 0)
+        assert [(sample.name, sample.reason) for sample in card.left_out.examples] == [("cat/notes.txt", "no image by extension")]
 
 
 def test_shards_are_cut_from_blocks_of_any_size() -> None:

@@ -22,7 +22,6 @@ from ganray.data.card import DatasetCard
 from ganray.data.preparation.shards import decode_rows
 from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import FILES, download, read_bundled, read_idx
-from ganray.data.sources.folder import find_classes
 from ganray.errors import GanrayError
 from ganray.storage import open_store
 from tests.helpers.make_bundled_data import bundle
@@ -89,17 +88,6 @@ def test_a_folder_of_every_format_and_mode(tmp_path: Path) -> None:
     np.testing.assert_allclose(greys, 100, atol=2)
     assert (card.count, card.skipped.count, card.name, card.classes) == (10, 0, "mixed-images", None)
     assert labels == [-1] * 10
-
-
-def test_labels_come_from_the_first_sub_folder() -> None:
-    keys = ["b/1.png", "a/x/2.png", "b/3.png"]
-    assert find_classes(keys, "auto") == find_classes(keys, "folders") == ["a", "b"]
-    assert find_classes(keys, "none") is None
-    assert find_classes([*keys, "loose.png"], "auto") is None
-    assert find_classes(["all/1.png", "all/2.png"], "auto") is None
-    assert find_classes(["all/1.png", "all/2.png"], "folders") == ["all"]
-    with pytest.raises(GanrayError, match=r"loose\.png"):
-        find_classes([*keys, "loose.png"], "folders")
 
 
 @pytest.mark.parametrize("kind", ["binary", "large_binary", "struct"])

@@ -19,7 +19,7 @@ from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Data
 from ganray.data.card import FORMAT, DatasetCard, Shard, Skipped, SkippedSample
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
-from ganray.data.preparation.shards import DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
+from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
 from ganray.data.shard import is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
 from ganray.errors import DataError, plural
@@ -124,6 +124,7 @@ def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenSha
         rows_per_shard=rows_per_shard(data.shape),
         shards=[Shard(file=shard.file, rows=shard.rows, sha256=shard.sha256) for shard in shards],
         skipped=Skipped(count=counts.skipped, examples=counts.examples),
+        left_out=Skipped(count=len(listing.left_out), examples=listing.left_out[:MAX_EXAMPLES]),
         licence=rows.licence,
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},

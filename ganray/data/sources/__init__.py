@@ -5,14 +5,18 @@ from ganray.data.sources.fashion_mnist import list_fashion_mnist
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.parquet import list_parquet
 from ganray.data.sources.rows import Listing
+from ganray.storage import ObjectStore
 
 
-def list_source(source: Source) -> Listing:
-    """List what a source has; reads no sample. Raises `DataError` if it is missing, empty or of the wrong form."""
+def list_source(source: Source, storage: ObjectStore | None = None) -> Listing:
+    """List what a source has, without what lies in `storage`, the job's; reads no sample.
+
+    Raises `DataError` if it is missing, empty or of the wrong form.
+    """
     match source:
         case FashionMnistSource():
             return list_fashion_mnist(source)
         case FolderSource():
-            return list_folder(source)
+            return list_folder(source, storage)
         case _:
-            return list_parquet(source)
+            return list_parquet(source, storage)

@@ -1,80 +1,117 @@
-"""A folder of images, local or on s3://, labelled by its sub-folders or not at all."""
+"""A folder or zip archive of images, local or on s3://, labelled by its sub-folders, by a dataset.json or not at all."""
 
+import hashlib
+import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pyarrow as pa
 
 from ganray.config import FolderSource
-from ganray.data.sources.rows import (
-    PATH_FIELD,
-    UNLABELLED,
-    Listing,
-    Rows,
-    dataset_of,
-    list_files,
-    piece_size,
-    row_table,
-    source_errors,
-)
-from ganray.errors import DataError
-from ganray.storage import MissingObject, ObjectStore
+from ganray.data.card import SkippedSample
+from ganray.data.sources.archive import SUFFIX, archive_files, is_archive
+from ganray.data.sources.files import FileTree, Reader, SourceFile, folder_files, summary
+from ganray.data.sources.labels import DATASET_JSON, FIELD, Labels, find_labels
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, piece_size, row_table, source_errors
+from ganray.errors import DataError, plural
+from ganray.modalities.formats import HEAD_BYTES, extension, image_extensions, starts_as_image
+from ganray.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 READ_BATCH = 8  # encoded images that a task has in memory, read concurrently
 PIECE_ROWS = 256
+HEAD_THREADS = 16
+MAX_LABEL_BYTES = 1 << 28
+OTHER_EXTENSION = "no image by extension"
+OTHER_HEAD = "no image by first bytes"
+ARCHIVE = "a zip archive, which is a source of its own"
 
 
 @source_errors()
-def list_folder(source: FolderSource) -> Listing:
-    """List a folder and its sub-folders, sorted by name, without hidden files. Raises `DataError` if it is empty."""
-    files = list_files(source.path)
-    if not files.infos:
-        raise DataError(PATH_FIELD, f"there are no files in {source.path}", "name a folder or s3:// prefix with images")
-    keys = [info.key for info in files.infos]
-    classes = find_classes(keys, source.labels)
-    identity = [files.store.uri, classes, [[info.key, info.size, str(info.modified)] for info in files.infos]]
-    return Listing(files.name, identity, partial(_open, files.store, keys, classes))
+def list_folder(source: FolderSource, storage: ObjectStore | None = None) -> Listing:
+    """List the images of a folder and its sub-folders or of an archive, sorted by name, and log what else there is.
 
-
-def find_classes(keys: list[str], labels: str) -> list[str] | None:
-    """Return the sorted names of the first sub-folders, or None where images are unlabelled.
-
-    `labels` is "folders", "none" or "auto": folders if every file lies in one and there are at least two. Raises `DataError`
-    if it is "folders" and a file lies in none.
+    What lies in `storage`, the job's, is never a sample. Raises `DataError` if there are no images.
     """
-    loose = [key for key in keys if "/" not in key]
-    if labels == "folders" and loose:
-        raise DataError("data.source.labels", f"{loose[0]} is in no sub-folder", "move it into its class's folder, or use `none`")
-    classes = sorted({key.split("/")[0] for key in keys if "/" in key})
-    if labels == "none" or loose or (labels == "auto" and len(classes) < 2):
+    tree = (archive_files(source.path) if is_archive(source.path) else None) or folder_files(source.path, storage)
+    label_file = next((file for file in tree.files if file.key == DATASET_JSON), None)
+    images, others = select_images(tree)
+    if not images:
+        but = f", but {summary(tree.left_out + others)}" if tree.left_out or others else ""
+        raise DataError(PATH_FIELD, f"there are no images in {source.path}{but}", "name a folder, zip archive or s3:// prefix with images")
+    labels, reason = find_labels([image.key for image in images], source.labels, _read_labels(tree.reader, label_file))
+    left_out = tree.left_out + others
+    if label_file and reason:
+        left_out.append(SkippedSample(name=DATASET_JSON, reason=reason))
+    _log(source.path, left_out, labels)
+    identity = [tree.uri, labels.classes, [[image.key, image.size, image.stamp] for image in images]]
+    if labels.from_file:
+        identity.append(hashlib.sha256(json.dumps(labels.numbers).encode()).hexdigest())
+    return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out)
+
+
+def select_images(tree: FileTree) -> tuple[list[SourceFile], list[SkippedSample]]:
+    """Return the files that are images, and the others, without a dataset.json, with the reasons."""
+    reasons = list(zip(tree.files, _reasons(tree), strict=True))
+    images = [file for file, reason in reasons if reason is None]
+    return images, [SkippedSample(name=file.key, reason=reason) for file, reason in reasons if reason and file.key != DATASET_JSON]
+
+
+def _reasons(tree: FileTree) -> list[str | None]:
+    """Return for each file why it is no image, None if it is: by its extension or, where it has none, by its first bytes."""
+    suffixes = [extension(file.key) for file in tree.files]
+    bare = [file.address for file, suffix in zip(tree.files, suffixes, strict=True) if not suffix]
+    with ThreadPoolExecutor(HEAD_THREADS) as threads:
+        heads = threads.map(partial(_head, tree.reader), bare)
+        return [_reason(suffix) if suffix else None if starts_as_image(next(heads)) else OTHER_HEAD for suffix in suffixes]
+
+
+def _reason(suffix: str) -> str | None:
+    if suffix in image_extensions():
         return None
-    return classes
-
-
-def _open(store: ObjectStore, keys: list[str], classes: list[str] | None) -> Rows:
-    numbers = {name: number for number, name in enumerate(classes or [])}
-    labels = [numbers.get(key.split("/")[0], UNLABELLED) if classes else UNLABELLED for key in keys]
-    size = piece_size(len(keys), minimum=READ_BATCH, maximum=PIECE_ROWS)
-    pieces = [
-        pa.table({"name": keys[start : start + size], "label": pa.array(labels[start : start + size], pa.int32())})
-        for start in range(0, len(keys), size)
-    ]
-    dataset = dataset_of(pieces).map_batches(partial(_read, store=store), batch_size=READ_BATCH, batch_format="pyarrow")
-    return Rows(dataset, len(keys), classes=classes)
-
-
-def _read(batch: pa.Table, store: ObjectStore) -> pa.Table:
-    """Add the files' bytes to a batch of names and labels."""
-    names = batch["name"].to_pylist()
-    with ThreadPoolExecutor(READ_BATCH) as threads:
-        data = list(threads.map(partial(_read_file, store), names))
-    return row_table(names, data, batch["label"].combine_chunks())
+    return ARCHIVE if suffix == SUFFIX else OTHER_EXTENSION
 
 
 @source_errors()
-def _read_file(store: ObjectStore, key: str) -> bytes | None:
-    """Return a file's bytes, None if it has vanished since it was listed."""
-    try:
-        return store.read(key)
-    except MissingObject:
+def _head(reader: Reader, address: bytes) -> bytes:
+    return reader.head(address, HEAD_BYTES)
+
+
+def _read_labels(reader: Reader, file: SourceFile | None) -> bytes | None:
+    """Return the content of a dataset.json, None where there is none."""
+    if file is None:
         return None
+    if file.size > MAX_LABEL_BYTES:
+        raise DataError(FIELD, f"{DATASET_JSON} has {file.size:,} bytes", f"use one of at most {MAX_LABEL_BYTES:,}")
+    return reader.read(file.address)
+
+
+def _log(path: str, left_out: list[SkippedSample], labels: Labels) -> None:
+    """Log what a source has beside its images, and what is to be known about their classes."""
+    if left_out:
+        logger.warning("%s: %s left out: %s", path, plural(len(left_out), "file"), summary(left_out))
+    for message in labels.messages:
+        logger.warning("%s: %s", path, message)
+
+
+def _open(reader: Reader, images: list[SourceFile], labels: Labels) -> Rows:
+    size = piece_size(len(images), minimum=READ_BATCH, maximum=PIECE_ROWS)
+    columns = [pa.array([image.key for image in images]), pa.array([image.address for image in images], pa.binary())]
+    table = pa.table([*columns, pa.array(labels.numbers, pa.int32())], ["name", "address", "label"])
+    dataset = dataset_of(cut_table(table, size)).map_batches(partial(_read, reader=reader), batch_size=READ_BATCH, batch_format="pyarrow")
+    return Rows(dataset, len(images), classes=labels.classes)
+
+
+def _read(batch: pa.Table, reader: Reader) -> pa.Table:
+    """Replace the addresses in a batch by the files' bytes."""
+    with ThreadPoolExecutor(READ_BATCH) as threads:
+        data = list(threads.map(partial(_read_file, reader), batch["address"].to_pylist()))
+    reasons = [reader.lost if content is None else None for content in data]
+    return row_table(batch["name"].to_pylist(), data, batch["label"].combine_chunks(), reasons)
+
+
+@source_errors()
+def _read_file(reader: Reader, address: bytes) -> bytes | None:
+    return reader.read(address)

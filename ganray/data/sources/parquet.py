@@ -59,12 +59,12 @@ class ParquetRows:
 
 
 @source_errors()
-def list_parquet(source: ParquetSource) -> Listing:
-    """List the Parquet files under a path, sorted by name, and read their footers.
+def list_parquet(source: ParquetSource, storage: ObjectStore | None = None) -> Listing:
+    """List the Parquet files under a path, sorted by name, without what lies in the job's `storage`, and read their footers.
 
     Raises `DataError` if there are none, or if they are not what the job says.
     """
-    files = list_files(source.path, suffix=".parquet")
+    files = list_files(source.path, storage, suffix=".parquet")
     if not files.infos:
         problem = f"there are no .parquet files in {source.path}"
         raise DataError(PATH_FIELD, problem, "name a file, or a folder or s3:// prefix that holds some")

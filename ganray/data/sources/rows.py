@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import ray.data
 
+from ganray.data.card import SkippedSample
 from ganray.errors import DataError, GanrayError
 from ganray.storage import ObjectInfo, ObjectStore, open_store
 from ganray.storage.base import FIELD as STORE_FIELD
@@ -18,6 +19,7 @@ from ganray.storage.base import FIELD as STORE_FIELD
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32()), ("reason", pa.string())])
 UNLABELLED = -1
 PATH_FIELD = "data.source.path"
+STORAGE_FOLDERS = ("datasets", "models", "runs", "sweeps")  # of a storage, what ganray keeps there
 NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
 
 
@@ -36,12 +38,14 @@ class Rows:
 class Listing:
     """What a source has, before a sample of it is read.
 
-    `identity` is JSON data that changes whenever the samples may have changed. `open` starts reading.
+    `identity` is JSON data that changes whenever the samples may have changed. `open` starts reading. `left_out` are the files of
+    the source that are no samples, with the reasons.
     """
 
     name: str
     identity: list[Any]
     open: Callable[[], Rows]
+    left_out: list[SkippedSample] = field(default_factory=list)
 
 
 def row_table(
@@ -89,6 +93,15 @@ def open_folder(path: str) -> ObjectStore:
     return open_store(str(folder))
 
 
+def storage_prefixes(store: ObjectStore, storage: ObjectStore | None) -> list[str]:
+    """Return the prefixes of what ganray keeps in a storage, as keys of the store of a source; none if it lies elsewhere."""
+    if storage is None:
+        return []
+    uri = storage.uri.partition("?")[0]
+    root, below = f"{store.uri.partition('?')[0]}/", f"{uri if is_remote(uri) else Path(uri).resolve()}/"
+    return [f"{below.removeprefix(root)}{name}/" for name in STORAGE_FOLDERS] if below.startswith(root) else []
+
+
 @dataclass(frozen=True)
 class SourceFiles:
     """The files of a source: their store, a name for them, and their listing, sorted by key."""
@@ -98,20 +111,21 @@ class SourceFiles:
     infos: list[ObjectInfo]
 
 
-def list_files(path: str, *, suffix: str = "") -> SourceFiles:
-    """List the files below a folder or s3:// prefix that end in `suffix`, without hidden ones, or the one such file that `path` names.
+def list_files(path: str, storage: ObjectStore | None, *, suffix: str) -> SourceFiles:
+    """List the files below a folder or s3:// prefix that end in `suffix`, or the one such file that `path` names.
 
-    Raises `DataError` if a local path is missing.
+    Hidden ones, and those that ganray keeps in `storage`, are left out. Raises `DataError` if a local path is missing.
     """
     folder, name = split_path(path)
-    if suffix and not is_remote(path) and (file := Path(folder, name)).is_file():  # a listing would walk all of its folder
+    if not is_remote(path) and (file := Path(folder, name)).is_file():  # a listing would walk all of its folder
         return SourceFiles(open_folder(folder), name, [ObjectInfo(name, file.stat().st_size, file.stat().st_mtime)])
-    if suffix and is_remote(path) and name.endswith(suffix):
+    if is_remote(path) and name.endswith(suffix):
         store = open_folder(folder)
         if infos := [info for info in store.list(name) if info.key == name]:  # else a folder, as Spark names them
             return SourceFiles(store, name, infos)
     store = open_folder(path)
-    infos = [info for info in store.list("") if info.key.endswith(suffix) and not is_hidden(info.key)]
+    own = tuple(storage_prefixes(store, storage))
+    infos = [info for info in store.list("") if info.key.endswith(suffix) and not is_hidden(info.key) and not info.key.startswith(own)]
     return SourceFiles(store, name, sorted(infos, key=lambda info: info.key))
 
 
