@@ -26,7 +26,6 @@ PLAIN = ["networks.conditional=false", "loss={kind: non-saturating}", "penalties
 PLAIN += [f"optimizer.{network}={{lr: 1e-3, beta1: 0.5, beta2: 0.999}}" for network in ("generator", "discriminator")]
 SMALL = [*PLAIN, "data.resolution=16", "networks.width=16", "networks.ghost_batch=32", "workers=1", "train.max_seconds=null"]
 SMALL += ["train.precision=float32", "train.samples_every=1000000", "train.checkpoint_every=1000000", "train.log_every=1280"]
-SMALL += ["sweep.on_collapse=warn"]  # in so few images, slow is taken for collapsed
 SMALL += ["evaluate.every=1000000", "evaluate.num_samples=2000", "publish.auto=false", "sweep.finalists={num: 1, num_samples: 2000}"]
 
 

@@ -28,6 +28,7 @@ def roll_back(run: Run, *, attempt: int, fresh: dict[str, Any], max_rollbacks: i
         num_rollbacks=num_rollbacks,
         rolled_back=True,
         cloned_from=latest.progress.cloned_from if latest else None,
+        monitor=before.monitor,
     )
     files = {STATE: serialise({**state, "attempt": attempt + 1})}
     return run.save_checkpoint(files, images_seen=state["images_seen"], attempt=attempt + 1, progress=progress)
@@ -43,6 +44,7 @@ def clone_state(run: Run, donor: Run, checkpoint: str) -> None:
     key = f"{donor.name}@{checkpoint}"
     if own is None or own.progress.cloned_from != key:
         attempt = max([int(name.split("-")[0]) for name in run.checkpoints()] + [source.attempt]) + 1
-        progress = Progress(trained_s=source.progress.trained_s, best=own.progress.best if own else None, cloned_from=key)
+        best, donated = own.progress.best if own else None, source.progress
+        progress = Progress(trained_s=donated.trained_s, best=best, cloned_from=key, monitor=donated.monitor)
         files = {STATE: serialise({**source.state(), "attempt": attempt})}
         run.save_checkpoint(files, images_seen=source.images_seen, attempt=attempt, progress=progress)

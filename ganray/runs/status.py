@@ -75,11 +75,41 @@ class Best:
 
 
 @dataclass(frozen=True)
+class MonitorState:
+    """What the divergence monitor remembers of a run; counts are in images seen, None where the condition does not hold.
+
+    `diversity` is the best so far, by growth of a tenth at least, and `grown_at` when it last grew. Samples have been alike, and not
+    grown more varied, since `alike_since`, and the discriminator certain since `certain_since`. `recall` is the best so far,
+    `num_lost_recalls` the evaluations in a row that found it lost, and `collapsed` says that they end the run. `ongoing` names what
+    was told already.
+    """
+
+    diversity: float = 0.0
+    grown_at: int = 0
+    alike_since: int | None = None
+    certain_since: int | None = None
+    recall: float = 0.0
+    num_lost_recalls: int = 0
+    collapsed: bool = False
+    ongoing: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return what `to_json` wrote."""
+        return cls(**{**data, "ongoing": tuple(data["ongoing"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Progress:
     """What a run knew when a checkpoint was written.
 
     `trained_s` counts the seconds of its steps; `num_rollbacks` its rollbacks after divergences, and `rolled_back`
-    marks a checkpoint that a rollback wrote; `cloned_from` names the state that a population's member took over.
+    marks a checkpoint that a rollback wrote; `cloned_from` names the state that a population's member took over; `monitor` is what the
+    divergence monitor remembers.
     """
 
     trained_s: float = 0.0
@@ -88,11 +118,12 @@ class Progress:
     num_rollbacks: int = 0
     rolled_back: bool = False
     cloned_from: str | None = None
+    monitor: MonitorState = MonitorState()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return what `to_json` wrote, or ganray 0.1 under other names."""
-        best, ended = data.get("best"), data.get("ended")
+        """Return what `to_json` wrote, or earlier versions under other names or without the monitor."""
+        best, ended, monitor = data.get("best"), data.get("ended"), data.get("monitor")
         return cls(
             trained_s=data.get("trained_s", 0.0),
             best=Best.from_json(best) if best else None,
@@ -100,11 +131,12 @@ class Progress:
             num_rollbacks=data.get("num_rollbacks", data.get("returns", 0)),
             rolled_back=data.get("rolled_back", data.get("returned", False)),
             cloned_from=data.get("cloned_from", data.get("copied_from")),
+            monitor=MonitorState.from_json(monitor) if monitor else MonitorState(),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {**vars(self), "best": self.best and self.best.to_json()}
+        return {**vars(self), "best": self.best and self.best.to_json(), "monitor": self.monitor.to_json()}
 
 
 @dataclass(frozen=True)

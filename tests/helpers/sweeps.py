@@ -21,7 +21,6 @@ LR = "optimizer.generator.lr"
 SMALL = [*TINY, "networks.width=8", "train.total_images=1280", "evaluate.every=640", "evaluate.num_samples=256", "workers=1"]
 SMALL += ["train.checkpoint_every=640", "train.samples_every=100000", "train.log_every=320", "train.precision=float32"]
 SMALL += [f"sweep.space.{LR}={{loguniform: [1e-4, 1e-2]}}", "sweep.finalists={num: 1, num_samples: 256}", "sweep.trials=2"]
-SMALL += ["sweep.on_collapse=warn"]  # so early, all samples are alike
 
 
 class Watcher(LogReporter):

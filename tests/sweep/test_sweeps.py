@@ -164,10 +164,11 @@ def assert_equal(one: object, other: object) -> None:
 
 
 def test_collapsed_trials_end_early_and_a_sweep_of_nothing_else_says_so(found: Path) -> None:
-    early = "no trial has a finite score: at 320 images samples have become alike"
+    early = "no trial has a finite score: at 640 images samples are alike, and have been for 320 images"
+    standing = [f"sweep.space={{{LR}: {{loguniform: [1e-9, 1e-8]}}}}", "divergence.patience=320", "sweep.max_concurrent=1"]
     with pytest.raises(GanrayError, match=f"sweep.space: {early}"):
-        within(LIMIT_S, lambda: sweep(found, "name=collapsed", "sweep.on_collapse=stop", "sweep.max_concurrent=1"))
-    assert [(trial["status"], trial["images"]) for trial in records(found / "sweeps/collapsed")] == [("collapsed", 320)] * 2
+        within(LIMIT_S, lambda: sweep(found, "name=collapsed", *standing))
+    assert [(trial["status"], trial["images"]) for trial in records(found / "sweeps/collapsed")] == [("collapsed", 640)] * 2
 
 
 def test_a_streamed_sweep_ends_too_and_a_limit_in_images_ends_it_early(found: Path) -> None:

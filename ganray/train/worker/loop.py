@@ -51,7 +51,7 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
         BatchLoader(context, device, start=state.images_seen, attempt=state.attempt) as batches,
         CheckpointWriter(context.run, keep=job.train.keep_checkpoints) if rank() == 0 else contextlib.nullcontext() as writer,
     ):
-        metrics = MetricsLogger(context, state, batches, trained_s=progress.trained_s)
+        metrics = MetricsLogger(context, state, batches, progress)
         evaluator = Evaluator(context, device, best=progress.best)
         while metrics.ended is None:
             images_before = state.images_seen
@@ -117,7 +117,14 @@ def due_actions(context: WorkerContext, images_before: int, images_seen: int) ->
 def progress_at(start: Progress, metrics: MetricsLogger, evaluator: Evaluator) -> Progress:
     """Return what a checkpoint records; an interruption is no end, since the same command goes on."""
     ended = None if metrics.ended == EndReason.INTERRUPTED else metrics.ended
-    return Progress(metrics.trained_s, evaluator.best, ended, start.num_rollbacks, cloned_from=start.cloned_from)
+    return Progress(
+        trained_s=metrics.trained_s,
+        best=evaluator.best,
+        ended=ended,
+        num_rollbacks=start.num_rollbacks,
+        cloned_from=start.cloned_from,
+        monitor=metrics.monitor.state,
+    )
 
 
 def leave_rollback(context: WorkerContext, state: GanState, metrics: MetricsLogger, writer: CheckpointWriter) -> None:

@@ -15,7 +15,7 @@ from ganray.gan.state import GanState
 from ganray.gan.stats import STATS
 from ganray.metrics.score import Score
 from ganray.runs.metrics_log import Record
-from ganray.runs.status import EndReason
+from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext
 from ganray.train.progress import ProgressClient
 from ganray.train.worker.batches import BatchLoader
@@ -27,15 +27,14 @@ SHOW_EVERY_S = 0.5
 class MetricsLogger:
     """Sums up steps since the last line of metrics. `ended` is None while the run goes on, then why it ends, on every rank."""
 
-    def __init__(self, context: WorkerContext, state: GanState, batches: BatchLoader, *, trained_s: float) -> None:
+    def __init__(self, context: WorkerContext, state: GanState, batches: BatchLoader, start: Progress) -> None:
         self.train, self.state, self.batches = context.job.train, state, batches
         self.total_images = context.total_images
         self.client = ProgressClient(context.progress_actor)
-        self.trained_s = trained_s
+        self.trained_s = start.trained_s
         self.ended = EndReason.DONE if state.images_seen >= self.total_images else None
         self.records: list[Record] = []
-        self.collapsed = False  # as rank 0 alone has seen from a score
-        self.monitor = DivergenceMonitor(context.job.divergence, total_images=self.train.total_images)
+        self.monitor = DivergenceMonitor(context.job.divergence, start.monitor)
         self.shown_at = time.monotonic()
         self.restart_clock()
 
@@ -55,7 +54,7 @@ class MetricsLogger:
             torch.cuda.synchronize(self.sums.device)
         elapsed = time.monotonic() - self.since
         time_is_up = self.trained_s + elapsed >= (self.train.max_seconds or float("inf"))
-        of_rank_zero = torch.tensor([elapsed, time_is_up, self.client.stop_requested, self.collapsed])
+        of_rank_zero = torch.tensor([elapsed, time_is_up, self.client.stop_requested, self.monitor.state.collapsed])
         own = torch.cat([self.sums / max(self.steps, 1), (of_rank_zero if rank() == 0 else torch.zeros_like(of_rank_zero)).to(self.sums)])
         *means, skipped, _, time_is_up, stop_requested, collapsed = reduce_mean(own).tolist()
         self.trained_s += elapsed
@@ -73,7 +72,6 @@ class MetricsLogger:
         """Write what an evaluation found, on rank 0; if it ends the run, all ranks hear of it at the next line of metrics."""
         self.write("score", {**score.scores, "protocol": score.protocol.dump()})
         events = self.monitor.check_scores(score.scores, self.state.images_seen)
-        self.collapsed |= any(event.ends for event in events)
         self.write_events([dataclasses.replace(event, ends=None) for event in events])
 
     def write_events(self, events: list[Event]) -> None:
