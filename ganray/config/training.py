@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Count, PositiveCount, Real, Section
+from ganray.config.fields import Count, Place, PositiveCount, Real, Section
 from ganray.config.schedules import ScheduledCount, ScheduledDecay, ScheduledRate
 
 
@@ -29,6 +29,11 @@ class Optimizer(Section):
 class Train(Section):
     """Length, batch, precision and cadences. Everything is counted in real images seen, over all workers."""
 
+    start_from: Place | None = Field(
+        None,
+        description="URI of a published version, or of a model (then its best), of the same networks and shape, to start from; "
+        "null: from random weights",
+    )
     total_images: PositiveCount = Field(1_000_000, description="images to train on")
     max_seconds: Real | None = Field(None, gt=0, description="seconds of training after which the run ends, evaluates and publishes")
     batch_size: PositiveCount = Field(64, description="images a discriminator step, over all workers")
@@ -55,6 +60,10 @@ class Divergence(Section):
         0.5, gt=0, le=1, description="fraction of skipped steps in an interval of train.log_every beyond which training has diverged"
     )
     max_rollbacks: Count = Field(3, description="rollbacks to a checkpoint after a divergence before the run gives up")
+    patience: PositiveCount = Field(
+        50_000,
+        description="images without progress after which samples that are alike count as collapsed; a fifth, if they were diverse before",
+    )
     on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples have collapsed")
 
 

@@ -123,6 +123,7 @@ def _lineage(job: Job, lineage: Mapping[str, Any]) -> dict[str, Any]:
         "run": f"`{lineage['run']}`",
         "sweep": f"{sweep['name']}, trial {sweep['trial']}" if (sweep := lineage.get("sweep")) else None,
         "checkpoint": lineage["checkpoint"],
+        "started from": f"`{start['artifact']}`" if (start := lineage.get("started_from")) else None,
         "parent version": lineage.get("parent"),
         "seed": job.seed,
         "git revision": lineage["git_revision"],

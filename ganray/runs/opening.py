@@ -9,6 +9,7 @@ from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
+from ganray.runs.start import record_start
 
 
 @contextlib.contextmanager
@@ -31,5 +32,6 @@ def open_run(run: Run, job: Job, listing: Listing | None, *, progress: Callable[
         assert listing is not None, f"{run.uri} vanished"
         dataset = prepare(job.data, listing, run.storage, progress=progress)
         job = resolve_job(job, dataset.card)
+        record_start(run, job, dataset.card)
     run.record(job, dataset)
     return job

@@ -91,6 +91,11 @@ class Run:
             self._write_json(JOB, job.model_dump(mode="json"))
         self._job, self._dataset = job, dataset
 
+    def write_start(self, files: Mapping[str, bytes]) -> None:
+        """Write what a new run starts from, before its job and dataset, which make it one."""
+        for key, data in files.items():
+            self._write(key, data)
+
     def refresh(self) -> None:
         """Forget what was read of the job and dataset if another driver has written them since, before this one had the lock."""
         if self._creation_files() != self._seen:

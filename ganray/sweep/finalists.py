@@ -21,6 +21,7 @@ from ganray.registry.artifact import build, generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import Run
+from ganray.runs.start import start_origin
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.plan import finalists_job
 from ganray.sweep.records import Trial, best_first, rank_key
@@ -113,7 +114,7 @@ def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) ->
     }
     job = trial_job(finalists_job(context.job), winner.params, winner.number)
     checkpoint = with_scores(run.best_checkpoint(), finalist)
-    return publish_checkpoint(job, run, context.dataset, checkpoint, origin={"sweep": origin})
+    return publish_checkpoint(job, run, context.dataset, checkpoint, origin={"sweep": origin, "started_from": start_origin(context.run)})
 
 
 def with_scores(checkpoint: Checkpoint, finalist: Finalist) -> Checkpoint:

@@ -14,7 +14,7 @@ from ganray.sweep.metric import check_has_score, check_metric
 from ganray.sweep.records import Params, trial_name
 
 ONE_FOR_ALL: tuple[str, ...] = ("name", "storage", "workers", "use_gpu", "resources", "data", "evaluate", "publish", "sweep")
-ONE_FOR_ALL += ("train.total_images", "train.max_seconds", "train.max_failures", "train.keep_checkpoints")
+ONE_FOR_ALL += ("train.total_images", "train.max_seconds", "train.max_failures", "train.keep_checkpoints", "train.start_from")
 FIXED_WHEN_STARTED = ("networks", "seed", "train.batch_size", "train.precision", "penalties.spectral_norm")  # a cloned state has them
 MAX_CHECKED = 500  # params that are validated before anything starts
 

@@ -21,6 +21,7 @@ from ganray.registry.signing import load_private_key
 from ganray.runs.opening import locked
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
+from ganray.runs.start import find_start, record_start
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.driver import read_data_frame, run_search
 from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
@@ -82,6 +83,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
             return finished
     else:
         listing = list_source(job.data.source, storage)  # what is wrong with it is raised before anything is started or written
+        find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(sweep) as lock:
@@ -116,6 +118,7 @@ def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter
         dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
         check_has_score(job, job.required_sweep.metric)
+        record_start(sweep, job, dataset.card)
     sweep.record(job, dataset)
     return job
 

@@ -13,6 +13,7 @@ from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
 from ganray.runs.run import Run
+from ganray.runs.start import load_start
 from ganray.train.progress import start_progress_actor
 from ganray.train.reporter import Reporter
 
@@ -23,6 +24,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class WorkerContext:
     """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed.
 
+    `start` is the run whose record has the weights to start from, None for random ones.
     `progress_actor` is the handle of the run's progress actor. `stop_at` ends training before all of the job's images, as if they
     were done; None: it trains on all of them.
     """
@@ -34,6 +36,7 @@ class WorkerContext:
     evaluation: Evaluation
     progress_actor: Any
     stop_at: int | None = None
+    start: Run | None = None
 
     @property
     def total_images(self) -> int:
@@ -55,7 +58,8 @@ def prepare_context(run: Run, job: Job, dataset: PreparedDataset, reporter: Repo
     """Return what the workers are handed, after making what is missing of it, and with resident data in the object store."""
     evaluation = prepare_evaluation(job, dataset, stage=reporter.stage, progress=reporter.advance)
     resident = load_resident(dataset) if job.data.mode == "resident" else None
-    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor())
+    start = run if job.train.start_from else None
+    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start)
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:
@@ -66,6 +70,14 @@ def prior_of(job: Job, card: DatasetCard) -> Prior:
 
 def fresh_state(context: WorkerContext, device: torch.device) -> GanState:
     """Return the state that a run starts from."""
+    state = random_state(context, device)
+    if context.start:
+        load_start(state, context.start)
+    return state
+
+
+def random_state(context: WorkerContext, device: torch.device) -> GanState:
+    """Return a state of the run's networks with weights that are a function of its seed."""
     job = context.job
     return create_state(
         job.networks,

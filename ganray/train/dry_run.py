@@ -25,6 +25,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "precision": train.precision,
         "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
         "networks": f"{_networks(job)}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
+        **({"starts from": absolute(train.start_from)} if train.start_from else {}),
         "loss": f"{job.loss.kind}, {_augment(job)}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
         "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",

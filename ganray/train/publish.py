@@ -24,6 +24,7 @@ from ganray.registry.reservation import latest_reserved
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
+from ganray.runs.start import start_origin
 from ganray.runs.status import Best
 from ganray.storage import open_store
 from ganray.train.context import prior_of
@@ -114,6 +115,7 @@ def describe_lineage(job: Job, run: Run, dataset: PreparedDataset, checkpoint: C
         "checkpoint": checkpoint.name,
         "images_seen": checkpoint.images_seen,
         "seed": job.seed,
+        "started_from": start_origin(run),
         "dataset": {"name": dataset.card.name, "fingerprint": dataset.card.fingerprint},
         "packages": {name: _package_version(name) for name in PACKAGES},
         "git_revision": _git_revision(),

@@ -20,6 +20,7 @@ from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.opening import locked, open_run
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
+from ganray.runs.start import find_start
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
@@ -46,6 +47,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
             return finished
     else:
         listing = list_source(job.data.source, storage)  # its errors are raised before anything is started or written
+        find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(run) as lock:
@@ -96,11 +98,11 @@ def failure(job: Job, ended: EndReason, checkpoint: Checkpoint) -> TrainingDiver
     best = checkpoint.progress.best
     by_hand = f", or `ganray publish {job.name}`, its best of {best.images_seen:,} images" if best else ""
     images, times = f"{checkpoint.images_seen:,} images", job.divergence.max_rollbacks + 1
-    problem = {
-        EndReason.DIVERGED: f"training diverged {times} times, the last time after {images}",
-        EndReason.COLLAPSED: f"samples became alike, after {images}",
+    problem, rates = {
+        EndReason.DIVERGED: (f"training diverged {times} times, the last time after {images}", "lower"),
+        EndReason.COLLAPSED: (f"samples are alike, after {images}", "other"),
     }[ended]
-    return TrainingDiverged("optimizer", problem, f"start a run of another name with lower rates or a higher penalties.r1_gamma{by_hand}")
+    return TrainingDiverged("optimizer", problem, f"start a run of another name with {rates} rates or a higher penalties.r1_gamma{by_hand}")
 
 
 def prepare_data(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> PreparedDataset:

@@ -56,6 +56,7 @@ def test_a_plan_says_all_that_the_job_decides(tmp_path: Path) -> None:
         ("data.resolution=[32, 64]", "data", "fashion-mnist test as 1 x 32 x 64, auto"),
         ("augment.mirror=true", "loss", "hinge, reals mirrored, with R1"),
         ("augment={kind: diff-augment, mirror: true}", "loss", "hinge, augmented, reals mirrored, with R1"),
+        ("train.start_from=s3://b/models/m", "starts from", "s3://b/models/m"),
         ("publish.auto=false", "publishes", "nothing until `ganray publish`"),
     ],
 )

@@ -9,7 +9,7 @@ from ganray.gan.distributed import broadcast, broadcast_bytes, rank
 from ganray.gan.state import GanState
 from ganray.runs.checkpoint import DamagedCheckpoint, load_state
 from ganray.runs.status import Progress
-from ganray.train.context import WorkerContext, fresh_state
+from ganray.train.context import WorkerContext, fresh_state, random_state
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,15 @@ class Start:
 
 def load_latest(context: WorkerContext, device: torch.device) -> tuple[GanState, Progress] | None:
     """Return the state to train from and what the run knew when it was saved, the same on every rank; None if it may not train."""
-    state = fresh_state(context, device)
     found, data = _find_start(context) if rank() == 0 else (None, None)
     start = broadcast(found)
     assert start is not None
     if not start.may_train:
         return None
-    if start.has_state:
-        state.load_state_dict(load_state(broadcast_bytes(data, device)))
+    if not start.has_state:
+        return fresh_state(context, device), start.progress
+    state = random_state(context, device)
+    state.load_state_dict(load_state(broadcast_bytes(data, device)))
     return state, start.progress
 
 

@@ -1,0 +1,149 @@
+"""The weights that a run starts from where its job names a published version (`train.start_from`): transfer learning.
+
+They are copied to the run's record when it is created. So a resume does not need the version, a best alias that moves changes
+nothing, and every start of workers without a checkpoint begins alike. The discriminator comes along where the job's storage still
+has the training checkpoint that the version was published from: both networks matter (Wang et al. 2018, section 3). Nothing else
+that an artifact names is opened.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor, nn
+
+from ganray.config import Job
+from ganray.data.card import DatasetCard
+from ganray.errors import ConfigError, DataError
+from ganray.gan.networks import build_networks
+from ganray.gan.state import GanState
+from ganray.registry.artifact import build_checked, open_artifact, read_artifact
+from ganray.registry.generator_config import GeneratorConfig, parse_config
+from ganray.registry.manifest import CONFIG, GENERATOR, read_manifest
+from ganray.runs.checkpoint import DamagedCheckpoint
+from ganray.runs.checkpoint import read_manifest as read_checkpoint
+from ganray.runs.run import Run
+from ganray.storage import MissingObject, ObjectStore
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS, ORIGIN = "start.safetensors", "start.json"
+OF_THE_DISCRIMINATOR = {"ghost_batch", "discriminator_norm", "minibatch_std"}  # fields of networks that change no weight of a generator
+RUN_FOLDER = re.compile(r"(?:runs/[a-z0-9._-]+|sweeps/[a-z0-9._-]+/trials/[0-9]+)(?=$|\?)")
+
+
+@dataclass(frozen=True)
+class Start:
+    """A verified version to start from: its files, its config, and the origin that lineages record."""
+
+    files: Mapping[str, bytes]
+    config: GeneratorConfig
+    origin: dict[str, Any]
+    lineage: Mapping[str, Any]
+
+
+def find_start(job: Job) -> Start | None:
+    """Return the version that a new run of a job starts from, None for random weights.
+
+    Raises `ArtifactError` for a version that is missing or damaged, `ConfigError` for one of other networks or another shape.
+    """
+    if job.train.start_from is None:
+        return None
+    store = open_artifact(job.train.start_from)
+    manifest, files = read_manifest(store), read_artifact(store)
+    build_checked(files, where=store.uri)
+    start = Start(
+        files,
+        parse_config(files[CONFIG]),
+        {
+            "artifact": store.uri.partition("?")[0],
+            "model": manifest.lineage.get("model"),
+            "version": manifest.lineage.get("version"),
+            "manifest": manifest.hash,
+        },
+        manifest.lineage,
+    )
+    _check_networks(job, start)
+    return start
+
+
+def record_start(run: Run, job: Job, card: DatasetCard) -> None:
+    """Copy the weights that a new run of a job starts from to its record. Raises as `find_start`, and for other classes."""
+    start = find_start(job)
+    if start is None:
+        return
+    _check_classes(job, start, card)
+    tensors = {f"generator.{name}": tensor for name, tensor in safetensors.torch.load(start.files[GENERATOR]).items()}
+    checkpoint, discriminator = _find_discriminator(run.storage, job, start)
+    tensors |= {f"discriminator.{name}": tensor.contiguous() for name, tensor in discriminator.items()}
+    if not checkpoint:
+        logger.warning(
+            "train.start_from: the storage has no checkpoint of the version's own training that fits; the discriminator starts anew"
+        )
+    run.write_start({WEIGHTS: safetensors.torch.save(tensors), ORIGIN: json.dumps({**start.origin, "discriminator": checkpoint}).encode()})
+
+
+def load_start(state: GanState, run: Run) -> None:
+    """Load the weights in a run's record into a state, on its device: the EMA starts as the generator. Raises `DataError`."""
+    try:
+        tensors = safetensors.torch.load(run.store.read(WEIGHTS))
+    except MissingObject:
+        raise DataError("train.start_from", f"{run.uri}/{WEIGHTS} is gone", "restore it, or use another name") from None
+    for name in ("generator", "discriminator"):
+        prefix = f"{name}."
+        own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+        if own:
+            networks: list[nn.Module] = [state.generator, state.generator_ema] if name == "generator" else [state.discriminator]
+            for network in networks:
+                network.load_state_dict(own)
+
+
+def start_origin(run: Run) -> dict[str, Any] | None:
+    """Return which version a run started from, and from which checkpoint its discriminator; None for random weights."""
+    try:
+        origin: dict[str, Any] = json.loads(run.store.read(ORIGIN))
+    except MissingObject:
+        return None
+    return origin
+
+
+def _check_networks(job: Job, start: Start) -> None:
+    """Raise `ConfigError` unless a version's generator is built as the job's."""
+    theirs = {"data.channels": start.config.shape[0], "data.resolution": list(start.config.shape[1:])}
+    ours: dict[str, Any] = {"data.channels": job.data.channels, "data.resolution": [job.data.height, job.data.width]}
+    for fields, networks in ((theirs, start.config.networks), (ours, job.networks)):
+        fields |= {f"networks.{name}": value for name, value in networks.model_dump().items() if name not in OF_THE_DISCRIMINATOR}
+    for field in sorted(theirs.keys() | ours.keys(), key=lambda field: (field != "networks.kind", field)):
+        if theirs.get(field) != ours.get(field):
+            problem = f"the generator of {start.origin['artifact']} has {theirs.get(field)} and this job {ours.get(field)}"
+            raise ConfigError(field, problem, f"use {theirs.get(field)}, or another train.start_from")
+
+
+def _check_classes(job: Job, start: Start, card: DatasetCard) -> None:
+    """Raise `ConfigError` unless a conditional version has as many classes as the data."""
+    theirs, ours = start.config.prior.num_classes, len(card.class_counts or ())
+    if job.networks.conditional and theirs != ours:
+        problem = f"the generator of {start.origin['artifact']} has {theirs} classes and {card.name} has {ours}"
+        raise ConfigError("train.start_from", problem, "use data of as many, or networks.conditional=false and an unconditional version")
+
+
+def _find_discriminator(storage: ObjectStore, job: Job, start: Start) -> tuple[str | None, Mapping[str, Tensor]]:
+    """Return the checkpoint of a version's own training and the discriminator in it; None if the job's storage has none that fits."""
+    uri, name = str(start.lineage.get("run")), str(start.lineage.get("checkpoint"))
+    folder = RUN_FOLDER.search(uri)
+    if not folder or storage.child(folder[0]).uri != uri or not re.fullmatch(r"[0-9]+-[0-9]+", name):
+        return None, {}
+    try:
+        state = read_checkpoint(storage.child(folder[0]), name).state()
+    except DamagedCheckpoint:
+        return None, {}
+    _, ours = build_networks(
+        job.networks, job.data.shape, seed=0, num_classes=start.config.prior.num_classes, spectral_norm=job.penalties.spectral_norm
+    )
+    expected, found = ours.state_dict(), state["discriminator"]
+    fits = {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in expected.items()}
+    return (f"{folder[0]}@{name}", found) if fits else (None, {})
