@@ -1,0 +1,60 @@
+"""Whether a source is still what was prepared from it: a resume goes on with what was, a new run prepares it anew, and both say so."""
+
+import logging
+from typing import Any
+
+from ganray.cluster.background import BackgroundCall
+from ganray.config import Data
+from ganray.data.card import DatasetCard
+from ganray.data.dataset import CARD, PreparedDataset, load_dataset
+from ganray.data.preparation.prepare import dataset_folder, dataset_key, find_dataset
+from ganray.data.sources import list_source
+from ganray.data.sources.rows import Listing
+from ganray.errors import GanrayError, plural
+from ganray.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_change_in_background(data: Data, dataset: PreparedDataset) -> None:
+    """Do `warn_of_change` in a thread, since the listing of a large prefix takes a while, and nothing waits for it."""
+    BackgroundCall(lambda: warn_of_change(data, dataset), name="source").start()
+
+
+def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
+    """Log a warning if a source is not any more what a run's dataset was prepared from; one that is not there is passed over."""
+    try:
+        listing = list_source(data.source, dataset.storage)
+    except GanrayError:
+        return
+    if dataset_key(data, listing) != dataset.card.key:
+        place, count = _place(dataset.card.source), plural(dataset.card.count, "image")
+        message = "%s has changed since %s was prepared: this goes on with the %s of then; a run of another name takes those of now"
+        logger.warning(message, place, dataset.folder, count)
+
+
+def warn_of_earlier(data: Data, listing: Listing, storage: ObjectStore) -> None:
+    """Log a warning if a dataset is to be prepared anew, since its source has changed since it was prepared in the same way."""
+    folder = dataset_folder(data, listing)
+    if find_dataset(storage, folder) is not None:
+        return
+    infos = [info for info in storage.list(f"{folder.rpartition('-')[0]}-") if info.key.endswith(f"/{CARD}")]
+    for info in sorted(infos, key=lambda info: info.modified, reverse=True):
+        earlier = load_dataset(storage, info.key.removesuffix(f"/{CARD}"))
+        if _is_alike(data, earlier.card):
+            count = plural(earlier.card.count, "image")
+            logger.warning(
+                "%s has changed since %s was prepared, of %s: it is prepared anew", _place(earlier.card.source), earlier.folder, count
+            )
+            return
+
+
+def _is_alike(data: Data, card: DatasetCard) -> bool:
+    """Return whether a dataset was prepared by the same settings; those that its version did not have are as they are by default."""
+    source = data.source.model_dump(mode="json")
+    return (card.shape, card.filter) == (data.shape, data.filter) and {**source, **card.source} == source
+
+
+def _place(source: dict[str, Any]) -> str:
+    """Return the place of a source, without the settings of a URI."""
+    return str(source.get("path") or source["kind"]).partition("?")[0]
