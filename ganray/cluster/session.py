@@ -112,6 +112,6 @@ def _connect(address: str, *, dashboard: bool) -> None:
     ray.init(address=address, include_dashboard=dashboard if starts_ray else None, log_to_driver=False, logging_level=logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    for noisy in ("ray.data", "ray.data._internal.progress", "ray.train"):
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # would print the tracebacks of what is raised as well
+    for noisy in ("ray.data._internal.progress", "ray.train"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    logging.getLogger("ray.data.exceptions").setLevel(logging.CRITICAL)  # prints the traceback of what is raised as well

@@ -50,7 +50,7 @@ class GeneratorConfig(BaseModel):
         sizes = {name: value for name, value in vars(self.networks).items() if isinstance(value, int) and value > MAX_SIZE}
         if sizes:
             raise ValueError(f"networks.{next(iter(sizes))} is over {MAX_SIZE}")
-        if self.classes is not None and len(self.classes) != len(self.class_shares):
+        if self.classes is not None and self.class_shares and len(self.classes) != len(self.class_shares):
             raise ValueError(f"classes are {len(self.classes)}, and class_shares {len(self.class_shares)}")
         return self
 

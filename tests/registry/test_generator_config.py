@@ -15,7 +15,7 @@ from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.registry.artifact import build_checked, generator_config
-from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS
+from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from tests.helpers.artifacts import artifact
 
@@ -91,6 +91,11 @@ def test_a_config_that_no_job_could_have_or_that_its_weights_do_not_fit_is_refus
 )
 def test_a_config_that_is_no_object_is_refused(content: bytes) -> None:
     assert "config.json" in refusal({**artifact(), CONFIG: content})
+
+
+def test_an_unconditional_generator_may_know_the_classes_of_its_data() -> None:
+    config = parse_config(to_json(generator_config(DcganNetworks(width=8), (1, 16, 16), Prior(8, ()), ["boot", "coat"])))
+    assert (config.classes, config.prior.num_classes) == (["boot", "coat"], 0)
 
 
 @pytest.mark.parametrize("missing", [CONFIG, GENERATOR])
