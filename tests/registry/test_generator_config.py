@@ -35,7 +35,7 @@ VALUES = {
     "networks.latent_dim": [0, -1, 9, 1 << 50, 10**30, "x"],
     "networks.surprise": [1],
     "class_shares": [[0.5, 0.5], [-1.0, 2.0], [float("nan")], [float("inf")], ["x"], "x", None, 3, {}, MISSING],
-    "classes": [["cat"], [1], "cat", 5, {}, MISSING],
+    "classes": [[1], "cat", 5, {}, MISSING],
     "format": [0, -1, 3, 99, "2", 2.5, None, [], MISSING],
 }
 CASES = [(path, value) for path, values in VALUES.items() for value in values]
@@ -96,6 +96,11 @@ def test_a_config_that_is_no_object_is_refused(content: bytes) -> None:
 def test_an_unconditional_generator_may_know_the_classes_of_its_data() -> None:
     config = parse_config(to_json(generator_config(DcganNetworks(width=8), (1, 16, 16), Prior(8, ()), ["boot", "coat"])))
     assert (config.classes, config.prior.num_classes) == (["boot", "coat"], 0)
+
+
+def test_a_conditional_generator_names_each_of_its_classes() -> None:
+    files = artifact(classes=["cat", "dog"])
+    refusal({**files, CONFIG: json.dumps({**json.loads(files[CONFIG]), "classes": ["cat"]}).encode()})
 
 
 @pytest.mark.parametrize("missing", [CONFIG, GENERATOR])
