@@ -61,8 +61,10 @@ def _refusal(field: str, address: str, code: grpc.StatusCode) -> ClusterError:
 
 
 @contextlib.contextmanager
-def watched_head(address: str, field: str) -> Iterator[None]:
+def watched_head(place: str, field: str, address: str) -> Iterator[None]:
     """Raise `ClusterError` for `field` in the block once the head at `host:port` has died; only in the main thread.
+
+    `address` is what the user calls the cluster.
 
     Calls of Ray would wait for a minute then, after which Ray ends the process with messages of its own. If one cannot be interrupted,
     the process ends here, with the one line of the error.
@@ -70,8 +72,8 @@ def watched_head(address: str, field: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    error = ClusterError(field, f"the head of the Ray cluster at {address} died", "start it again; the same command goes on")
-    watch, before = HeadWatch(address, error), signal.signal(signal.SIGUSR2, signal.default_int_handler)
+    error = ClusterError(field, f"the head of the Ray cluster at {address!r} died", "start it again; the same command goes on")
+    watch, before = HeadWatch(place, error), signal.signal(signal.SIGUSR2, signal.default_int_handler)
     watch.start()
     try:
         yield
@@ -87,9 +89,9 @@ def watched_head(address: str, field: str) -> Iterator[None]:
 class HeadWatch(threading.Thread):
     """Interrupts the main thread once nothing has listened at a head's address for a while, and ends a process that cannot be."""
 
-    def __init__(self, address: str, error: ClusterError) -> None:
+    def __init__(self, place: str, error: ClusterError) -> None:
         super().__init__(name="head watch", daemon=True)
-        host, _, port = address.rpartition(":")
+        host, _, port = place.rpartition(":")
         self.place, self.error = (host.strip("[]"), int(port)), error
         self.is_dead, self.closed = False, threading.Event()
 

@@ -60,7 +60,7 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
             node: Any = ray._private.worker._global_node
             mark_session(scratch, Path(node.get_session_dir_path()).name)
         is_watched = address != LOCAL and not address.startswith("ray://")
-        with watched_head(ray.get_runtime_context().gcs_address, field) if is_watched else contextlib.nullcontext():
+        with watched_head(ray.get_runtime_context().gcs_address, field, address) if is_watched else contextlib.nullcontext():
             try:
                 yield
             finally:

@@ -99,13 +99,13 @@ def test_a_head_that_dies_ends_what_waits_for_it(monkeypatch: pytest.MonkeyPatch
     server = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{server.getsockname()[1]}"
     server.close()
-    with pytest.raises(ClusterError, match=rf"the head of the Ray cluster at {address} died; .+ the same command goes on"):
+    with pytest.raises(ClusterError, match="the head of the Ray cluster at 'head:6379' died; .+ the same command goes on"):
         wait_with(address)
 
 
 def wait_with(address: str) -> None:
     """Wait for long, as a call of Ray does."""
-    with watched_head(address, "--address"):
+    with watched_head(address, "--address", "head:6379"):
         time.sleep(20)
 
 
@@ -114,7 +114,7 @@ def test_a_head_that_is_away_for_a_moment_ends_nothing(monkeypatch: pytest.Monke
     monkeypatch.setattr(head, "REFUSED_S", 5.0)
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
-    with watched_head(f"127.0.0.1:{port}", "--address"):
+    with watched_head(f"127.0.0.1:{port}", "--address", "head:6379"):
         server.close()
         time.sleep(0.5)
         with socket.create_server(("127.0.0.1", port)):
@@ -125,7 +125,7 @@ def test_a_head_that_ray_is_told_to_wait_for_is_waited_for(monkeypatch: pytest.M
     monkeypatch.setattr(head, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(head, "REFUSED_S", 0.1)
     monkeypatch.setenv(head.RECONNECT_TIMEOUT, "600")
-    with watched_head("127.0.0.1:1", "--address"):
+    with watched_head("127.0.0.1:1", "--address", "head:6379"):
         time.sleep(0.5)
 
 
@@ -134,13 +134,13 @@ def test_a_process_that_cannot_be_interrupted_ends_with_the_one_line() -> None:
 from ganray.cluster import head
 head.LOOK_EVERY_S, head.REFUSED_S, head.GRACE_S = 0.05, 0.2, 0.2
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-with head.watched_head("127.0.0.1:1", "--address"):
+with head.watched_head("127.0.0.1:1", "--address", "head:6379"):
     time.sleep(20)"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
-    assert done.stderr == ("error: --address: the head of the Ray cluster at 127.0.0.1:1 died; start it again; the same command goes on\n")
+    assert done.stderr == ("error: --address: the head of the Ray cluster at 'head:6379' died; start it again; the same command goes on\n")
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    with listening() as address, pytest.raises(KeyError), watched_head(address, "--address"):
+    with listening() as address, pytest.raises(KeyError), watched_head(address, "--address", "head:6379"):
         raise KeyError

@@ -58,7 +58,7 @@ def test_a_driver_finds_the_token_is_told_a_wrong_port_and_ends_with_its_head(tm
             assert driver.returncode == 3, errors
             *_, line = errors.splitlines()
             assert line == (
-                f"error: --address: the head of the Ray cluster at {head.gcs_address} died; start it again; the same command goes on"
+                f"error: --address: the head of the Ray cluster at {head.gcs_address!r} died; start it again; the same command goes on"
             )
             assert "Traceback" not in errors
             assert "task_manager" not in errors
