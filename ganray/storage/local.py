@@ -54,12 +54,12 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """Read the file."""
-        with self._errors("read"), self._missing(key):
+        with self._errors("read", key), self._missing(key):
             return self._path(key).read_bytes()
 
     def read_at_most(self, key: str, max_bytes: int) -> bytes:
         """Read a regular file, opened without following links, after a look at its size."""
-        with self._errors("read"), self._missing(key), self._open_at_most(key, max_bytes) as file:
+        with self._errors("read", key), self._missing(key), self._open_at_most(key, max_bytes) as file:
             return file.read(max_bytes)
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
@@ -119,7 +119,7 @@ class LocalStore:
 
     def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
         """Copy the file, which need not be trusted if its size is bounded."""
-        with self._errors("read"), self._missing(key):
+        with self._errors("read", key), self._missing(key):
             source = self._path(key).open("rb") if max_bytes is None else self._open_at_most(key, max_bytes)
         with source, local_errors("write", path.parent, field=str(path)), atomic_write(path) as file:
             return copy_hashed(source, file, progress)
@@ -163,8 +163,9 @@ class LocalStore:
             raise ValueError(f"invalid object key {key!r}: the store reserves such names")
         return path
 
-    def _errors(self, operation: str) -> contextlib.AbstractContextManager[None]:
-        return local_errors(operation, self.root, field=FIELD)
+    def _errors(self, operation: str, key: str = "") -> contextlib.AbstractContextManager[None]:
+        """Translate errors of an operation on the folder, or on one file."""
+        return local_errors(operation, Path(self.root, key), field=FIELD)
 
     @contextlib.contextmanager
     def _missing(self, key: str) -> Iterator[None]:

@@ -99,7 +99,7 @@ def test_a_head_that_dies_ends_what_waits_for_it(monkeypatch: pytest.MonkeyPatch
     server = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{server.getsockname()[1]}"
     server.close()
-    with pytest.raises(ClusterError, match="the head of the Ray cluster at 'head:6379' died; .+ the same command goes on"):
+    with pytest.raises(ClusterError, match=r"the head of the Ray cluster at 'head:6379' died; .+ the same command goes on"):
         wait_with(address)
 
 

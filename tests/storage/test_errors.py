@@ -188,7 +188,7 @@ def test_a_folder_without_rights(open_folder: Path) -> None:
             assert f"cannot write {folder}: permission denied; grant this user the right" in complaint(call)
     folder.chmod(0o700)
     with nobody():
-        assert f"cannot read {folder}: permission denied" in complaint(lambda: store.read("a"))
+        assert f"cannot read {folder}/a: permission denied" in complaint(lambda: store.read("a"))
         assert f"cannot list {folder}: permission denied" in complaint(store.list)
     folder.chmod(0o755)
     assert [(info.key, store.read(info.key)) for info in store.list()] == [("a", b"x")]
