@@ -94,6 +94,12 @@ def test_labels_of_every_type(kind: str, tmp_path: Path) -> None:
     assert names == (classes or names)
 
 
+def test_files_without_rows_are_passed_over_whatever_their_columns_are(tmp_path: Path) -> None:
+    sound, empty = {"image": DATA, "label": [1, 2, 1, 2]}, {"image": [], "label": []}
+    folder = write(tmp_path / "data", empty, sound, {"image": pa.array([], pa.binary()), "label": pa.array([], pa.string())})
+    assert read(folder, label_column="label") == (DATA, [0, 1, 0, 1], ["1", "2"], [None] * 4)
+
+
 def features(**columns: dict[str, Any]) -> dict[bytes, bytes]:
     return {b"huggingface": json.dumps({"info": {"features": columns}}).encode()}
 

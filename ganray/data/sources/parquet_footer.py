@@ -58,10 +58,14 @@ class Footer:
 
 
 def read_footers(store: ObjectStore, keys: list[str], source: ParquetSource) -> list[Footer]:
-    """Read the footers of files. Raises `DataError` for one that is damaged, lacks the job's columns, or does not go with the others."""
+    """Read the footers of files that have rows, whose columns alone matter: of others, many tools cannot tell the types.
+
+    Raises `DataError` for a file that is damaged, lacks the job's columns, or does not go with the others.
+    """
     with ThreadPoolExecutor(THREADS) as threads:
-        footers = list(threads.map(partial(_read_footer, store, source), keys))
-    if not any(group.rows for footer in footers for group in footer.groups):
+        read = list(threads.map(partial(_read_footer, store, source), keys))
+    footers = [footer for footer in read if footer is not None]
+    if not footers:
         raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files with images")
     _check_labels(footers, source)
     _check_shapes(footers, source)
@@ -75,10 +79,13 @@ def open_parquet(store: ObjectStore, key: str) -> Iterator[pq.ParquetFile]:
         yield pq.ParquetFile(file, page_checksum_verification=True)
 
 
-def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> Footer:
+def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> Footer | None:
     try:
         with open_parquet(store, key) as parquet:
             schema, metadata = parquet.schema_arrow, parquet.metadata
+            _check_rows(metadata)
+            if metadata.num_rows == 0:
+                return None
             _check_columns(schema, source, key)
             return _footer(schema, metadata, source, key)
     except (RefusedObject, MissingObject) as error:
@@ -110,20 +117,23 @@ def reason_of(error: BaseException) -> str:
 
 
 def _groups(metadata: pq.FileMetaData, key: str, *, channels_first: bool) -> list[Group]:
-    """Return the row groups of a file. Raises `ValueError` if their numbers cannot be right.
+    """Return the row groups of a file.
 
     Columns' chunks are not looked at: pyarrow aborts the process where a damaged footer has them wrong.
     """
     groups, start = [], 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        if group.num_rows < 0:
-            raise ValueError("a row group of less than no rows")
         groups.append(Group(key, number, group.num_rows, start, group.total_byte_size, channels_first))
         start += group.num_rows
-    if start != metadata.num_rows:
-        raise ValueError(f"its row groups have {start} rows, and it has {metadata.num_rows}")
     return groups
+
+
+def _check_rows(metadata: pq.FileMetaData) -> None:
+    """Raise `ValueError` if the numbers of rows cannot be right."""
+    rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if sum(rows) != metadata.num_rows or min(rows, default=0) < 0:
+        raise ValueError(f"its row groups have {sum(rows)} rows, and it has {metadata.num_rows}")
 
 
 def _check_columns(schema: pa.Schema, source: ParquetSource, key: str) -> None:
