@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -9,11 +10,13 @@ from torch import nn
 from ganray.config import Evaluate, Job
 from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
-from ganray.evaluation.extractor import FittedExtractor, ensure_extractor
-from ganray.evaluation.reference import ensure_reference, load_reference
+from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, find_fitted, fit_on_cluster, fit_weights, resolved
+from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
 from ganray.evaluation.score import score_generator
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol, Score
+
+FITTING, MEASURING = "fitting the feature extractor", "measuring the data's statistics"
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,31 @@ class Scorer:
         return None if scores is None else Score(scores[self.protocol.metric], scores, self.protocol)
 
 
+def find_evaluation(job: Job, dataset: PreparedDataset) -> Evaluation | None:
+    """Return how a resolved job's generators are scored, None if extractor or reference statistics are still to be made."""
+    extractor = find_fitted(job, dataset)
+    reference = extractor and find_reference(job, dataset, extractor)
+    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score) if extractor and reference else None
+
+
 def prepare_evaluation(
-    job: Job,
-    dataset: PreparedDataset,
-    *,
-    stage: Callable[[str], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    job: Job, dataset: PreparedDataset, *, stage: Callable[[str], None] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Evaluation:
     """Return how a resolved job's generators are scored, after making what is missing, on Ray: extractor and reference statistics."""
     if stage:
-        stage("feature extractor")
-    extractor = ensure_extractor(job, dataset, progress=progress)
+        stage(FITTING)
+    extractor = ensure_extractor(job, dataset, partial(fit_on_cluster, job, dataset, progress=progress))
     if stage:
-        stage("reference statistics")
-    reference = ensure_reference(job, dataset, extractor, progress=progress)
-    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score)
+        stage(MEASURING)
+    measure = partial(measure_on_cluster, job, dataset, extractor, progress=progress)
+    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, measure), *job.deciding_score)
+
+
+def make_evaluation(
+    job: Job, dataset: PreparedDataset, device: torch.device, *, progress: Callable[[str, int, int], None] | None = None
+) -> Evaluation:
+    """Return what `prepare_evaluation` does, after making what is missing in this process. `progress` takes stage, done and total."""
+    fitting, measuring = (partial(progress, stage) if progress else None for stage in (FITTING, MEASURING))
+    extractor = ensure_extractor(job, dataset, partial(fit_weights, resolved(job), dataset, device, progress=fitting))
+    measure = partial(measure_here, job, dataset, extractor, device, progress=measuring)
+    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, measure), *job.deciding_score)

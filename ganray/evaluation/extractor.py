@@ -45,13 +45,22 @@ class FittedExtractor:
         return facts(self.weights)
 
 
-def ensure_extractor(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
-    """Return the extractor of a resolved job, fitting it if nobody has. Needs Ray only for that."""
+def ensure_extractor(job: Job, dataset: PreparedDataset, fit: Callable[[], bytes]) -> FittedExtractor:
+    """Return the extractor of a resolved job, made by `fit`, and kept beside the dataset, if nobody has."""
+    if found := find_fitted(job, dataset):
+        return found
+    key = _key(resolved(job), dataset)
+    dataset.storage.write_if_absent(key, fit())
+    return _checked(dataset.storage.read(key), dataset)  # of two that fit at once, both use the first
+
+
+def find_fitted(job: Job, dataset: PreparedDataset) -> FittedExtractor | None:
+    """Return the extractor of a resolved job, None if it is still to be fitted. Raises `DataError` for one that does not fit the data."""
     weights = find_extractor(resolved(job), dataset)
-    if weights is None:
-        fitted = fit_on_cluster(job, dataset, progress=progress)
-        dataset.storage.write_if_absent(_key(resolved(job), dataset), fitted)
-        weights = dataset.storage.read(_key(resolved(job), dataset))  # of two that fit at once, both use the first
+    return None if weights is None else _checked(weights, dataset)
+
+
+def _checked(weights: bytes, dataset: PreparedDataset) -> FittedExtractor:
     network = load_extractor(weights)
     if network.channels != dataset.card.channels:
         problem = f"its network takes {network.channels} channels and the data has {dataset.card.channels}"
@@ -114,12 +123,14 @@ def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[in
 @ray.remote(max_retries=3)
 def fit(extractor: ResolvedExtractor, dataset: PreparedDataset, meter: Any) -> bytes:
     """Fit a network to a prepared dataset and return its weights file, telling a meter how far it is."""
-    return fit_weights(extractor, dataset, progress=lambda done, total: meter.write.remote(done, total))
-
-
-def fit_weights(extractor: ResolvedExtractor, dataset: PreparedDataset, *, progress: Callable[[int, int], None]) -> bytes:
-    """Fit a network to a prepared dataset in this process and return its weights file."""
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+    return fit_weights(extractor, dataset, device, progress=lambda done, total: meter.write.remote(done, total))
+
+
+def fit_weights(
+    extractor: ResolvedExtractor, dataset: PreparedDataset, device: torch.device, *, progress: Callable[[int, int], None] | None = None
+) -> bytes:
+    """Fit a network to a prepared dataset in this process and return its weights file."""
     card, data = dataset.card, _samples_of(dataset)
     fit = partial(fit_classifier, num_classes=len(card.classes or ())) if isinstance(extractor, ClassifierExtractor) else fit_rotation
     network, accuracy = fit(data, num_images=extractor.fit_images, seed=SEED, device=device, progress=progress)

@@ -30,14 +30,19 @@ MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
 CHUNK = 256  # samples that pass the extractor together
 
 
-def ensure_reference(
-    job: Job, dataset: PreparedDataset, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
-) -> str:
-    """Return the key of the reference statistics in the dataset's store, measuring them, on Ray, if nobody has."""
-    key = _key(dataset, extractor, job.evaluate.num_samples)
-    if not dataset.storage.list(key):
-        dataset.storage.write(key, _measure(job, dataset, extractor, progress))
+def ensure_reference(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, measure: Callable[[], Reference]) -> str:
+    """Return the key of the reference statistics in the dataset's store, where `measure` has made them if nobody had."""
+    key = find_reference(job, dataset, extractor)
+    if key is None:
+        key = _key(dataset, extractor, job.evaluate.num_samples)
+        dataset.storage.write(key, save_reference(measure()))
     return key
+
+
+def find_reference(job: Job, dataset: PreparedDataset, extractor: FittedExtractor) -> str | None:
+    """Return the key of the reference statistics in the dataset's store, None if nobody has measured them."""
+    key = _key(dataset, extractor, job.evaluate.num_samples)
+    return key if dataset.storage.list(key) else None
 
 
 def load_reference(dataset: PreparedDataset, key: str) -> Reference:
@@ -47,23 +52,51 @@ def load_reference(dataset: PreparedDataset, key: str) -> Reference:
     return Reference(moments, tensors["features"], tensors.get("distinct"))
 
 
-def _measure(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, progress: Callable[[int, int], None] | None) -> bytes:
-    """Return the statistics as a safetensors file's bytes."""
-    rows = spread(dataset.card.count, MAX_REALS)
+def measure_on_cluster(
+    job: Job, dataset: PreparedDataset, extractor: FittedExtractor, *, progress: Callable[[int, int], None] | None = None
+) -> Reference:
+    """Return the statistics of a dataset, a Ray task a shard, on GPUs where the job uses them."""
     options = {"num_cpus": 1, "num_gpus": job.resources.gpus_per_worker if job.use_gpu is True else 0}
-    weights, numbers = ray.put(extractor.weights), rows // dataset.card.rows_per_shard
+    weights = ray.put(extractor.weights)
     running: deque[ray.ObjectRef[Part]] = deque()
     parts: list[Part] = []
-    for number in np.unique(numbers):
-        running.append(shard_features.options(**options).remote(weights, dataset, number, rows[numbers == number]))
+    for number, rows in _rows_by_shard(dataset):
+        running.append(shard_features.options(**options).remote(weights, dataset, number, rows))
         if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
             parts.append(_collect(running.popleft()))
         if progress:
             progress(len(parts), len(dataset.card.shards))
     parts += [_collect(task) for task in running]
+    return _join(parts, dataset, num_samples=job.evaluate.num_samples)
+
+
+def measure_here(
+    job: Job,
+    dataset: PreparedDataset,
+    extractor: FittedExtractor,
+    device: torch.device,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reference:
+    """Return the statistics of a dataset, measured in this process."""
+    network, parts = extractor.network().to(device), list[Part]()
+    for number, rows in _rows_by_shard(dataset):
+        parts.append(_part(network, dataset, number, rows))
+        if progress:
+            progress(len(parts), len(dataset.card.shards))
+    return _join(parts, dataset, num_samples=job.evaluate.num_samples)
+
+
+def _rows_by_shard(dataset: PreparedDataset) -> list[tuple[int, np.ndarray]]:
+    """Return the rows whose moments count as (number of a shard, rows in the dataset)."""
+    rows = spread(dataset.card.count, MAX_REALS)
+    numbers = rows // dataset.card.rows_per_shard
+    return [(int(number), rows[numbers == number]) for number in np.unique(numbers)]
+
+
+def _join(parts: list[Part], dataset: PreparedDataset, *, num_samples: int) -> Reference:
     features, hashes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    reference = summarise(torch.from_numpy(features), hashes if dataset.card.duplicates else None, num_samples=job.evaluate.num_samples)
-    return save_reference(reference)
+    return summarise(torch.from_numpy(features), hashes if dataset.card.duplicates else None, num_samples=num_samples)
 
 
 def summarise(features: Tensor, hashes: np.ndarray | None, *, num_samples: int) -> Reference:
@@ -94,8 +127,11 @@ def _collect(task: "ray.ObjectRef[Part]") -> Part:
 def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
     """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset, and hashes of their pixels, [n]."""
     torch.set_num_threads(1)
-    network = load_extractor(weights).to("cuda" if ray.get_gpu_ids() else "cpu")
-    pixels = read_shard(dataset, int(number)).pixels[rows % dataset.card.rows_per_shard]
+    return _part(load_extractor(weights).to("cuda" if ray.get_gpu_ids() else "cpu"), dataset, number, rows)
+
+
+def _part(network: FeatureNetwork, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
+    pixels = read_shard(dataset, number).pixels[rows % dataset.card.rows_per_shard]
     return features_of(network, torch.from_numpy(pixels)).numpy(), digests(pixels)
 
 

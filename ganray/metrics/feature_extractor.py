@@ -63,7 +63,8 @@ def save(network: FeatureNetwork, fit: dict[str, Any]) -> bytes:
 def load_extractor(data: bytes) -> FeatureNetwork:
     """Return the extractor in a file's bytes, in eval mode and without gradients. Raises `DataError` for other bytes."""
     try:
-        network = FeatureNetwork(**_metadata(data)["network"])
+        with torch.random.fork_rng(devices=[]):
+            network = FeatureNetwork(**_metadata(data)["network"])
         network.load_state_dict(safetensors.load(data))
     except (SafetensorError, TypeError, RuntimeError) as error:
         raise _no_extractor(str(error).splitlines()[0]) from error

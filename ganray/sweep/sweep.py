@@ -18,6 +18,7 @@ from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, TrainingDiverged
+from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.registry.signing import load_private_key
 from ganray.runs.opening import locked
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
@@ -135,7 +136,8 @@ def resume_sweep(job: Job, stored: Job) -> Job:
 @contextlib.contextmanager
 def shared_context(sweep: Run, job: Job, reporter: Reporter) -> Iterator[WorkerContext]:
     """Give what all trials share while the block runs: one dataset, one extractor, one reference, one protocol."""
-    context = prepare_context(sweep, job, sweep.dataset, reporter)
+    prepare_evaluation(job, sweep.dataset, stage=reporter.stage, progress=reporter.advance)  # once, not in the first of each group
+    context = prepare_context(sweep, job, sweep.dataset)
     try:
         yield context
     finally:

@@ -9,13 +9,12 @@ from ganray.config import Job
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
-from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
+from ganray.evaluation.evaluation import Evaluation, find_evaluation
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
 from ganray.runs.run import Run
 from ganray.runs.start import load_start
 from ganray.train.progress import start_progress_actor
-from ganray.train.reporter import Reporter
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -25,6 +24,7 @@ class WorkerContext:
     """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed.
 
     `start` is the run whose record has the weights to start from, None for random ones.
+    `evaluation` is None where something of it is still to be made, as workers do before they score the first time.
     `progress_actor` is the handle of the run's progress actor. `stop_at` ends training before all of the job's images, as if they
     were done; None: it trains on all of them.
     """
@@ -33,7 +33,7 @@ class WorkerContext:
     run: Run
     dataset: PreparedDataset
     resident: ResidentShards | None
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     progress_actor: Any
     stop_at: int | None = None
     start: Run | None = None
@@ -54,12 +54,11 @@ class WorkerContext:
         return PRECISIONS[self.job.train.precision]
 
 
-def prepare_context(run: Run, job: Job, dataset: PreparedDataset, reporter: Reporter) -> WorkerContext:
-    """Return what the workers are handed, after making what is missing of it, and with resident data in the object store."""
-    evaluation = prepare_evaluation(job, dataset, stage=reporter.stage, progress=reporter.advance)
+def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerContext:
+    """Return what the workers are handed, with resident data in the object store."""
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
-    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start)
+    return WorkerContext(job, run, dataset, resident, find_evaluation(job, dataset), start_progress_actor(), start=start)
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:

@@ -55,7 +55,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
                 return checkpoint, ended
             if has_trained and not checkpoint:
                 raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
-            context = prepare_context(run, job, run.dataset, reporter)
+            context = prepare_context(run, job, run.dataset)
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
                 try:

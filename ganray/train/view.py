@@ -110,6 +110,8 @@ def training_line(job: Job, metrics: Mapping[str, Any]) -> str:
         parts += [f"loss D {metrics['loss/discriminator']:.3f} G {metrics['loss/generator']:.3f}"]
     if "metric/frechet" in metrics:
         parts.append(f"frechet {metrics['metric/frechet']:.2f}")
+    if stage := metrics.get("stage"):
+        return "  ".join([*parts, f"{stage} {metrics['stage_done']:.0%}"])
     if (left := seconds_left(job, metrics)) is not None:
         parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
     return "  ".join(parts)
