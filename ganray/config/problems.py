@@ -111,7 +111,7 @@ def _typed_path(location: Location, data: Any) -> str:
             data = data[part]
         elif depth < len(location) - 1 or not isinstance(data, Mapping):
             continue
-        typed.append(str(part))
+        typed.append(str(part) or "''")
     return ".".join(typed)
 
 

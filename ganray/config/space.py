@@ -175,5 +175,8 @@ def flat_space(space: Any, path: str = "") -> Any:
     flat: dict[str, Any] = {}
     for name, value in space.items():
         below = flat_space(value, f"{path}{name}.")
-        flat |= {f"{name}.{rest}": item for rest, item in below.items()} if below is not value else {name: value}
+        items = {f"{name}.{rest}": item for rest, item in below.items()} if below is not value else {name: value}
+        if repeated := flat.keys() & items.keys():
+            raise FieldError(f"{path}{min(repeated)} is there twice", "write each field once")
+        flat |= items
     return flat

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganray.config.fields import shortened
+from ganray.config.fields import LIMIT, shortened
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
 from ganray.generation.record import Record, make_record
@@ -52,10 +52,10 @@ def generate(
     in this process, without Ray; otherwise `address` is the cluster's. Every file carries a provenance record. With `public_key`,
     a PEM file, the artifact must be signed by the private half.
 
-    Raises `ConfigError` for an unusable `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
+    Raises `ConfigError` for an unusable `num`, `seed`, `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
+    check_numbers(num, seed, truncation)
     check_out(out, num)
-    check_truncation(truncation)
     version = open_artifact(artifact)
     files = read_artifact(version, public_key=public_key)
     number = class_number(build_checked(files, where=version.uri), label)
@@ -104,6 +104,14 @@ def check_truncation(threshold: float | None) -> None:
     if threshold is not None and not 0 < threshold < math.inf:
         remedy = "use about 0.5 for typical samples, 2 for nearly all, or leave it out"
         raise ConfigError("--truncation", f"expected a positive number, got {threshold:g}", remedy)
+
+
+def check_numbers(num: int, seed: int, truncation: float | None) -> None:
+    """Raise `ConfigError` for a number of samples, a seed or a threshold that the record of a file cannot have."""
+    check_truncation(truncation)
+    for option, number, minimum in (("--num", num, 1), ("--seed", seed, 0)):
+        if not minimum <= number < LIMIT:
+            raise ConfigError(option, f"expected {minimum} to 2^63 - 1, got {shortened(number)}", "use a number in that range")
 
 
 def check_out(out: Path, num: int) -> None:

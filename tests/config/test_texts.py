@@ -156,6 +156,12 @@ def test_overrides_may_be_values_by_dotted_path(path: Path, tmp_path: Path) -> N
         load_job(path, {7: "name"})
 
 
+def test_a_dimension_that_stands_twice_is_refused(path: Path) -> None:
+    twice = "{train.batch_size: {choice: [64]}, train: {batch_size: {choice: [32]}}}"
+    with pytest.raises(ConfigError, match=r"sweep.space: train.batch_size is there twice"):
+        load_job(path, [f"sweep.space={twice}"])
+
+
 def test_one_override_need_not_be_in_a_list(path: Path) -> None:
     assert load_job(path, "train.batch_size=128").train.batch_size == 128
 

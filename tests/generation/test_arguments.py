@@ -1,10 +1,11 @@
-"""`--class`: a name before a number, in any Unicode form."""
+"""What `ganray generate` is asked for: `--class`, a name before a number, in any Unicode form; `--num` and `--seed`."""
 
 from unicodedata import normalize
 
 import pytest
 
-from ganray.generation.batch import find_class
+from ganray.errors import ConfigError
+from ganray.generation.batch import check_numbers, find_class
 
 CAFE = "caf\u00e9"
 
@@ -35,3 +36,11 @@ CAFE = "caf\u00e9"
 )
 def test_a_class_is_found_by_name_and_else_by_number(label: str, names: list[str], number: int | None) -> None:
     assert find_class(label, names, len(names) or 3) == number
+
+
+@pytest.mark.parametrize(
+    ("num", "seed", "field"), [(0, 0, "--num"), (-1, 0, "--num"), (1, -1, "--seed"), (1, 1 << 63, "--seed"), (1, 10**400, "--seed")]
+)
+def test_numbers_beyond_a_record_are_refused(num: int, seed: int, field: str) -> None:
+    with pytest.raises(ConfigError, match=f"{field}: expected "):
+        check_numbers(num, seed, None)
