@@ -41,13 +41,14 @@ def moments(pixels: Tensor) -> Moments:
 
 
 class Ganray:
-    """The training loop of a run with one worker, without Ray."""
+    """The training loop of a run with one worker, without Ray, on any labelled images in memory."""
 
     name = "ganray"
 
     def __init__(self, data: LabelledImages, job: Job) -> None:
         (self.pixels, self.labels), self.job = data, job
-        self.prior = Prior(job.networks.latent_dim, (1 / NUM_CLASSES,) * NUM_CLASSES if job.networks.conditional else ())
+        shares = (self.labels.bincount().double() / len(self.labels)).tolist() if job.networks.conditional else []
+        self.prior = Prior(job.networks.latent_dim, tuple(shares))
         self.state = create_state(
             job.networks,
             job.data.shape,

@@ -94,6 +94,23 @@ def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage
     assert final_state(storage) == final_state(unbroken)
 
 
+def test_a_run_that_starts_from_a_published_version_goes_on_bit_for_bit(unbroken: Path, storage: Path, tmp_path: Path) -> None:
+    start = f"train.start_from={unbroken}/models/tiny"
+    killed = tmp_path / "killed"
+    shutil.copytree(unbroken / "datasets", killed / "datasets")
+    whole = train(storage, start)
+    assert whole.returncode == 0, whole.stderr
+    with training(killed, start) as driver:
+        wait_until(lambda: (killed / "runs/tiny/job.json").exists(), driver)  # before the first checkpoint, or soon after
+        kill_driver(driver)
+    again = train(killed, start)
+    assert again.returncode == 0, again.stderr
+    assert final_state(killed) == final_state(storage) != final_state(unbroken)
+    lineage = json.loads(next(storage.glob("models/tiny/*/manifest.json")).read_text())["lineage"]
+    assert lineage["started_from"]["model"] == "tiny"
+    assert lineage["started_from"]["discriminator"] is None  # of a run in another storage
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 

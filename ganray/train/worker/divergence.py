@@ -3,8 +3,8 @@
 Every rank judges the same averaged numbers, so all ranks come to the same decision. What a run was like before is part of its
 checkpoints, so a resumed run comes to it too.
 
-Samples of an untrained generator are nearly alike, and a low rate leaves them so for long: the diversity of runs that end well was
-0.02 to 0.09 after 10,000 images (`python -m benchmarks.collapse`). So a run has collapsed only if its samples are alike after they
+Samples of an untrained generator are nearly alike, and a low rate leaves them so for long: runs that ended well had 0.01 to 0.9 of
+the reals' diversity after 10,000 images (`python -m benchmarks.collapse`). So a run has collapsed only if its samples are alike after they
 were not, or have been alike for `divergence.patience` images without progress.
 """
 
