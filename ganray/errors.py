@@ -8,11 +8,13 @@ class GanrayError(Exception):
 
     `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
     and `remedy` what would be right. The command line prints them as one line, in which names from outside cannot control a terminal,
-    and exits with `exit_code`. One that `is_transient` may pass by itself, so that what met it is tried again.
+    and exits with `exit_code`. One that `is_transient` may pass by itself, so that what met it is tried again. One that
+    `depends_on_process` comes of what the process that raised it has, as credentials are: another one may do without it.
     """
 
     exit_code: ClassVar[int] = 2
     is_transient: ClassVar[bool] = False
+    depends_on_process = False
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
         super().__init__(field, problem, remedy)

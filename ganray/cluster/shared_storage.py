@@ -5,22 +5,30 @@ import uuid
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ganray.cluster.errors import unwrapped_errors
 from ganray.errors import ClusterError
 from ganray.storage import MissingObject, ObjectStore
 
 
 def check_shared(storage: ObjectStore) -> None:
-    """Raise `ClusterError` if an object written here is not found on every other node; nothing is left behind."""
+    """Raise `ClusterError` if an object written here is not found on every node, or the error of a node; nothing is left behind.
+
+    On this node, other processes see the same folders, but may lack credentials that this one has.
+    """
+    is_folder = not storage.uri.startswith("s3://")
     here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
-    if not others or storage.uri.startswith("s3://"):
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and not (is_folder and node["NodeID"] == here)]
+    if not nodes:
         return
     key = f".shared-check-{uuid.uuid4().hex}"
     storage.write(key, b"ganray checks that all nodes see this\n")
     try:
-        on_node = [NodeAffinitySchedulingStrategy(node, soft=True) for node in others]
-        if not all(ray.get([finds.options(scheduling_strategy=strategy).remote(storage, key) for strategy in on_node])):
-            raise ClusterError("storage", f"{storage.uri} is not the same folder on every node", "use s3://... or a folder that they share")
+        on_node = [NodeAffinitySchedulingStrategy(node, soft=True) for node in nodes]
+        with unwrapped_errors():
+            found = ray.get([finds.options(scheduling_strategy=strategy).remote(storage, key) for strategy in on_node])
+        if not all(found):
+            remedy = "use s3://... or a folder that they share" if is_folder else "set the same AWS_ variables on all of them"
+            raise ClusterError("storage", f"{storage.uri} is not the same folder on every node", remedy)
     finally:
         storage.delete(key)
 

@@ -8,6 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
+from ray.exceptions import RayTaskError
+from ray.train import WorkerGroupError
 
-from ganray.errors import StorageError
+from ganray.cluster.errors import unwrap
+from ganray.data.sources.rows import source_errors
+from ganray.errors import GanrayError, StorageError
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.s3_server import PUBLIC, S3Server
 from tests.storage.test_errors import complaint
@@ -232,3 +237,30 @@ def test_a_server_that_refuses_checksums_is_written_to_without_where_boto3_is_se
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "perhaps")
     for call in calls():
         assert "boto3 ends with InvalidChecksumConfigError; check the AWS_ variables" in complaint(call)
+
+
+@pytest.mark.usefixtures("s3_server")
+def test_an_error_that_a_worker_met_says_so_and_one_of_this_process_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_credentials(monkeypatch)
+
+    def meet(*, as_source: bool) -> GanrayError:
+        with pytest.raises(GanrayError) as error, source_errors() if as_source else nullcontext():
+            open_store("s3://some-bucket").read("a")
+        return error.value
+
+    line = (
+        "cannot read from s3://some-bucket: there are no credentials (on the workers); on every node of the cluster, set AWS_ACCESS_KEY_ID"
+    )
+    for as_source in (False, True):
+        met = pickle.loads(pickle.dumps(meet(as_source=as_source)))
+        assert unwrap(met) is met
+        for wrapped in (
+            RayTaskError("task", "traceback", met),
+            WorkerGroupError("failed", {1: met}),
+            WorkerGroupError("failed", {0: RayTaskError("task", "", met)}),
+        ):
+            found = unwrap(wrapped)
+            assert type(found) is type(met)
+            assert line in str(found)
+        plain = type(met)("field", "problem", "remedy")
+        assert unwrap(RayTaskError("task", "traceback", plain)) is plain

@@ -152,4 +152,6 @@ def source_errors() -> Iterator[None]:
     except GanrayError as error:
         if error.field != STORE_FIELD:
             raise
-        raise DataError(PATH_FIELD, error.problem, error.remedy) from error
+        found = DataError(PATH_FIELD, error.problem, error.remedy)
+        found.depends_on_process = error.depends_on_process
+        raise found from error

@@ -68,7 +68,9 @@ def s3_errors(operation: str, bucket: str, key: str = "an object") -> Iterator[N
         raise
     except (exceptions.BotoCoreError, ClientError, ProtocolError) as error:
         problem, remedy = (text.format(bucket=bucket, operation=operation, key=key) for text in _explain(error))
-        raise StorageError(FIELD, f"cannot {operation} s3://{bucket}: {problem}", remedy) from None
+        found = StorageError(FIELD, f"cannot {operation} s3://{bucket}: {problem}", remedy)
+        found.depends_on_process = True  # on its credentials, its variables, its network
+        raise found from None
 
 
 def is_missing(error: ClientError) -> bool:
