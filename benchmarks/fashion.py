@@ -17,7 +17,7 @@ from ganray.gan.state import calibrated_ema, create_state
 from ganray.gan.step import AdversarialStep, Recipe, recipe_of
 from ganray.metrics.feature_extractor import load_extractor
 from ganray.metrics.frechet import Moments
-from ganray.modalities.image import resize
+from ganray.modalities.image import Target, resize
 from ganray.runs.resolve import cpu_has_bfloat16
 
 NUM_SAMPLES = 10_000
@@ -29,7 +29,7 @@ def load_images(split: str, *, side: int = 32) -> LabelledImages:
     """Return the images of a split, "train" or "test", as a job of that resolution prepares them, and their classes."""
     table = read_idx(find_folder(FashionMnistSource()), split)
     pixels = np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8).reshape(-1, SIDE, SIDE)
-    resized = np.stack([resize(image, (1, side, side), "lanczos") for image in pixels])
+    resized = np.stack([resize(image, Target((1, side, side), "lanczos")) for image in pixels])
     return torch.from_numpy(resized), torch.from_numpy(np.asarray(table["label"], np.int64))
 
 

@@ -4,7 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Name, Place, PositiveCount, Real, Section, Text, kind_or
+from ganray.config.fields import Integer, Name, Place, PositiveCount, Real, Section, Text, kind_or
+
+Byte = Annotated[Integer, Field(ge=0, le=255)]
+BitDepth = Annotated[PositiveCount, Field(le=16)]
+COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
 
 
 class FashionMnistSource(Section):
@@ -61,12 +65,26 @@ class Data(Section):
     resolution: PositiveCount | tuple[PositiveCount, PositiveCount] = Field(32, description="pixels: one side, or [height, width]")
     channels: Literal[1, 2, 3, 4] = Field(3, description="1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha")
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = Field("lanczos", description="resize filter, always antialiased")
+    background: Literal["white", "black", "grey"] | tuple[Byte, Byte, Byte] = Field(
+        "white", description="colour that transparency is laid on for 1 or 3 channels; or [red, green, blue], 0 to 255"
+    )
+    bit_depth: BitDepth = Field(16, description="bits that 16-bit images use, such as 12: white is 2^bit_depth - 1; others are as they are")
     mode: Literal["auto", "resident", "streaming"] = Field(
         "auto", description="resident: loaded into each node's object store; streaming: read as needed; auto: by size"
     )
     resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared pixels up to which `auto` means resident")
     shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of pixels)")
     max_bad_fraction: Real = Field(0.001, ge=0, le=1, description="fraction of unreadable samples that is tolerated, 0 to 1")
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether samples have a channel for transparency."""
+        return self.channels in (2, 4)
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue of the background."""
+        return COLOURS[self.background] if isinstance(self.background, str) else self.background
 
     @property
     def height(self) -> int:

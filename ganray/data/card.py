@@ -39,7 +39,8 @@ class DatasetCard(_Part):
     `key` is the SHA-256 of the source's listing and the settings, `fingerprint` that of the pixels and labels, in order.
     `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
     a label, too. `height` and `width` are in pixels. `skipped` are samples that could not be read, `left_out` the files of the source
-    that are no samples. `duplicates` counts samples whose pixels are those of an earlier one; None: nobody has counted.
+    that are no samples. `duplicates` counts samples whose pixels are those of an earlier one; None: nobody has counted. `peak` is the
+    highest value of images with more than 8 bits, None if there are none.
     """
 
     format: int = FORMAT
@@ -61,6 +62,7 @@ class DatasetCard(_Part):
     licence: str | None
     created_by: dict[str, str]
     duplicates: int | None = None
+    peak: int | None = None
 
     @property
     def num_distinct(self) -> int:

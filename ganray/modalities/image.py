@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
+from ganray.modalities.alpha import resize_rgba
+from ganray.modalities.deep import FULL_DEPTH, open_eight_bits
 from ganray.storage.files import open_regular
 
 WHITE = 255
@@ -23,27 +26,41 @@ class UnreadableImage(Exception):
     """Bytes that cannot be decoded to an image; the text gives the reason."""
 
 
-def decode(data: bytes, shape: tuple[int, int, int], filter: str) -> Pixels:
-    """Decode an image file of any size and mode to pixels of `shape` (channels, height, width).
+@dataclass(frozen=True)
+class Target:
+    """What images are made to: pixels of `shape` (channels, height, width), resized by `filter`.
 
-    EXIF orientation is applied, transparency is kept where the target has an alpha channel and else composited over white,
-    deep grey is scaled to 8 bits, and of an animation the first frame is taken. The centre is cropped to the target's aspect
-    ratio and resized with antialiasing by `filter` ("lanczos", "bicubic", "bilinear" or "box"); an image of the target's size
-    keeps its pixels. Raises `UnreadableImage` for anything else: no image, a truncated one, or one so large (over 179 million
-    pixels) that it may be a decompression bomb.
+    `filter` is "lanczos", "bicubic", "bilinear" or "box", `background` the colour that transparency is laid on where there is no
+    channel for it, and `bit_depth` the bits that integers of more than 8 bits use, 1 to 16.
+    """
+
+    shape: tuple[int, int, int]
+    filter: str
+    background: tuple[int, int, int] = (WHITE, WHITE, WHITE)
+    bit_depth: int = FULL_DEPTH
+
+
+def decode(data: bytes, target: Target) -> tuple[Pixels, int | None]:
+    """Decode an image file of any size and mode; return its pixels, and the highest value of one with more than 8 bits, else None.
+
+    EXIF orientation is applied, transparency is kept where the target has an alpha channel and else composited over its background,
+    deep images are scaled to 8 bits, and of an animation the first frame is taken. The centre is cropped to the target's aspect
+    ratio and resized with antialiasing, by premultiplied colours where transparency is kept; an image of the target's size keeps its
+    pixels. Raises `UnreadableImage` for anything else: no image, a truncated one, or one so large (over 179 million pixels) that it
+    may be a decompression bomb.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
-            return _fit(ImageOps.exif_transpose(image), shape, filter)
+        image, peak = open_eight_bits(data, target.bit_depth)
+        return _fit(image, target), peak
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
         raise UnreadableImage(_reason(error)) from error
 
 
-def resize(pixels: Pixels, shape: tuple[int, int, int], filter: str) -> Pixels:
-    """Crop and resize raw pixels, here [H, W] or [H, W, C], to `shape` (channels, height, width), as `decode` does."""
+def resize(pixels: Pixels, target: Target) -> Pixels:
+    """Crop and resize raw pixels, here [H, W] or [H, W, C], as `decode` does."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    return _fit(Image.fromarray(pixels), shape, filter)
+    return _fit(Image.fromarray(pixels), target)
 
 
 def encode_png(pixels: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
@@ -105,13 +122,16 @@ def _to_pil(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
-def _fit(image: Image.Image, shape: tuple[int, int, int], filter: str) -> Pixels:
-    """Crop, flatten and resize a Pillow image to pixels of `shape` (channels, height, width)."""
-    channels, height, width = shape
-    image = _crop(_eight_bits(image), width / height)
-    image = image.convert("RGBA") if channels in (2, 4) else _flatten(image)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling[filter.upper()])
+def _fit(image: Image.Image, target: Target) -> Pixels:
+    """Crop, flatten and resize a Pillow image of 8 bits a channel."""
+    channels, height, width = target.shape
+    size, filter = (width, height), Image.Resampling[target.filter.upper()]
+    image = _crop(image, width / height)
+    if channels in (2, 4):
+        image = resize_rgba(image.convert("RGBA"), size, filter)
+    else:
+        image = _flatten(image, target.background)
+        image = image if image.size == size else image.resize(size, filter)
     pixels = np.asarray(image.convert(MODES[channels]))
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
@@ -126,34 +146,11 @@ def _crop(image: Image.Image, aspect: float) -> Image.Image:
     return image if box == (0, 0, width, height) else image.crop(box)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale the deep grey modes (16-bit, 32-bit and float) to 8 bits; other modes have them already."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    grey = np.asarray(image).astype(np.float64)
-    if not np.isfinite(grey).all():
-        raise ValueError("grey values that are not finite")
-    low, high = _grey_range(image.mode, grey.min(), grey.max())
-    return Image.fromarray(((grey - low) * (255 / (high - low))).round().astype(np.uint8))
-
-
-def _grey_range(mode: str, low: float, high: float) -> tuple[float, float]:
-    """Return the values of black and white of a deep grey image whose own values span `low` to `high`.
-
-    Integers are 16-bit; floats span 0 to 1, 0 to 255 or 0 to 65535, whichever holds them. What fits none of these spans its own range.
-    """
-    for white in (1, 255, 65535) if mode == "F" else (65535,):
-        if low >= 0 and high <= white:
-            return 0, white
-    return low, max(high, low + 1)
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Turn an 8-bit image of any mode into L or RGB, transparency composited over white."""
+def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """Turn an 8-bit image of any mode into L or RGB, transparency composited over a colour."""
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, background), layer).convert("RGB")
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))  # None only for inPlace=True

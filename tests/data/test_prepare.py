@@ -23,7 +23,7 @@ from ganray.data.preparation.shards import cut_shards
 from ganray.data.shard import rows_per_shard
 from ganray.data.sources.fashion_mnist import CLASSES, SHA256, read_bundled
 from ganray.errors import GanrayError
-from ganray.modalities.image import resize
+from ganray.modalities.image import Target, resize
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.prepared import keys_of, prepare, prepared_earlier, read_back
 
@@ -56,7 +56,7 @@ def test_fashion_mnist_end_to_end(storage: ObjectStore) -> None:
     np.testing.assert_array_equal(labels, table["label"].to_numpy())
     for index in (0, 4321, 9999):
         raw = np.frombuffer(table["image"][index].as_py(), np.uint8).reshape(28, 28)
-        np.testing.assert_array_equal(pixels[index], resize(raw, (1, 32, 32), "lanczos"))
+        np.testing.assert_array_equal(pixels[index], resize(raw, Target((1, 32, 32), "lanczos")))
     card = prepared.card
     assert (card.count, card.shape, card.classes, card.class_counts) == (10_000, (1, 32, 32), CLASSES, [1000] * 10)
     assert "MIT" in card.licence
@@ -199,6 +199,21 @@ def test_an_archive_is_prepared_as_its_folder_is_and_the_card_names_what_is_left
         card = load_dataset(storage, prepared.folder).card
         assert (card.classes, card.class_counts, card.skipped.count) == (["0", "1", "2"], [10, 10, 10], 0)
         assert [(sample.name, sample.reason) for sample in card.left_out.examples] == [("cat/notes.txt", "no image by extension")]
+
+
+def test_deep_images_are_measured_and_scaled_by_the_jobs_bit_depth(
+    storage: ObjectStore, image_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index, file in enumerate(sorted(image_folder.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8), 4095 - index, np.uint16)).save(file)
+    source = FolderSource(path=str(image_folder))
+    for _ in range(2):  # prepared, and found again
+        dark = prepare(Data(source=source, resolution=8, channels=1), storage)
+        assert "set data.bit_depth=12" in caplog.text
+        caplog.clear()
+    bright = prepare(Data(source=source, resolution=8, channels=1, bit_depth=12), storage)
+    assert (dark.card.peak, bright.card.peak, caplog.records) == (4095, 4095, [])
+    assert (read_back(dark)[0].max(), read_back(bright)[0].max(), read_back(bright)[0].min()) == (16, 255, 253)
 
 
 def test_shards_are_cut_from_blocks_of_any_size() -> None:

@@ -23,6 +23,7 @@ from ganray.data.preparation.shards import decode_rows
 from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import FILES, download, read_bundled, read_idx
 from ganray.errors import GanrayError
+from ganray.modalities.image import Target
 from ganray.storage import open_store
 from tests.helpers.make_bundled_data import bundle
 from tests.helpers.prepared import prepare
@@ -164,7 +165,7 @@ def test_a_source_that_breaks_while_it_is_read_is_an_error_of_one_line(tmp_path:
     shutil.rmtree(tmp_path / "cat")
     (tmp_path / "cat").write_text("no longer a folder")
     with pytest.raises(GanrayError) as error, unwrapped_errors():
-        list(decode_rows(rows, (1, 8, 8), "box").iter_internal_ref_bundles())
+        list(decode_rows(rows, Target((1, 8, 8), "box")).iter_internal_ref_bundles())
     assert error.value.field == "data.source.path"
     assert "\n" not in str(error.value)
 

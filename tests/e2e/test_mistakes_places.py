@@ -29,17 +29,22 @@ def texts(folder: Path) -> None:
         (folder / f"{number}.txt").write_text("words")
 
 
-def images_and_texts(folder: Path) -> None:
-    texts(folder)
+def broken_images(folder: Path) -> None:
+    for number in range(7):
+        (folder / f"{number}.jpg").write_text("words")
+
+
+def images_and_broken_ones(folder: Path) -> None:
+    broken_images(folder)
     for number in range(20):
         Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / f"{number}.png")
 
 
 def images_and_a_locked_one(folder: Path) -> None:
     """Leave a file that not even root may read, as others are to other users."""
-    images_and_texts(folder)
-    for text in folder.glob("*.txt"):
-        text.unlink()
+    images_and_broken_ones(folder)
+    for broken in folder.glob("*.jpg"):
+        broken.unlink()
     (folder / "7.png").unlink()
     (folder / "7.png").symlink_to("/proc/sys/vm/drop_caches")
 
@@ -49,11 +54,12 @@ def images_and_a_locked_one(folder: Path) -> None:
     [
         (images_and_a_locked_one, "data.source.path", r"cannot read .+: permission denied; grant this user the right"),
         (Path.rmdir, "data.source.path", r"the folder .+ does not exist; name an existing folder"),
-        (lambda folder: None, "data.source.path", r"there are no files in .+; name a folder"),
-        (texts, "data.source.path", r"none of 7 samples could be read: 0\.txt \(not an image.+ 4\.txt \([^,]+\); name a source"),
-        (images_and_texts, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.txt .+, 1\.txt .+, 4\.txt \([^,]+\); repair or remove"),
+        (lambda folder: None, "data.source.path", r"there are no images in .+; name a folder"),
+        (texts, "data.source.path", r"there are no images in .+, but 0\.txt, 1\.txt, 2\.txt, and 4 more \(no image.+\); name a folder"),
+        (broken_images, "data.source.path", r"none of 7 samples could be read: 0\.jpg \(not an image.+ 4\.jpg \([^,]+\); name a source"),
+        (images_and_broken_ones, "data.max_bad_fraction", r"7 of \d+ samples .+: 0\.jpg .+, 1\.jpg .+, 4\.jpg \([^,]+\); repair or"),
     ],
-    ids=["locked", "missing", "empty", "texts", "broken"],
+    ids=["locked", "missing", "empty", "texts", "broken", "partly broken"],
 )
 def test_a_folder_that_is_not_one_of_images_is_refused(
     address: str, fill: Callable[[Path], object], field: str, says: str, tmp_path: Path

@@ -9,7 +9,7 @@ import pytest
 
 from ganray.generation.parquet import write_parquet
 from ganray.generation.record import KEY, Record
-from ganray.modalities.image import decode
+from ganray.modalities.image import Target, decode
 from tests.data.test_parquet import read
 
 RECORD = Record(model="m", version="0001", artifact="/store/models/m/0001", manifest="0" * 64, seed=3, num=7)
@@ -21,7 +21,7 @@ def test_generated_parquet_is_read_back_as_it_was_made(channels: int, tmp_path: 
     with (tmp_path / "made.parquet").open("wb") as file:
         write_parquet(file, [samples[:4], samples[4:]], RECORD)
     data, _, _, _ = read(tmp_path)
-    np.testing.assert_array_equal([decode(png or b"", samples.shape[1:], "lanczos") for png in data], samples)
+    np.testing.assert_array_equal([decode(png or b"", Target(samples.shape[1:], "lanczos"))[0] for png in data], samples)
     table = pq.read_table(tmp_path / "made.parquet")
     assert table["index"].to_pylist() == list(range(7))
     assert Record.model_validate_json(table.schema.metadata[KEY.encode()]) == RECORD

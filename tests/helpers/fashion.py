@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ganray.modalities.image import resize
+from ganray.modalities.image import Target, resize
 
 
 def fashion(start: int, number: int) -> tuple[Tensor, Tensor]:
@@ -16,4 +16,5 @@ def fashion(start: int, number: int) -> tuple[Tensor, Tensor]:
     data = files("ganray.data").joinpath("bundled", "fashion-mnist-test.parquet").read_bytes()
     table = pq.read_table(BytesIO(data), columns=["image", "label"]).slice(start, number)
     pixels = [np.frombuffer(image, np.uint8).reshape(28, 28) for image in table["image"].to_pylist()]
-    return torch.from_numpy(np.stack([resize(image, (1, 32, 32), "lanczos") for image in pixels])), torch.tensor(table["label"].to_pylist())
+    target = Target((1, 32, 32), "lanczos")
+    return torch.from_numpy(np.stack([resize(image, target) for image in pixels])), torch.tensor(table["label"].to_pylist())

@@ -7,6 +7,7 @@ Two preparations of one key write the same bytes, and what a killed one left is 
 import contextlib
 import hashlib
 import json
+import logging
 import platform
 import re
 import time
@@ -23,11 +24,15 @@ from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarg
 from ganray.data.shard import is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
 from ganray.errors import DataError, plural
+from ganray.modalities.deep import FULL_DEPTH
+from ganray.modalities.image import Target
 from ganray.storage import MissingObject, ObjectStore
 
 FOLDER = "datasets"
 ABANDONED_AFTER_S = 7 * 86_400  # shards without a card that nobody has written to for so long are of a killed preparation
 PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what pixels come out
+logger = logging.getLogger(__name__)
+
 NUM_NAMED = 5  # unreadable samples that an error names
 
 Progress = Callable[[int, int], None]  # takes the samples decoded so far and their total
@@ -42,18 +47,30 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
     if (found := find_dataset(storage, dataset_folder(data, listing))) is not None:
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
+        log_depth(data, found.card)
         return found
     dataset = _write_dataset(data, listing, storage, progress)
     if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
         dataset = _write_dataset(data, listing, storage, progress)
     _remove_abandoned(storage)
+    log_depth(data, dataset.card)
     return dataset
 
 
 def dataset_key(data: Data, listing: Listing) -> str:
     """Return the SHA-256 of what decides a dataset's samples: the source's listing and the settings; no sample is read."""
-    settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity]
+    settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+
+def _later_settings(data: Data) -> list[str]:
+    """Return settings that came after `FORMAT`, where they matter: datasets that need none of them keep their keys."""
+    settings = {
+        "premultiplied": data.has_alpha,
+        f"bit_depth {data.bit_depth}": data.bit_depth != Data().bit_depth,
+        f"background {data.background_rgb}": data.background_rgb != Data().background_rgb and not data.has_alpha,
+    }
+    return [setting for setting, matters in settings.items() if matters]
 
 
 def dataset_folder(data: Data, listing: Listing) -> str:
@@ -80,13 +97,25 @@ def check_skipped(skipped: int, examples: list[SkippedSample], seen: int, data: 
         raise DataError("data.max_bad_fraction", problem, f"repair or remove them, or allow more than {data.max_bad_fraction}")
 
 
+def log_depth(data: Data, card: DatasetCard) -> None:
+    """Log that deep images come out dark, if none of their values needs all of `data.bit_depth` bits."""
+    if card.peak is None or (bits := max(1, card.peak.bit_length())) >= data.bit_depth:
+        return
+    brightness = card.peak / ((1 << data.bit_depth) - 1)
+    logger.warning(
+        "images of %d bits have no value above %s, and come out dark, at most %.1f%% of white; set data.bit_depth=%d if they have no more",
+        *(FULL_DEPTH, f"{card.peak:,}", 100 * brightness, bits),
+    )
+
+
 def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, progress: Progress | None) -> PreparedDataset:
     """Write a dataset's shards, then its card."""
     folder = dataset_folder(data, listing)
     with _removed_on_failure(storage, folder), unwrapped_errors():
         rows = listing.open()
+        decoded = decode_rows(rows, Target(data.shape, data.filter, data.background_rgb, data.bit_depth))
         counts, target = DecodeCounts(), ShardTarget(storage, folder, data.shape, len(rows.classes or []))
-        shards = write_shards(decode_rows(rows, data.shape, data.filter), counts, target, _checker(data, rows.count, progress))
+        shards = write_shards(decoded, counts, target, _checker(data, rows.count, progress))
         check_skipped(counts.skipped, counts.examples, counts.seen, data)
         card = _make_card(data, listing, rows, shards, counts)
         storage.write(f"{folder}/{CARD}", card.model_dump_json(indent=2).encode())
@@ -126,6 +155,7 @@ def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenSha
         skipped=Skipped(count=counts.skipped, examples=counts.examples),
         left_out=Skipped(count=len(listing.left_out), examples=listing.left_out[:MAX_EXAMPLES]),
         licence=rows.licence,
+        peak=counts.peak,
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ganray.data.card import SkippedSample
 from ganray.data.shard import Shape, digests, encode_shard, rows_per_shard, shard_arrays, shard_file
 from ganray.data.sources.rows import Rows
-from ganray.modalities.image import UnreadableImage, decode, resize
+from ganray.modalities.image import Target, UnreadableImage, decode, resize
 from ganray.storage import ObjectStore
 
 MAX_CONCURRENT_WRITES = 16  # shards, a bound on the memory that they take
@@ -59,12 +59,16 @@ class DecodeCounts:
 
     seen: int = 0
     skipped: int = 0
+    peak: int | None = None  # the highest value of images with more than 8 bits
     examples: list[SkippedSample] = field(default_factory=list)
 
 
-def decode_rows(rows: Rows, shape: Shape, filter: str) -> ray.data.Dataset:
-    """Decode to `image` (fixed-size binary, CHW uint8; null if unreadable), `label`, and for unreadable ones `name` and `reason`."""
-    decode_batch = partial(_decode_batch, shape=shape, filter=filter, raw_shape=rows.raw_shape)
+def decode_rows(rows: Rows, target: Target) -> ray.data.Dataset:
+    """Decode to `image` (fixed-size binary, CHW uint8; null if unreadable), `label`, and for unreadable ones `name` and `reason`.
+
+    `peak` is the highest value of an image with more than 8 bits, null for others.
+    """
+    decode_batch = partial(_decode_batch, target=target, raw_shape=rows.raw_shape)
     return rows.dataset.map_batches(decode_batch, batch_size=DECODE_ROWS if rows.raw_shape is None else RAW_ROWS, batch_format="pyarrow")
 
 
@@ -121,19 +125,21 @@ def _inspect(
     """Yield every block with the number of its readable rows as they are decoded, in order, and count the others."""
     for bundle in decoded.iter_internal_ref_bundles():
         for block in bundle.block_refs:
-            rows, skipped, examples = ray.get(_inspect_block.remote(block))
+            rows, skipped, examples, peak = ray.get(_inspect_block.remote(block))
             counts.seen += rows + skipped
             counts.skipped += skipped
+            counts.peak = max((value for value in (counts.peak, peak) if value is not None), default=None)
             counts.examples += [SkippedSample(**example) for example in examples[: MAX_EXAMPLES - len(counts.examples)]]
             check(counts)
             yield block, rows
 
 
 @ray.remote(num_cpus=0, scheduling_strategy="SPREAD")
-def _inspect_block(block: pa.Table) -> tuple[int, int, list[dict[str, str]]]:
-    """Count a block's readable and unreadable rows, and name the first of the latter."""
+def _inspect_block(block: pa.Table) -> tuple[int, int, list[dict[str, str]], int | None]:
+    """Count a block's readable and unreadable rows, name the first of the latter, and return the highest of the peaks."""
     skipped = block.select(["name", "reason"]).filter(pc.is_null(block["image"]))
-    return block.num_rows - skipped.num_rows, skipped.num_rows, skipped.slice(0, MAX_EXAMPLES).to_pylist()
+    peak = pc.max(block["peak"]).as_py()
+    return block.num_rows - skipped.num_rows, skipped.num_rows, skipped.slice(0, MAX_EXAMPLES).to_pylist(), peak
 
 
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
@@ -156,29 +162,39 @@ def _write_shard(target: ShardTarget, file: str, bounds: list[tuple[int, int]], 
     )
 
 
-def _decode_batch(batch: pa.Table, shape: Shape, filter: str, raw_shape: Shape | None) -> pa.Table:
+def _decode_batch(batch: pa.Table, target: Target, raw_shape: Shape | None) -> pa.Table:
     samples = zip(batch["data"].to_pylist(), batch["reason"].to_pylist(), strict=True)
-    decoded = [(None, reason) if reason else _decode_sample(data, shape, filter, raw_shape) for data, reason in samples]
-    images = [image for image, _ in decoded]
-    names = [None if reason is None else name for name, (_, reason) in zip(batch["name"].to_pylist(), decoded, strict=True)]
+    decoded = [_Decoded(reason=reason) if reason else _decode_sample(data, target, raw_shape) for data, reason in samples]
+    names = [None if sample.reason is None else name for name, sample in zip(batch["name"].to_pylist(), decoded, strict=True)]
     columns: dict[str, Any] = {
-        "image": pa.array(images, pa.binary(int(np.prod(shape)))),
+        "image": pa.array([sample.image for sample in decoded], pa.binary(int(np.prod(target.shape)))),
         "label": batch["label"],
         "name": pa.array(names, pa.string()),
-        "reason": pa.array([reason for _, reason in decoded], pa.string()),
+        "reason": pa.array([sample.reason for sample in decoded], pa.string()),
+        "peak": pa.array([sample.peak for sample in decoded], pa.int32()),
     }
     return pa.table(columns)
 
 
-def _decode_sample(data: bytes | None, shape: Shape, filter: str, raw_shape: Shape | None) -> tuple[bytes | None, str | None]:
-    """Return a sample's pixels and None, or None and the reason why it is unreadable. `raw_shape` is (height, width, channels)."""
+@dataclass(frozen=True)
+class _Decoded:
+    """A sample's pixels, or the reason why it is unreadable; and the highest value of an image with more than 8 bits."""
+
+    image: bytes | None = None
+    reason: str | None = None
+    peak: int | None = None
+
+
+def _decode_sample(data: bytes | None, target: Target, raw_shape: Shape | None) -> _Decoded:
+    """Decode a sample. `raw_shape` is (height, width, channels)."""
     if data is None:
-        return None, "there is nothing to read"
+        return _Decoded(reason="there is nothing to read")
     if raw_shape is None:
         try:
-            return decode(data, shape, filter).tobytes(), None
+            pixels, peak = decode(data, target)
         except UnreadableImage as error:
-            return None, str(error)
+            return _Decoded(reason=str(error))
+        return _Decoded(pixels.tobytes(), peak=peak)
     if len(data) != np.prod(raw_shape):
-        return None, f"has {len(data)} bytes instead of {np.prod(raw_shape)}"
-    return resize(np.frombuffer(data, np.uint8).reshape(raw_shape), shape, filter).tobytes(), None
+        return _Decoded(reason=f"has {len(data)} bytes instead of {np.prod(raw_shape)}")
+    return _Decoded(resize(np.frombuffer(data, np.uint8).reshape(raw_shape), target).tobytes())
