@@ -11,7 +11,8 @@ from ganray.train.worker.process import keep_freed_memory
 {setting}
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-torch.zeros(48 << 18)  # 48 MB, 12,288 pages
+for _ in range(30):  # until the heap has a place for it, which depends on what is in the way
+    torch.zeros(48 << 18)  # 48 MB, 12,288 pages
 before = faults()
 for _ in range(10):
     torch.zeros(48 << 18)
