@@ -300,6 +300,16 @@ def test_damage_anywhere_costs_the_rows_that_it_hits_or_is_one_line(compression:
     assert not [line for line in lines if "\n" in line]
 
 
+def test_a_file_that_vanishes_before_it_is_read_costs_its_rows(tmp_path: Path) -> None:
+    folder = write(tmp_path / "data", {"image": DATA}, {"image": DATA})
+    source, store = ParquetSource(path=str(folder)), open_store(folder)
+    rows = parquet_rows(store, source, read_footers(store, ["a.parquet", "b.parquet"], source))
+    (folder / "a.parquet").unlink()
+    tables = [table for group in rows.groups for table in rows.read(group)]
+    assert pa.concat_tables(tables)["data"].to_pylist() == [None] * 4 + DATA
+    assert tables[0]["reason"].to_pylist() == ["the file has vanished"] * 4
+
+
 def test_a_damaged_row_group_leaves_the_others(tmp_path: Path) -> None:
     images = [bytes([row]) * 500 for row in range(30)]
     folder = write(

@@ -128,6 +128,23 @@ def test_parquet_folders_are_read_in_order_and_bad_rows_named(tmp_path: Path) ->
     assert [example.name for example in card.skipped.examples] == ["b.parquet#1", "b.parquet#2"]
 
 
+def test_rows_that_cannot_be_read_are_counted_with_their_reasons(tmp_path: Path) -> None:
+    images = [{"bytes": png(grey), "path": f"{grey}.png"} for grey in GREYS]
+    images[4]["bytes"] = None
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    options = {"row_group_size": 2, "write_page_checksum": True, "use_dictionary": False}
+    source = write_parquet(tmp_path / "data" / "some.parquet", pa.array(images, struct), ["b", "c", "b", "a", "b", "b"], **options)
+    content = bytearray(Path(source.path).read_bytes())
+    content[content.index(images[3]["bytes"]) + 9] ^= 1
+    Path(source.path).write_bytes(content)
+    greys, labels, card = prepared_greys(source, tmp_path, max_bad_fraction=0.5)
+    assert (greys, labels, card.classes) == ([GREYS[0], GREYS[1], GREYS[5]], [1, 2, 1], ["a", "b", "c"])
+    skipped = {example.name: example.reason for example in card.skipped.examples}
+    assert list(skipped) == ["some.parquet#2", "some.parquet#3", "some.parquet#4"]
+    assert skipped["some.parquet#2"].startswith("the file is damaged: ")
+    assert skipped["some.parquet#4"] == "the file holds the path '50.png' and no bytes"
+
+
 def test_one_big_row_group_keeps_its_order(tmp_path: Path) -> None:
     greys = [index % 251 for index in range(5000)]
     source = write_parquet(tmp_path / "data" / "big.parquet", pa.array([bytes([grey]) * 64 for grey in greys]))

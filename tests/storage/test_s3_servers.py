@@ -172,6 +172,18 @@ def test_an_endpoint_with_a_path_holds_for_parquet_too(public: str, gateway: str
     assert read_rows(open_store(f"{public}?endpoint_url={gateway}&anonymous=true")) == 9
 
 
+def test_a_server_that_ignores_ranges_is_no_server_of_parts(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganray.storage.s3.transfer.ATTEMPTS", 1)
+    store = open_store(bucket)
+    with Stubber(store.connection.client) as stub:
+        stub.add_response("head_object", {"ContentLength": 9, "ETag": '"1"'})
+        stub.add_response("get_object", {"Body": io.BytesIO(b"beginning")})
+        stub.add_response("get_object", {"Body": io.BytesIO(b"beginning")})
+        file = store.open("a")
+        assert file.read(5) == b"begin"
+        assert "content breaks off or changes" in complaint(lambda: file.read(4))
+
+
 def test_an_object_that_is_replaced_while_it_is_read_is_told(bucket: str) -> None:
     store = open_store(bucket)
     store.write("a", b"one" * 1000)

@@ -45,6 +45,8 @@ class ParquetRows:
                     images = batch.column(0).slice(0, group.rows - done)
                     yield self._to_rows(images, labels.slice(done, len(images)), group, done)
                     done += len(images)
+        except MissingObject:
+            reason = "the file has vanished"
         except UNREADABLE as error:
             reason = f"the file is damaged: {reason_of(error)}"
         for start in range(done, group.rows, PIECE_ROWS):

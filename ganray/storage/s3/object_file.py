@@ -63,10 +63,10 @@ class ObjectFile(io.RawIOBase):
                 raise StorageError(FIELD, problem, "run the same command again once it stays as it is") from None
             with closing(response["Body"]) as body:
                 try:
-                    data: bytes = body.read(wanted)  # of a server that ignores ranges, not all
+                    data: bytes = body.read(wanted)  # of a server that ignores ranges, not the whole object
                 except BODY_ERRORS as error:
                     raise DamagedObject from error
-            if len(data) != wanted or not str(response.get("ContentRange", "")).startswith(f"bytes {start}-"):
+            if len(data) != wanted or not response.get("ContentRange", "bytes 0-").startswith(f"bytes {start}-"):
                 raise DamagedObject
             return data
 
