@@ -16,7 +16,7 @@ import pytest
 from ganray.config import ParquetSource
 from ganray.data.sources.parquet import list_parquet, parquet_rows
 from ganray.data.sources.parquet_footer import read_footers
-from ganray.errors import DataError, GanrayError
+from ganray.errors import DataError, GanrayError, StorageError
 from ganray.storage import open_store
 
 GREYS = [10, 20, 30, 40]
@@ -329,3 +329,32 @@ def test_a_damaged_row_group_leaves_the_others(tmp_path: Path) -> None:
     assert (labels[:3], labels[10:13], classes) == ([0, 1, 2], [-1] * 3, ["0", "1", "2"])
     assert "could not verify page integrity, CRC checksum verification failed" in str(reasons[10])
     assert "Traceback" not in str(reasons[10])
+
+
+class BrokenFile(BytesIO):
+    """A file of a store that fails once `works` reads are done."""
+
+    works = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.works -= 1
+        if self.works < 0:
+            raise StorageError("storage", "cannot read from s3://bucket: no connection", "check the network")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("works", range(3))
+def test_a_storage_that_fails_is_no_damage(works: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "data", {"image": DATA, "label": [1, 2, 1, 2]})
+    source, store = ParquetSource(path=str(folder), label_column="label"), open_store(folder)
+    content = store.read("a.parquet")
+    rows = parquet_rows(store, source, read_footers(store, ["a.parquet"], source))
+
+    def open_broken(*_: object) -> BytesIO:
+        file = BrokenFile(content)
+        file.works = works
+        return file
+
+    monkeypatch.setattr("ganray.storage.local.LocalStore.open", open_broken)
+    with pytest.raises(DataError, match=r"data\.source\.path: cannot read from s3://bucket: no connection; check the network"):
+        list(rows.read(rows.groups[0]))
