@@ -1,7 +1,8 @@
 """GAN training on Ray: prepare data, train on many workers, search hyperparameters, publish generators, load them and generate.
 
 `load_job` reads a job file, `run_training` and `run_sweep` run it, `prepare` and `fit_extractor` do its first steps alone, `publish`
-publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, and `generate` writes samples.
+publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, `generate` writes samples, and
+`score_folder` scores any images as generators are scored.
 Every error that is not a defect of ganray is a `GanrayError`.
 """
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ganray.registry.registry import Registry
     from ganray.sweep.sweep import run_sweep
     from ganray.train.publish import publish_run as publish
+    from ganray.train.score_folder import score_folder
     from ganray.train.train import fit_extractor, run_training
     from ganray.train.train import prepare_data as prepare
 
@@ -62,6 +64,7 @@ __all__ = [
     "publish",
     "run_sweep",
     "run_training",
+    "score_folder",
 ]
 
 _LAZY = {  # what needs torch or Ray, imported when it is first used: module, and name there
@@ -73,6 +76,7 @@ _LAZY = {  # what needs torch or Ray, imported when it is first used: module, an
     "publish": ("ganray.train.publish", "publish_run"),
     "run_sweep": ("ganray.sweep.sweep", "run_sweep"),
     "run_training": ("ganray.train.train", "run_training"),
+    "score_folder": ("ganray.train.score_folder", "score_folder"),
 }
 
 

@@ -6,7 +6,7 @@ import sys
 import click
 
 from ganray.cli.artifacts import pull_command, push_command, verify_command
-from ganray.cli.data import fit_extractor_command, prepare_command
+from ganray.cli.data import fit_extractor_command, prepare_command, score_command
 from ganray.cli.display import StderrHandler
 from ganray.cli.generators import generate_command, provenance_command, publish_command
 from ganray.cli.models import models_group
@@ -43,6 +43,7 @@ for command in (
     config_command,
     prepare_command,
     fit_extractor_command,
+    score_command,
     train_command,
     runs_group,
     publish_command,

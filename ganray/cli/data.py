@@ -1,13 +1,14 @@
-"""`ganray prepare` and `ganray fit-extractor`."""
+"""`ganray prepare`, `ganray fit-extractor` and `ganray score`."""
 
 from pathlib import Path
 
 import click
 
 from ganray.cli.display import console_reporter
-from ganray.cli.listing import aligned, print_json
+from ganray.cli.listing import aligned, print_json, print_table
 from ganray.cli.options import LocalPath, address_option, json_option, with_job
-from ganray.config import load_job
+from ganray.config import Job, load_job
+from ganray.config.evaluate import SCORES
 from ganray.errors import plural
 from ganray.train.view import TrainingView
 
@@ -52,3 +53,21 @@ def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None
         print_json(fitted)
     else:
         click.echo("\n".join(aligned(fitted)))
+
+
+@click.command("score")
+@click.argument("folder")
+@click.option("--against", required=True, metavar="DATASET", help="The URI of a prepared dataset, as `ganray prepare JOB` prints it.")
+@json_option
+def score_command(folder: str, against: str, as_json: bool) -> None:
+    """Score the images of FOLDER, a folder, zip archive or s3:// prefix, as generators of DATASET are scored."""
+    from ganray.train.score_folder import score_folder
+
+    with console_reporter(TrainingView(Job()), quiet=as_json) as reporter:
+        found = score_folder(folder, against=against, reporter=reporter)
+    if as_json:
+        print_json(vars(found))
+        return
+    click.echo(f"{plural(found.count, 'image')} of {found.folder}" + (f", {found.skipped:,} could not be read" if found.skipped else ""))
+    rows = [(name.removeprefix("metric/"), f"{value:.4g}", SCORES[name].direction) for name, value in found.scores.items()]
+    print_table(("score", "value", "direction"), rows)

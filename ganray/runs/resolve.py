@@ -9,6 +9,7 @@ import torch
 from ganray.config import (
     AutoExtractor,
     ClassifierExtractor,
+    Evaluate,
     FashionMnistSource,
     Job,
     RotationExtractor,
@@ -39,8 +40,7 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
         "use_gpu": use_gpu,
         "train.precision": _precision(job, use_gpu=use_gpu),
         "data.mode": _mode(job, card),
-        "evaluate.extractor": _extractor(job, card).model_dump(),
-        "evaluate.neighbours": _neighbours(job, card),
+        "evaluate": resolve_evaluate(job.evaluate, card).model_dump(mode="json"),
     }
     _check_labels(job, card)
     resolved = apply_overrides(job.model_dump(mode="json"), decided)
@@ -82,9 +82,14 @@ def check_samples(card: DatasetCard) -> None:
         raise DataError("data.source", problem, "name a source whose samples differ")
 
 
-def _neighbours(job: Job, card: DatasetCard) -> int:
+def resolve_evaluate(evaluate: Evaluate, card: DatasetCard) -> Evaluate:
+    """Return how generators of a dataset are scored, with nothing left `auto`. Raises `ConfigError` for what the data does not allow."""
+    return evaluate.model_copy(update={"extractor": _extractor(evaluate, card), "neighbours": _neighbours(evaluate, card)})
+
+
+def _neighbours(evaluate: Evaluate, card: DatasetCard) -> int:
     """Return the k of precision and recall, for which there must be more distinct samples."""
-    evaluate, measured = job.evaluate, min(card.num_distinct, job.evaluate.num_samples)
+    measured = min(card.num_distinct, evaluate.num_samples)
     if evaluate.neighbours == "auto":
         return min(evaluate.num_neighbours, measured - 1)
     if evaluate.neighbours >= measured:
@@ -149,12 +154,12 @@ def _mode(job: Job, card: DatasetCard) -> str:
     return "resident" if fits else "streaming"
 
 
-def _extractor(job: Job, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
-    extractor = job.evaluate.extractor
+def _extractor(evaluate: Evaluate, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
+    extractor = evaluate.extractor
     if isinstance(extractor, AutoExtractor):
         extractor = ClassifierExtractor() if card.num_classes > 1 else RotationExtractor()
     if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
-        if isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1:
+        if card.source.get("kind") == FashionMnistSource().kind and card.channels == 1:
             return extractor.model_copy(update={"weights": "shipped:fashion-mnist"})
         if card.num_classes < 2:
             lacking = "two classes, and this data has one" if card.num_classes else "labels, and this data has none"

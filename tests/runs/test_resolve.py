@@ -19,7 +19,8 @@ def job(**sections: object) -> Job:
 
 def labelled(counts: dict[str, int], **facts: Any) -> DatasetCard:
     """Return the card of a colour dataset with so many images of each class."""
-    return card(sum(counts.values()), channels=3, height=32, width=32, classes=list(counts), class_counts=list(counts.values()), **facts)
+    shape = {"channels": 3, "height": 32, "width": 32}
+    return card(sum(counts.values()), classes=list(counts), class_counts=list(counts.values()), **{**shape, **facts})
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,10 @@ def test_images_of_two_classes_are_scored_by_classes_and_others_by_rotations(dat
 
 def test_fashion_mnist_has_its_extractor_shipped() -> None:
     fashion = {"source": {"kind": "fashion-mnist"}, "channels": 1, "mode": "resident"}
-    assert resolve_job(job(data=fashion), labelled({"shirt": 1, "coat": 1})).evaluate.extractor.weights == "shipped:fashion-mnist"
+    dataset = labelled({"shirt": 1, "coat": 1}, channels=1, source={"kind": "fashion-mnist", "split": "train", "path": None})
+    assert resolve_job(job(data=fashion), dataset).evaluate.extractor.weights == "shipped:fashion-mnist"
+    other = labelled({"shirt": 1, "coat": 1}, channels=1)
+    assert resolve_job(job(data=fashion), other).evaluate.extractor.weights == "auto"
 
 
 def test_a_classifier_of_what_has_no_classes_is_refused() -> None:

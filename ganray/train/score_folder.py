@@ -1,0 +1,105 @@
+"""Scoring any folder of images against a prepared dataset, as generators are scored: the same extractor, statistics and metrics."""
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganray.cluster.session import ray_session
+from ganray.config import Data, FolderSource, Job, check_job
+from ganray.data.dataset import PreparedDataset
+from ganray.data.loading.reading import read_shard
+from ganray.data.preparation.prepare import find_dataset, prepare
+from ganray.data.sources import list_source
+from ganray.data.sources.rows import split_path
+from ganray.errors import DataError
+from ganray.evaluation.evaluation import Evaluation, make_evaluation
+from ganray.evaluation.reference import features_of, load_reference
+from ganray.evaluation.score import compare, compare_classes
+from ganray.gan.prior import Prior
+from ganray.runs.resolve import resolve_evaluate
+from ganray.storage import open_store
+from ganray.train.reporter import LogReporter, Reporter
+
+NO_GENERATOR = Prior(1)
+AGAINST = "--against"
+
+
+@dataclass(frozen=True)
+class FolderScore:
+    """The scores of a folder's images by name, how many they are, how many could not be read, and the protocol."""
+
+    folder: str
+    count: int
+    skipped: int
+    scores: dict[str, float]
+    protocol: dict[str, Any]
+
+
+def score_folder(folder: str, *, against: str, reporter: Reporter | None = None) -> FolderScore:
+    """Return the scores of the images in a folder, zip archive or s3:// prefix against a prepared dataset, by its folder's URI.
+
+    They are resized as the dataset's were. An extractor that nobody has fitted is fitted first, and kept beside the dataset. Raises
+    `GanrayError`.
+    """
+    reporter, dataset = reporter or LogReporter(), open_dataset(against)
+    source = FolderSource(path=folder, labels="none")
+    listing = list_source(source)
+    card = dataset.card
+    data = Data(source=source, resolution=(card.height, card.width), channels=card.channels, filter=card.filter)
+    with tempfile.TemporaryDirectory(prefix="ganray-score-") as scratch:
+        with ray_session("local"):
+            reporter.stage("reading images")
+            images = prepare(data, listing, open_store(scratch), progress=reporter.advance)
+        job = scoring_job(dataset, num_images=images.card.count)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        evaluation = _evaluation(job, dataset, device, reporter)
+        features = _features(evaluation, images, device)
+    reference = load_reference(dataset, evaluation.reference)
+    scores = compare(features, reference, neighbours=job.evaluate.num_neighbours)
+    if job.evaluate.extractor.kind == "classifier":
+        network = evaluation.extractor.network()
+        scores |= compare_classes(features, NO_GENERATOR, network, reference, seed=0)
+    protocol = evaluation.protocol.model_copy(update={"num_samples": len(features), "seed": None})
+    return FolderScore(folder, len(features), images.card.skipped.count, scores, protocol.dump())
+
+
+def open_dataset(uri: str) -> PreparedDataset:
+    """Return a prepared dataset by its folder's URI. Raises `DataError` if there is none."""
+    parent, name = split_path(uri)
+    dataset = find_dataset(open_store(parent), name)
+    if dataset is None:
+        raise DataError(AGAINST, f"there is no prepared dataset in {uri}", "name the folder that `ganray prepare JOB` prints")
+    return dataset
+
+
+def scoring_job(dataset: PreparedDataset, *, num_images: int) -> Job:
+    """Return a job that scores as a training on a dataset would, on so many images. Raises `DataError` if they are too few."""
+    if num_images < 2:
+        raise DataError("FOLDER", "a single image has no distribution to compare", "name a folder with more images")
+    evaluate = resolve_evaluate(Job().evaluate, dataset.card)
+    neighbours = min(evaluate.num_neighbours, num_images - 1)
+    return check_job({"use_gpu": False, "evaluate": {**evaluate.model_dump(mode="json"), "neighbours": neighbours}})
+
+
+def _evaluation(job: Job, dataset: PreparedDataset, device: torch.device, reporter: Reporter) -> Evaluation:
+    shown = ""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal shown
+        if stage != shown:
+            shown = stage
+            reporter.stage(stage)
+        reporter.advance(done, total)
+
+    return make_evaluation(job, dataset, device, progress=progress)
+
+
+def _features(evaluation: Evaluation, images: PreparedDataset, device: torch.device) -> Tensor:
+    """Return the features of all images, [N, D], on the CPU."""
+    network = evaluation.extractor.network().to(device)
+    shards = (read_shard(images, number).pixels for number in range(len(images.card.shards)))
+    return torch.cat([features_of(network, torch.from_numpy(np.asarray(pixels))) for pixels in shards])
