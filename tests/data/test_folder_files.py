@@ -409,6 +409,12 @@ def test_damaged_members_read_as_nothing_or_as_they_were(method: int, tmp_path: 
     assert found.reader.read(found.files[0].address) is None
 
 
+def test_a_link_to_an_archive_is_one_whatever_its_target_is_called(tmp_path: Path) -> None:
+    (tmp_path / "link.zip").symlink_to(archive(TWO_CLASSES, tmp_path, name="blob"))
+    listing = listed(str(tmp_path / "link.zip"))
+    assert (keys_in(listing), listing.name) == (KEYS, "link")
+
+
 def test_a_folder_named_like_an_archive_is_a_folder(tmp_path: Path) -> None:
     assert keys_in(listed(in_store(TWO_CLASSES, str(tmp_path / "images.zip")))) == KEYS
 

@@ -60,12 +60,12 @@ class ArchiveReader:
 
 def is_archive(path: str) -> bool:
     """Return whether a path or URI is named as a zip archive is."""
-    return split_path(path)[1].lower().endswith(SUFFIX)
+    return _split(path)[1].lower().endswith(SUFFIX)
 
 
 def archive_files(path: str) -> FileTree | None:
     """List the members of the archive at a path, None if there is a folder or nothing. Raises `DataError` if it is damaged."""
-    folder, name = split_path(path)
+    folder, name = _split(path)
     if not is_remote(path) and not Path(folder, name).is_file():
         return None
     store = open_folder(folder)
@@ -79,6 +79,12 @@ def archive_files(path: str) -> FileTree | None:
             left_out.append(found)
     files = _without_common_folder(sorted({file.key: file for file in files}.values(), key=lambda file: file.key))
     return FileTree(name[: -len(SUFFIX)], _uri(store, name), ArchiveReader(store, name), files, left_out)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Split a path or URI into folder and name; a link keeps its own name, as that of its target may be any."""
+    local = Path(path).expanduser().absolute()
+    return split_path(path) if is_remote(path) else (str(local.parent), local.name)
 
 
 def _objects(store: ObjectStore, name: str, path: str) -> list[ObjectInfo]:
