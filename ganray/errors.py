@@ -1,15 +1,21 @@
 """The errors that ganray raises on purpose: one line each that names the field, the problem and the remedy."""
 
+import re
 from typing import ClassVar
+
+CREDENTIALS = re.compile(  # the user information of a URI, which may have lost a slash as a path, and settings that are secret
+    r"(?P<start>:/{1,2}|%3A%2F%2F)[^/?#\s'\"]+(@|%40)|(?P<setting>[?&]\w*(secret|token|password|access_key)\w*=)[^&\s'\"]*", re.IGNORECASE
+)
 
 
 class GanrayError(Exception):
     """Something that the user of ganray has to change; a defect of ganray is any other exception.
 
     `field` is what the user can point at (a dotted path of the job file, an option, a file), `problem` what is wrong with it,
-    and `remedy` what would be right. The command line prints them as one line, in which names from outside cannot control a terminal,
-    and exits with `exit_code`. One that `is_transient` may pass by itself, so that what met it is tried again. One that
-    `depends_on_process` comes of what the process that raised it has, as credentials are: another one may do without it.
+    and `remedy` what would be right; credentials in a URI are left out. The command line prints them as one line, in which names from
+    outside cannot control a terminal, and exits with `exit_code`. One that `is_transient` may pass by itself, so that what met it is
+    tried again. One that `depends_on_process` comes of what the process that raised it has, as credentials are: another one may do
+    without it.
     """
 
     exit_code: ClassVar[int] = 2
@@ -17,8 +23,8 @@ class GanrayError(Exception):
     depends_on_process = False
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
-        super().__init__(field, problem, remedy)
-        self.field, self.problem, self.remedy = field, problem, remedy
+        self.field, self.problem, self.remedy = map(without_credentials, (field, problem, remedy))
+        super().__init__(self.field, self.problem, self.remedy)
 
     def __str__(self) -> str:
         line = " ".join(f"{self.field}: {self.problem}; {self.remedy}".split())
@@ -67,6 +73,11 @@ class TrainingDiverged(GanrayError):
     """A training that ended with no generator worth publishing: it diverged, collapsed, or never had a finite score."""
 
     exit_code = 4
+
+
+def without_credentials(text: str) -> str:
+    """Return a text in which credentials within URIs are dots."""
+    return CREDENTIALS.sub(lambda found: f"{found['start']}...@" if found["start"] else f"{found['setting']}...", text)
 
 
 def plural(number: float, noun: str) -> str:

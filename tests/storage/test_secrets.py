@@ -1,13 +1,16 @@
 """No secret in anything that ganray writes or prints: logs, errors, job dumps, cards, manifests, aliases, images."""
 
 import logging
+import pickle
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from ganray.cli import group
 from ganray.config import check_job
+from ganray.config.reading.places import JOBS
 from ganray.errors import GanrayError
 from ganray.generation.batch import generate
 from ganray.registry.cache import pull
@@ -24,6 +27,41 @@ from tests.registry.test_model_card import DATASET, LINEAGE, PROTOCOL, SCORES
 
 PHRASE = "passphrase-of-nobody-else"
 TOKEN = "session-token-of-nobody-else"
+SESSION = "aws-session-token-of-nobody-else"
+IN_A_URI = "secret-in-a-uri"
+URIS = [
+    *(f"{scheme}://user:{IN_A_URI}@host/p" for scheme in ("s3", "file", "https", "gs", "ray", "http")),
+    *(f"s3://{IN_A_URI}@bucket/p", f"s3:/user:{IN_A_URI}@bucket/p", f"s3://user:p@ss{IN_A_URI}@bucket/p", f"s3://u%3A{IN_A_URI}@bucket/p"),
+    *(f"s3://bucket/p?endpoint_url={server}" for server in (f"http://u:{IN_A_URI}@127.0.0.1:1", f"http%3A%2F%2Fu:{IN_A_URI}%40h")),
+    *(f"s3://bucket/p?{setting}={IN_A_URI}" for setting in ("secret_key", "aws_secret_access_key", "region=x&session_token", "password")),
+]
+COMMANDS = [
+    *(
+        "models list --storage URI",
+        "models show m --storage URI",
+        "models push URI/models/m/0001 n --storage store",
+        "models pull m --storage URI",
+    ),
+    *("models verify m --storage URI", "runs list --storage URI", "runs show r --storage URI", "publish r --storage URI"),
+    *("generate URI --out x.png --local", "sweep-report s --storage URI", "provenance URI", "provenance grid.png --storage URI"),
+    *(
+        "config jobs/quickstart.yaml storage=URI",
+        "train jobs/quickstart.yaml storage=URI --dry-run",
+        "train jobs/quickstart.yaml storage=URI",
+    ),
+    *(
+        "train jobs/quickstart.yaml storage=[URI]",
+        "train jobs/folder.yaml data.source.path=URI --dry-run",
+        "train jobs/folder.yaml path=URI",
+    ),
+    *(
+        "train URI",
+        "train jobs/quickstart.yaml URI",
+        "prepare jobs/quickstart.yaml storage=URI",
+        "train jobs/quickstart.yaml --address URI",
+    ),
+    *("sweep jobs/fashion-mnist-sweep.yaml storage=URI --dry-run", "train jobs/quickstart.yaml publish.signing_key=URI --dry-run"),
+]
 
 
 @pytest.fixture
@@ -33,7 +71,7 @@ def secrets(s3_server: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GANRAY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     body = private.read_text().splitlines()[1]
-    return [WRITER.secret_key, PHRASE, TOKEN, body]
+    return [WRITER.secret_key, PHRASE, TOKEN, SESSION, body]
 
 
 def test_what_is_published_and_said_holds_no_secret(
@@ -70,10 +108,35 @@ def test_the_log_of_a_bad_night_holds_no_secret(
     bucket: str, secrets: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SESSION)  # which the server does not know
     caplog.set_level(logging.DEBUG, logger="ganray")
     said = []
-    for uri in (f"s3://no-such-bucket-{bucket[-3:].strip('/')}x/p", f"{bucket}?endpoint_url=http://127.0.0.1:1"):
+    for uri in (bucket, f"s3://no-such-bucket-{bucket[-3:].strip('/')}x/p", f"{bucket}?endpoint_url=http://127.0.0.1:1"):
         with pytest.raises(GanrayError) as caught:
             open_store(uri).check_writable()
         said += [str(caught.value), repr(caught.value)]
     assert not [secret for secret in secrets if secret in "\n".join([caplog.text, *said])]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_credentials_in_a_uri_are_never_repeated(
+    command: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "jobs").symlink_to(JOBS)
+    Image.new("L", (4, 4)).save(tmp_path / "grid.png")
+    monkeypatch.chdir(tmp_path)
+    for uri in URIS:
+        done = CliRunner().invoke(group, command.replace("URI", uri).split())
+        assert done.exception, uri
+        assert isinstance(done.exception, GanrayError), repr(done.exception)
+        said = "\n".join([done.output, str(done.exception), repr(done.exception), caplog.text])
+        assert IN_A_URI not in said, said
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and IN_A_URI.encode() in path.read_bytes()]
+
+
+def test_an_error_keeps_what_is_no_secret_of_a_uri() -> None:
+    error = GanrayError("storage", "s3://bucket/a@b?region=x&kms_key=k is gone", "mail me@example.com, or see https://example.com/a@b")
+    assert str(error) == "storage: s3://bucket/a@b?region=x&kms_key=k is gone; mail me@example.com, or see https://example.com/a@b"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert "s3://...@bucket/x" in str(GanrayError("x", f"cannot read s3://key:{IN_A_URI}@bucket/x", "y"))
