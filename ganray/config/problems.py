@@ -109,10 +109,22 @@ def _typed_path(location: Location, data: Any) -> str:
     for depth, part in enumerate(location):
         if isinstance(data, Mapping) and part in data:
             data = data[part]
+        elif isinstance(data, Mapping) and "." in str(part):
+            data = _nested(data, str(part))
         elif depth < len(location) - 1 or not isinstance(data, Mapping):
             continue
         typed.append(str(part) or "''")
     return ".".join(typed)
+
+
+def _nested(sections: Any, path: str) -> Any:
+    """Return what is at a dotted path of nested sections, as an override of sweep.space makes them, None where nothing is."""
+    for key, below in sections.items() if isinstance(sections, Mapping) else ():
+        if path == key:
+            return below
+        if path.startswith(f"{key}."):
+            return _nested(below, path.removeprefix(f"{key}."))
+    return None
 
 
 def _renamed(path: str, value: object) -> ConfigError:

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ganray.config.fields import FieldError, Integer, Real, Section, shortened
+from ganray.config.fields import LIMIT, FieldError, Integer, Real, Section, shortened
+
+MAX_STEPS = 100_000
 
 
 def _number(value: Any) -> Any:
@@ -104,6 +106,8 @@ class QUniform(_Finite, _Range):
     def _steps_fit(self) -> "QUniform":
         if self.step > self.high - self.low:
             raise FieldError(f"a step of {self.step:g} does not fit into [{self.low:g}, {self.high:g}]", "use a smaller one")
+        if (self.high - self.low) / self.step > MAX_STEPS:
+            raise FieldError(f"[{self.low:g}, {self.high:g}] has too many steps of {self.step:g}", f"use {MAX_STEPS:,} at most, or uniform")
         return self
 
     def all_values(self) -> list[float]:
@@ -125,6 +129,8 @@ class RandInt(_Finite, Section):
     def _low_is_lower(self) -> "RandInt":
         if self.low >= self.high:
             raise FieldError(f"[{self.low}, {self.high}) is an empty range", "write the lower end first (the upper one is left out)")
+        if self.high - self.low >= LIMIT:
+            raise FieldError(f"[{self.low}, {self.high}) has too many values", "use fewer than 2^63")
         return self
 
     def all_values(self) -> range:
@@ -170,7 +176,7 @@ Dimension = Annotated[
 
 def flat_space(space: Any, path: str = "") -> Any:
     """Join nested sections, which is what an override like sweep.space.train.batch_size={choice: [64, 128]} makes, to dotted paths."""
-    if not isinstance(space, dict) or "kind" in space or space.keys() & {*PARTS, "choice"}:
+    if not isinstance(space, dict) or isinstance(space.get("kind"), str) or space.keys() & {*PARTS, "choice"}:
         return space
     flat: dict[str, Any] = {}
     for name, value in space.items():

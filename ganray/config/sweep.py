@@ -7,7 +7,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.evaluate import DEFAULT_SCORE, SCORES, Mode
 from ganray.config.fields import Count, FieldError, Integer, PositiveCount, Real, Section, Text, kind_or
-from ganray.config.space import Dimension, Scalar, flat_space
+from ganray.config.space import Choice, Dimension, QUniform, RandInt, Scalar, flat_space
+
+MAX_GRID = 100_000
 
 
 class RandomSearcher(Section):
@@ -187,6 +189,13 @@ class Sweep(Section):
     def _bohb_has_hyperband(self) -> "Sweep":
         if self.searcher.kind == "bohb" and self.scheduler.kind != "hyperband":
             raise FieldError("bohb searches with hyperband's budgets only", "use hyperband, or another searcher", field="scheduler")
+        return self
+
+    @model_validator(mode="after")
+    def _grid_is_small(self) -> "Sweep":
+        sizes = [len(dimension.all_values()) for dimension in self.space.values() if isinstance(dimension, QUniform | RandInt | Choice)]
+        if self.searcher.kind == "grid" and math.prod(sizes) > MAX_GRID:
+            raise FieldError(f"a grid has {MAX_GRID:,} points at most", "name fewer values, or use another searcher", field="space")
         return self
 
     @property

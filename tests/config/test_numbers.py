@@ -57,6 +57,16 @@ def test_no_boolean_is_a_number(section: type[Section], name: str) -> None:
         ("data.resolution=[true, 32]", "data.resolution: expected an integer, got true"),
         ("train.total_images=1.5", "train.total_images: expected an integer, got 1.5"),
         ("sweep.space.seed={uniform: [0, .inf]}", "expected a finite number, got inf"),
+        (
+            "sweep.space.train.max_seconds={choice: [.inf]}",
+            "sweep.space.train.max_seconds.choice: expected true or false or a finite",
+        ),
+        ("sweep.space.seed={quniform: [0, 1e18, 1]}", "has too many steps of 1; use 100,000 at most, or uniform"),
+        ("sweep.space.seed={randint: [-9e18, 9e18]}", "has too many values; use fewer than 2^63"),
+        (
+            "sweep={space: {seed: {randint: [0, 1e18]}}, searcher: grid}",
+            "sweep.space: a grid has 100,000 points at most; name fewer values",
+        ),
         ("sweep.space.seed={randint: [0, 1e30]}", "expected a number less than 2^63"),
         ("sweep={space: {seed: {choice: [1]}}, max_hours: .inf}", "sweep.max_hours: expected a finite number, got inf"),
     ],

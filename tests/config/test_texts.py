@@ -9,6 +9,7 @@ import ganray
 from ganray.config import Adam, CosineRate, DiffAugment, FolderSource, HingeLoss, Job, NoAugment, load_job
 from ganray.config.fields import Section, is_text, kind_of, sections_in
 from ganray.errors import ConfigError
+from ganray.sweep.space import check_space
 
 AS_TYPED = ["007", "20240101", "1_1_1", "2024-01-01", "1e6", "0x10", "1.5", "true", "no", "on", "1-2-3", "0o7"]
 
@@ -154,6 +155,13 @@ def test_overrides_may_be_values_by_dotted_path(path: Path, tmp_path: Path) -> N
         load_job(path, {"name": 7})
     with pytest.raises(ConfigError, match="7: is not the dotted path of a field"):
         load_job(path, {7: "name"})
+
+
+@pytest.mark.parametrize("field", ["loss", "loss.kind"])
+def test_a_sweep_may_choose_among_kinds(path: Path, field: str) -> None:
+    job = load_job(path, [f"sweep.space.{field}={{choice: [hinge, wasserstein]}}"])
+    assert job.required_sweep.space[field].values == ["hinge", "wasserstein"]
+    check_space(job)
 
 
 def test_a_dimension_that_stands_twice_is_refused(path: Path) -> None:
