@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from ganray.config import Job
-from ganray.data.preparation.changes import warn_of_change_in_background, warn_of_earlier
+from ganray.data.preparation.changes import warn_of_change_in_background
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
@@ -32,7 +32,6 @@ def open_run(run: Run, job: Job, listing: Listing | None, *, progress: Callable[
         warn_of_change_in_background(job.data, dataset)
     else:
         assert listing is not None, f"{run.uri} vanished"
-        warn_of_earlier(job.data, listing, run.storage)
         dataset = prepare(job.data, listing, run.storage, progress=progress)
         job = resolve_job(job, dataset.card)
         record_start(run, job, dataset.card)

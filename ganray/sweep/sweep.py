@@ -13,7 +13,7 @@ from ganray.cluster.capacity import check_worker_group_fits
 from ganray.cluster.session import ray_session
 from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
-from ganray.data.preparation.changes import warn_of_change_in_background, warn_of_earlier
+from ganray.data.preparation.changes import warn_of_change_in_background
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
@@ -118,7 +118,6 @@ def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter
         warn_of_change_in_background(job.data, dataset)
     else:
         assert listing is not None, f"{sweep.uri} vanished"
-        warn_of_earlier(job.data, listing, sweep.storage)
         dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
         check_has_score(job, job.required_sweep.metric)

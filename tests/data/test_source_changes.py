@@ -14,7 +14,7 @@ from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.data.preparation.changes import warn_of_change, warn_of_change_in_background, warn_of_earlier
-from ganray.data.preparation.prepare import dataset_folder, dataset_key
+from ganray.data.preparation.key import dataset_folder, dataset_key
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore
 
@@ -86,6 +86,7 @@ def test_a_new_run_says_that_its_source_has_changed_since_an_earlier_one(
     data = Data(source=source)
     earlier = prepared(data, storage)
     change(source, how)
+    storage.write(f"{earlier.folder[:-12]}damaged/{CARD}", b"{")
     warn_of_earlier(data, list_source(source, storage), storage)
     expected = [f"{source.path} has changed since {earlier.folder} was prepared, of 30 images: it is prepared anew"]
     assert warnings(caplog) == ([] if how == "not at all" else expected)

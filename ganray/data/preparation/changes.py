@@ -7,11 +7,11 @@ from ganray.cluster.background import BackgroundCall
 from ganray.config import Data
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
-from ganray.data.preparation.prepare import dataset_folder, dataset_key, find_dataset
+from ganray.data.preparation.key import dataset_folder, dataset_key
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import GanrayError, plural
-from ganray.storage import ObjectStore
+from ganray.storage import MissingObject, ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -34,19 +34,24 @@ def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
 
 
 def warn_of_earlier(data: Data, listing: Listing, storage: ObjectStore) -> None:
-    """Log a warning if a dataset is to be prepared anew, since its source has changed since it was prepared in the same way."""
+    """Log a warning if a dataset is prepared anew whose source has changed since it was prepared in the same way."""
     folder = dataset_folder(data, listing)
-    if find_dataset(storage, folder) is not None:
-        return
     infos = [info for info in storage.list(f"{folder.rpartition('-')[0]}-") if info.key.endswith(f"/{CARD}")]
     for info in sorted(infos, key=lambda info: info.modified, reverse=True):
-        earlier = load_dataset(storage, info.key.removesuffix(f"/{CARD}"))
-        if _is_alike(data, earlier.card):
-            count = plural(earlier.card.count, "image")
-            logger.warning(
-                "%s has changed since %s was prepared, of %s: it is prepared anew", _place(earlier.card.source), earlier.folder, count
-            )
+        earlier = info.key.removesuffix(f"/{CARD}")
+        card = _read_card(storage, earlier)
+        if card and earlier != folder and _is_alike(data, card):
+            place, count = _place(card.source), plural(card.count, "image")
+            logger.warning("%s has changed since %s was prepared, of %s: it is prepared anew", place, earlier, count)
             return
+
+
+def _read_card(storage: ObjectStore, folder: str) -> DatasetCard | None:
+    """Return a dataset's card, None for one that another process has removed, or that is damaged."""
+    try:
+        return load_dataset(storage, folder).card
+    except (MissingObject, ValueError):
+        return None
 
 
 def _is_alike(data: Data, card: DatasetCard) -> bool:

@@ -5,11 +5,8 @@ Two preparations of one key write the same bytes, and what a killed one left is 
 """
 
 import contextlib
-import hashlib
-import json
 import logging
 import platform
-import re
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -18,8 +15,10 @@ import numpy as np
 
 from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Data
-from ganray.data.card import FORMAT, DatasetCard, Shard, Skipped, SkippedSample
+from ganray.data.card import DatasetCard, Shard, Skipped, SkippedSample
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
+from ganray.data.preparation.changes import warn_of_earlier
+from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dataset_name
 from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
 from ganray.data.shard import is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
@@ -28,7 +27,6 @@ from ganray.modalities.deep import FULL_DEPTH
 from ganray.modalities.image import Target
 from ganray.storage import MissingObject, ObjectStore
 
-FOLDER = "datasets"
 ABANDONED_AFTER_S = 7 * 86_400  # shards without a card that nobody has written to for so long are of a killed preparation
 PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what pixels come out
 logger = logging.getLogger(__name__)
@@ -49,33 +47,13 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
         log_depth(data, found.card)
         return found
+    warn_of_earlier(data, listing, storage)
     dataset = _write_dataset(data, listing, storage, progress)
     if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
         dataset = _write_dataset(data, listing, storage, progress)
     _remove_abandoned(storage)
     log_depth(data, dataset.card)
     return dataset
-
-
-def dataset_key(data: Data, listing: Listing) -> str:
-    """Return the SHA-256 of what decides a dataset's samples: the source's listing and the settings; no sample is read."""
-    settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-
-
-def _later_settings(data: Data) -> list[str]:
-    """Return settings that came after `FORMAT`, where they matter: datasets that need none of them keep their keys."""
-    settings = {
-        "premultiplied": data.has_alpha,
-        f"bit_depth {data.bit_depth}": data.bit_depth != Data().bit_depth,
-        f"background {data.background_rgb}": data.background_rgb != Data().background_rgb and not data.has_alpha,
-    }
-    return [setting for setting, matters in settings.items() if matters]
-
-
-def dataset_folder(data: Data, listing: Listing) -> str:
-    """Return the folder of a dataset in its store: "datasets/<name>-<first 12 digits of its key>"."""
-    return f"{FOLDER}/{_dataset_name(data, listing)}-{dataset_key(data, listing)[:12]}"
 
 
 def find_dataset(storage: ObjectStore, folder: str) -> PreparedDataset | None:
@@ -139,7 +117,7 @@ def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenSha
     class_counts = np.sum([shard.class_counts for shard in shards], axis=0).tolist()
     num_distinct = len(np.unique(np.concatenate([shard.digests for shard in shards])))
     return DatasetCard(
-        name=_dataset_name(data, listing),
+        name=dataset_name(data, listing),
         key=dataset_key(data, listing),
         fingerprint=fingerprint(data.shape, [shard.content for shard in shards]),
         count=sum(shard.rows for shard in shards),
@@ -159,11 +137,6 @@ def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenSha
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )
-
-
-def _dataset_name(data: Data, listing: Listing) -> str:
-    """Return the name that the job gives, else the source's in the letters that a name may have."""
-    return data.name or re.sub(r"[^a-z0-9._-]+", "-", listing.name.lower()).strip("._-")[:64] or data.source.kind
 
 
 @contextlib.contextmanager

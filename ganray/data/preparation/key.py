@@ -1,0 +1,37 @@
+"""The key of a dataset, by which it is found again, and the folder and name that it has."""
+
+import hashlib
+import json
+import re
+
+from ganray.config import Data
+from ganray.data.card import FORMAT
+from ganray.data.sources.rows import Listing
+
+FOLDER = "datasets"
+
+
+def dataset_key(data: Data, listing: Listing) -> str:
+    """Return the SHA-256 of what decides a dataset's samples: the source's listing and the settings; no sample is read."""
+    settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+
+def _later_settings(data: Data) -> list[str]:
+    """Return settings that came after `FORMAT`, where they matter: datasets that need none of them keep their keys."""
+    settings = {
+        "premultiplied": data.has_alpha,
+        f"bit_depth {data.bit_depth}": data.bit_depth != Data().bit_depth,
+        f"background {data.background_rgb}": data.background_rgb != Data().background_rgb and not data.has_alpha,
+    }
+    return [setting for setting, matters in settings.items() if matters]
+
+
+def dataset_folder(data: Data, listing: Listing) -> str:
+    """Return the folder of a dataset in its store: "datasets/<name>-<first 12 digits of its key>"."""
+    return f"{FOLDER}/{dataset_name(data, listing)}-{dataset_key(data, listing)[:12]}"
+
+
+def dataset_name(data: Data, listing: Listing) -> str:
+    """Return the name that the job gives, else the source's in the letters that a name may have."""
+    return data.name or re.sub(r"[^a-z0-9._-]+", "-", listing.name.lower()).strip("._-")[:64] or data.source.kind
