@@ -194,6 +194,17 @@ def test_images_that_a_dataset_json_leaves_out_stay_unlabelled_and_are_mentioned
     assert "1 image of 2 without a label in dataset.json, such as a.png" in caplog.text
 
 
+NO_CLASSES = ("null", "true", "[1]", '[0, "1"]', "{}", "NaN", "1e999", "0.5", r'"\ud800"', "9" * 5000)
+NO_LABELS = ('"text"', "7", "[]", "[1]", "[[1]]", '[["cat/1.png"]]', '[["cat/1.png", 1, 2]]', "{}", "[[]]", "[" * 100_000)
+
+
+@pytest.mark.parametrize("labels", [*NO_LABELS, *(f'{{"cat/1.png": {label}}}' for label in NO_CLASSES)], ids=lambda labels: labels[:20])
+def test_labels_that_are_no_classes_leave_those_of_folders(labels: str, tmp_path: Path) -> None:
+    listing = listed(in_store({**TWO_CLASSES, "dataset.json": f'{{"labels": {labels}}}'.encode()}, str(tmp_path)))
+    assert listing.identity[1] == ["cat", "dog"]
+    assert [sample.name for sample in listing.left_out] == ["dataset.json"]
+
+
 @pytest.mark.parametrize(
     ("tree", "labels", "problem"),
     [

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ganray.config.fields import is_utf8
 from ganray.data.sources.rows import UNLABELLED
 from ganray.errors import DataError, plural
 
@@ -128,4 +129,6 @@ def _as_class(label: object) -> int | str | None:
         return label.index(1) if len(label) > 1 and sorted(label) == [0] * (len(label) - 1) + [1] else None
     if isinstance(label, float) and label.is_integer():
         return int(label)
-    return label if isinstance(label, int | str) and not isinstance(label, bool) else None
+    if isinstance(label, str):
+        return label if is_utf8(label) else None
+    return label if isinstance(label, int) and not isinstance(label, bool) else None
