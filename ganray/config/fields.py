@@ -3,11 +3,13 @@
 import os
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticKnownError
 
 from ganray.config.reading.places import place_problem
+from ganray.errors import CREDENTIALS
 
 
 class FieldError(ValueError):
@@ -75,9 +77,11 @@ def _text(value: object) -> object:
 
 
 def _place(text: str) -> str:
-    """Refuse what is neither a path nor a URI that ganray opens."""
+    """Refuse what is neither a path nor a URI that ganray opens, and a URI with credentials, since a job is printed and published."""
     if problem := place_problem(text):
         raise FieldError(*problem)
+    if CREDENTIALS.search(unquote(text)):
+        raise FieldError("the URI contains credentials", "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     return text
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from ganray.errors import StorageRefused
 from ganray.storage.base import ObjectInfo, Progress, RefusedObject
 
+IRREGULAR = "is not a regular file"
 TEMPORARY = ".tmp-"  # prefix of the names of files that are being written
 RACES = 10  # in a row that a writer may lose against removers of empty folders
 
@@ -110,9 +111,10 @@ def _open_regular(path: Path, flags: int) -> BufferedReader:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise
         raise RefusedObject("is a link, or not a file") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise RefusedObject("is not a regular file")
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) if stat.S_ISDIR(mode) else RefusedObject(IRREGULAR)
     return os.fdopen(descriptor, "rb")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from ganray.errors import StorageError
 from ganray.storage.base import (
     CHECKS,
     FIELD,
@@ -54,8 +55,8 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """Read the file."""
-        with self._errors("read", key), self._missing(key):
-            return self._path(key).read_bytes()
+        with self._open_regular(key) as file:
+            return file.read()
 
     def read_at_most(self, key: str, max_bytes: int) -> bytes:
         """Read a regular file, opened without following links, after a look at its size."""
@@ -120,13 +121,13 @@ class LocalStore:
     def download(self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
         """Copy the file, which need not be trusted if its size is bounded."""
         with self._errors("read", key), self._missing(key):
-            source = self._path(key).open("rb") if max_bytes is None else self._open_at_most(key, max_bytes)
+            source = self._open_regular(key) if max_bytes is None else self._open_at_most(key, max_bytes)
         with source, local_errors("write", path.parent, field=str(path)), atomic_write(path) as file:
             return copy_hashed(source, file, progress)
 
     def open(self, key: str) -> BinaryIO:
         """Open the file that the path, or a link there, names."""
-        with self._errors("read"), self._missing(key):
+        with self._errors("read", key), self._missing(key):
             return open_regular(self._path(key))
 
     def leftovers(self) -> Listing:
@@ -149,6 +150,13 @@ class LocalStore:
     def check_writable(self) -> None:
         """Write a small file and remove it again."""
         check_by_writing(self)
+
+    def _open_regular(self, key: str) -> BinaryIO:
+        """Open a file as `open` does. Raises `StorageError` for a pipe and the like."""
+        try:
+            return self.open(key)
+        except RefusedObject as error:
+            raise StorageError(FIELD, f"cannot read {self.root}/{key}: it {error}", "remove it, or name another place") from None
 
     def _open_at_most(self, key: str, max_bytes: int) -> BinaryIO:
         file = open_untrusted(self._path(key))

@@ -1,5 +1,6 @@
 """What is a folder's alone: its path, and what killed writers leave."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ganray.storage import open_store
+from ganray.errors import StorageError
+from ganray.storage import MissingObject, open_store
 
 
 def test_what_a_killed_writer_left_in_a_folder_is_not_listed(tmp_path: Path) -> None:
@@ -71,3 +73,14 @@ def test_a_folder_is_opened_by_path_or_uri(tmp_path: Path, monkeypatch: pytest.M
 def test_opening_a_folder_does_not_import_boto3(tmp_path: Path) -> None:
     code = "import sys; from ganray.storage import open_store; open_store('x').write('a', b''); sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("read", ["read", "read_tagged", "download"])
+def test_a_pipe_in_an_object_s_place_is_said_and_not_waited_for(read: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    store = open_store(tmp_path)
+    with pytest.raises(StorageError, match=r"cannot read .*/a: it is not a regular file"):
+        getattr(store, read)("a", *([tmp_path / "b"] if read == "download" else []))
+    (tmp_path / "c").mkdir()
+    with pytest.raises(MissingObject):
+        store.read("c")

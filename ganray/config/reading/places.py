@@ -3,9 +3,6 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
-
-from ganray.errors import CREDENTIALS
 
 JOBS = Path(__file__).parents[2] / "jobs"  # job files that work as they are
 EXAMPLE = "name a folder or s3://bucket/prefix"
@@ -26,8 +23,6 @@ def place_problem(text: str) -> tuple[str, str] | None:
         return f"unsupported scheme {scheme[:20]}://", EXAMPLE
     if not separator and (start := re.match(r"(s3|file):|[A-Za-z][A-Za-z0-9+.-]{,19}:/", text)):
         return f"{start[0]!r} begins neither a path nor a URI", "write s3://bucket/prefix, file:///folder, or ./ before a folder's name"
-    if CREDENTIALS.search(unquote(text)):
-        return "the URI contains credentials", "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if scheme == "file" and separator:
         return _file_uri_problem(rest)
     return None if separator else path_problem(text)
