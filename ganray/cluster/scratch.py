@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import tempfile
 from pathlib import Path
 
@@ -56,14 +57,20 @@ def _belongs_to_dead(folder: Path) -> bool:
 
 
 def _end_session(session: str) -> None:
-    """Kill this user's processes that serve a Ray session, by the folder of the session on their command lines."""
+    """Kill this user's processes that serve a Ray session: its folder is on their command lines, or they write below it."""
     if not _SESSION_NAME.fullmatch(session):
         return
     served = re.compile(rf"/{session}(?![0-9])".encode())
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if process.stat().st_uid == os.getuid() and served.search((process / "cmdline").read_bytes()):
+            if process.stat().st_uid == os.getuid() and served.search(_traces(process)):
                 os.kill(int(process.name), signal.SIGKILL)
+
+
+def _traces(process: Path) -> bytes:
+    """Return a process's command line, which some of Ray's overwrite, and the files that it has open for writing."""
+    written = [os.fsencode(os.readlink(file)) for file in (process / "fd").iterdir() if file.lstat().st_mode & stat.S_IWUSR]
+    return b"\n".join([(process / "cmdline").read_bytes(), *written])
 
 
 def _boot_hash() -> str:

@@ -79,18 +79,28 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(place: Path, tmp_path_f
     assert (elsewhere / "file").exists()
 
 
-def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path) -> None:
-    serving = [sys.executable, "-c", "import time; time.sleep(60)", f"--session-dir=/tmp/ray/{SESSION}"]
-    with subprocess.Popen(serving) as agent, subprocess.Popen([*serving[:-1], f"{serving[-1]}7"]) as other:
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    logs = tmp_path_factory.mktemp("ray") / SESSION / "logs"
+    logs.mkdir(parents=True)
+    with (
+        (logs / "raylet.out").open("wb") as output,
+        subprocess.Popen([*SLEEP, f"--session-dir=/tmp/ray/{SESSION}"]) as agent,
+        subprocess.Popen(SLEEP, pass_fds=[output.fileno()]) as renamed,  # as processes of Ray that overwrite their command line
+        subprocess.Popen([*SLEEP, f"--session-dir=/tmp/ray/{SESSION}7"]) as other,
+        subprocess.Popen(SLEEP, stdin=(logs / "raylet.out").open()) as reader,
+    ):
         try:
             left_behind(place, SESSION)
             remove_dead()
-            assert agent.wait(10) == -9
+            assert (agent.wait(10), renamed.wait(10)) == (-9, -9)
             time.sleep(0.1)
-            assert other.poll() is None
+            assert (other.poll(), reader.poll()) == (None, None)
         finally:
-            agent.kill()
-            other.kill()
+            for process in (agent, renamed, other, reader):
+                process.kill()
 
 
 def test_a_session_that_is_no_session_ends_nothing(place: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ganray.cluster.process import started
 from tests.helpers.runs import (
     actor_processes,
     checkpoints,
@@ -74,7 +75,7 @@ def test_a_run_whose_driver_was_killed_goes_on_with_the_same_command(unbroken: P
     again = train(storage)
     assert again.returncode == 0, again.stderr
     assert final_state(storage) == final_state(unbroken)
-    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in processes if started(pid)] == []
     marks = {f"-{pid}-" for pid in processes}
     assert [folder.name for folder in Path(tempfile.gettempdir()).glob("ganray-*") if any(mark in folder.name for mark in marks)] == []
 
