@@ -42,7 +42,7 @@ def config_command(job: str, overrides: tuple[str, ...], as_json: bool, fields: 
 
 @click.command("train")
 @with_job
-@click.option("--dry-run", is_flag=True, help="Print what would run, and start nothing.")
+@click.option("--dry-run", is_flag=True, help="Look at the data, print what would run, and start nothing.")
 @address_option
 @json_option
 def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
@@ -50,8 +50,9 @@ def train_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     checked = load_job(job, overrides)
     if dry_run:
         from ganray.train.dry_run import plan
+        from ganray.train.examine import examine
 
-        print_rows(plan(checked, address=address), as_json=as_json)
+        print_rows({**plan(checked, address=address), **examine(checked)}, as_json=as_json)
         return
     from ganray.runs.status import EndReason
     from ganray.train.train import run_training

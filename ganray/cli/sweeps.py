@@ -19,7 +19,7 @@ from ganray.config import load_job
 
 @click.command("sweep")
 @with_job
-@click.option("--dry-run", is_flag=True, help="Check the space, say what would be searched, and start nothing.")
+@click.option("--dry-run", is_flag=True, help="Check space and data, print what would be searched, and start nothing.")
 @address_option
 @json_option
 def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
@@ -30,8 +30,9 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     check_space(checked)
     if dry_run:
         from ganray.sweep.plan import plan_sweep
+        from ganray.train.examine import examine
 
-        print_rows(plan_sweep(checked, address=address), as_json=as_json)
+        print_rows({**plan_sweep(checked, address=address), **examine(checked)}, as_json=as_json)
         return
     from ganray.sweep.sweep import run_sweep
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ganray.data.card import DatasetCard
-from ganray.storage import ObjectStore
+from ganray.storage import MissingObject, ObjectStore
 
 CARD = "card.json"  # written last: a folder without it is no dataset
 
@@ -34,3 +34,12 @@ class PreparedDataset:
 def load_dataset(storage: ObjectStore, folder: str) -> PreparedDataset:
     """Return the dataset in `folder` of a store. Raises `MissingObject` if its card is not there."""
     return PreparedDataset(storage, folder, DatasetCard.model_validate_json(storage.read(f"{folder}/{CARD}")))
+
+
+def find_dataset(storage: ObjectStore, folder: str) -> PreparedDataset | None:
+    """Return the dataset in a folder, None if its card or one of its shards is missing."""
+    try:
+        dataset = load_dataset(storage, folder)
+    except MissingObject:
+        return None
+    return dataset if dataset.is_complete() else None

@@ -1,7 +1,5 @@
 """The extractor of a dataset: shipped, given by the user, or fitted once on the cluster and kept beside the dataset."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,18 +12,15 @@ import torch
 from torch import Tensor
 
 from ganray.cluster.errors import unwrapped_errors
-from ganray.config import AutoExtractor, ClassifierExtractor, Job, RotationExtractor
+from ganray.config import AutoExtractor, ClassifierExtractor, Job
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
+from ganray.evaluation.extractor_key import SEED, SHIPPED, ResolvedExtractor, extractor_key
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
 from ganray.storage import MissingObject, open_store
 
-ResolvedExtractor = ClassifierExtractor | RotationExtractor
-
-SHIPPED = "shipped:"
-SEED = 0
 MAX_SHARDS = 64  # read for a fit, spread evenly: about 1 GB of pixels
 
 
@@ -49,7 +44,7 @@ def ensure_extractor(job: Job, dataset: PreparedDataset, fit: Callable[[], bytes
     """Return the extractor of a resolved job, made by `fit`, and kept beside the dataset, if nobody has."""
     if found := find_fitted(job, dataset):
         return found
-    key = _key(resolved(job), dataset)
+    key = extractor_key(resolved(job), dataset)
     dataset.storage.write_if_absent(key, fit())
     return _checked(dataset.storage.read(key), dataset)  # of two that fit at once, both use the first
 
@@ -78,7 +73,7 @@ def resolved(job: Job) -> ResolvedExtractor:
 def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
     weights = fit_on_cluster(job, dataset, progress=progress)
-    dataset.storage.write(_key(resolved(job), dataset), weights)
+    dataset.storage.write(extractor_key(resolved(job), dataset), weights)
     return FittedExtractor(extractor_hash(weights), weights)
 
 
@@ -89,7 +84,7 @@ def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> by
     try:
         if extractor.weights != "auto":
             return _read_uri(extractor.weights)
-        return dataset.storage.read(_key(extractor, dataset))
+        return dataset.storage.read(extractor_key(extractor, dataset))
     except MissingObject:
         if extractor.weights == "auto":
             return None
@@ -164,12 +159,6 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
     return Dataset(sample, len(images), dataset.card.channels)
-
-
-def _key(extractor: ResolvedExtractor, dataset: PreparedDataset) -> str:
-    """Return where a fitted extractor is kept: beside its dataset, by how it was fitted."""
-    settings = json.dumps([extractor.kind, extractor.fit_images, SEED])
-    return f"{dataset.folder}/extractors/{extractor.kind}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.safetensors"
 
 
 def _read_uri(uri: str) -> bytes:

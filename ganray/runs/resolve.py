@@ -6,19 +6,11 @@ from typing import Any
 import ray
 import torch
 
-from ganray.config import (
-    AutoExtractor,
-    ClassifierExtractor,
-    Evaluate,
-    FashionMnistSource,
-    Job,
-    RotationExtractor,
-    apply_overrides,
-    check_job,
-)
+from ganray.config import Job, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.data.card import DatasetCard
-from ganray.errors import ConfigError, DataError
+from ganray.errors import ConfigError
+from ganray.runs.data_checks import check_data, resolve_evaluate
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
@@ -33,7 +25,7 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
 
     Raises `ConfigError` for what they do not allow, and `DataError` for data that nothing can be learned from.
     """
-    check_samples(card)
+    check_data(job, card)
     use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
     _check_gpus(job, use_gpu=use_gpu)
     decided = {
@@ -42,7 +34,6 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
         "data.mode": _mode(job, card),
         "evaluate": resolve_evaluate(job.evaluate, card).model_dump(mode="json"),
     }
-    _check_labels(job, card)
     resolved = apply_overrides(job.model_dump(mode="json"), decided)
     return check_job(decide_schedules(resolved, job.train.total_images))
 
@@ -73,37 +64,6 @@ def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:
     """Raise `ConfigError` if workers would have to share a GPU."""
     if use_gpu is True and job.workers > 1 and job.resources.gpus_per_worker < 1:
         raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
-
-
-def check_samples(card: DatasetCard) -> None:
-    """Raise `DataError` for a dataset whose samples are all the same: neither training nor scores have anything to go by."""
-    if card.num_distinct < 2:
-        problem = f"all {card.count:,} samples of {card.name} are equal" if card.count > 1 else f"{card.name} has a single sample"
-        raise DataError("data.source", problem, "name a source whose samples differ")
-
-
-def resolve_evaluate(evaluate: Evaluate, card: DatasetCard) -> Evaluate:
-    """Return how generators of a dataset are scored, with nothing left `auto`. Raises `ConfigError` for what the data does not allow."""
-    return evaluate.model_copy(update={"extractor": _extractor(evaluate, card), "neighbours": _neighbours(evaluate, card)})
-
-
-def _neighbours(evaluate: Evaluate, card: DatasetCard) -> int:
-    """Return the k of precision and recall, for which there must be more distinct samples."""
-    measured = min(card.num_distinct, evaluate.num_samples)
-    if evaluate.neighbours == "auto":
-        return min(evaluate.num_neighbours, measured - 1)
-    if evaluate.neighbours >= measured:
-        problem = f"expected fewer neighbours than distinct samples, got {evaluate.neighbours} of {measured:,} in {card.name}"
-        raise ConfigError("evaluate.neighbours", problem, f"use auto, or at most {measured - 1}")
-    return evaluate.neighbours
-
-
-def _check_labels(job: Job, card: DatasetCard) -> None:
-    """Raise `ConfigError` if generators are to be conditional and not every sample has a label."""
-    without = card.count - sum(card.class_counts or [])
-    if job.networks.conditional and without:
-        problem = f"{without:,} of {card.count:,} samples of {card.name} have no label"
-        raise ConfigError("networks.conditional", problem, "use false, or a source whose samples all have one")
 
 
 def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -152,16 +112,3 @@ def _mode(job: Job, card: DatasetCard) -> str:
     stores = [node["Resources"].get("object_store_memory", 0) / 1e6 for node in ray.nodes() if node["Alive"]]
     fits = megabytes <= min(job.data.resident_limit_mb, RESIDENT_SHARE * min(stores))
     return "resident" if fits else "streaming"
-
-
-def _extractor(evaluate: Evaluate, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
-    extractor = evaluate.extractor
-    if isinstance(extractor, AutoExtractor):
-        extractor = ClassifierExtractor() if card.num_classes > 1 else RotationExtractor()
-    if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":
-        if card.source.get("kind") == FashionMnistSource().kind and card.channels == 1:
-            return extractor.model_copy(update={"weights": "shipped:fashion-mnist"})
-        if card.num_classes < 2:
-            lacking = "two classes, and this data has one" if card.num_classes else "labels, and this data has none"
-            raise ConfigError("evaluate.extractor.kind", f"a classifier needs {lacking}", "use rotation")
-    return extractor

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, Job, check_job
-from ganray.data.dataset import PreparedDataset
+from ganray.data.dataset import PreparedDataset, find_dataset
 from ganray.data.loading.reading import read_shard
-from ganray.data.preparation.prepare import find_dataset, prepare
+from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import split_path
 from ganray.errors import DataError
@@ -20,7 +20,7 @@ from ganray.evaluation.evaluation import Evaluation, make_evaluation
 from ganray.evaluation.reference import features_of, load_reference
 from ganray.evaluation.score import compare, compare_classes
 from ganray.gan.prior import Prior
-from ganray.runs.resolve import resolve_evaluate
+from ganray.runs.data_checks import resolve_evaluate
 from ganray.storage import open_store
 from ganray.train.reporter import LogReporter, Reporter
 

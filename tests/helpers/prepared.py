@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ganray.config import Data
-from ganray.data.dataset import PreparedDataset
+from ganray.data.dataset import PreparedDataset, find_dataset
 from ganray.data.preparation.key import dataset_folder
-from ganray.data.preparation.prepare import find_dataset
 from ganray.data.preparation.prepare import prepare as prepare_listing
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore

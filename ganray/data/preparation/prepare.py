@@ -16,7 +16,7 @@ import numpy as np
 from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Data
 from ganray.data.card import DatasetCard, Shard, Skipped, SkippedSample
-from ganray.data.dataset import CARD, PreparedDataset, load_dataset
+from ganray.data.dataset import CARD, PreparedDataset, find_dataset
 from ganray.data.preparation.changes import warn_of_earlier
 from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dataset_name
 from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
@@ -54,15 +54,6 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
     _remove_abandoned(storage)
     log_depth(data, dataset.card)
     return dataset
-
-
-def find_dataset(storage: ObjectStore, folder: str) -> PreparedDataset | None:
-    """Return the dataset in a folder, None if its card or one of its shards is missing."""
-    try:
-        dataset = load_dataset(storage, folder)
-    except MissingObject:
-        return None
-    return dataset if dataset.is_complete() else None
 
 
 def check_skipped(skipped: int, examples: list[SkippedSample], seen: int, data: Data) -> None:

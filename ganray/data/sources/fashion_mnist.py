@@ -22,6 +22,7 @@ from ganray.storage.files import atomic_write, local_errors
 
 logger = logging.getLogger(__name__)
 
+NUM_IMAGES = {"train": 60_000, "test": 10_000}
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 LICENCE = "MIT, Copyright (c) 2017 Zalando SE"
 SIDE = 28  # pixels
@@ -46,7 +47,7 @@ SHA256 = {
 def list_fashion_mnist(source: FashionMnistSource) -> Listing:
     """List a split by its pinned hashes: it is the same dataset wherever its files are."""
     identity = [SHA256[name] for name in FILES[source.split]]
-    return Listing("fashion-mnist", identity, partial(_open, source))
+    return Listing("fashion-mnist", identity, partial(_open, source), count=NUM_IMAGES[source.split], classes=CLASSES, is_labelled=True)
 
 
 def read_bundled() -> pa.Table:

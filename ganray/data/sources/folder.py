@@ -5,6 +5,7 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 
@@ -46,10 +47,11 @@ def list_folder(source: FolderSource, storage: ObjectStore | None = None) -> Lis
     if label_file and reason:
         left_out.append(SkippedSample(name=DATASET_JSON, reason=reason))
     _log(source.path, left_out, labels)
+    known: dict[str, Any] = {"count": len(images), "classes": labels.classes, "is_labelled": labels.classes is not None}
     identity = [tree.uri, labels.classes, [[image.key, image.size, image.stamp] for image in images]]
     if labels.from_file:
         identity.append(hashlib.sha256(json.dumps(labels.numbers).encode()).hexdigest())
-    return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out)
+    return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out, **known)
 
 
 def select_images(tree: FileTree) -> tuple[list[SourceFile], list[SkippedSample]]:

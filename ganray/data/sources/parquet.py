@@ -75,7 +75,9 @@ def list_parquet(source: ParquetSource, storage: ObjectStore | None = None) -> L
     identity: list[Any] = [files.store.uri, settings, [[info.key, info.size, str(info.modified)] for info in files.infos]]
     if facts := _facts(footers, source):
         identity.append(facts)
-    return Listing(files.name.removesuffix(".parquet"), identity, partial(_open, files.store, source, footers))
+    count, is_labelled = sum(group.rows for footer in footers for group in footer.groups), source.label_column is not None
+    name = files.name.removesuffix(".parquet")
+    return Listing(name, identity, partial(_open, files.store, source, footers), count=count, is_labelled=is_labelled)
 
 
 def _facts(footers: list[Footer], source: ParquetSource) -> dict[str, Any]:

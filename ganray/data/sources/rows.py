@@ -5,16 +5,18 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-import ray.data
 
 from ganray.data.card import SkippedSample
 from ganray.errors import DataError, GanrayError
 from ganray.storage import ObjectInfo, ObjectStore, open_store
 from ganray.storage.base import FIELD as STORE_FIELD
+
+if TYPE_CHECKING:
+    import ray.data
 
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32()), ("reason", pa.string())])
 UNLABELLED = -1
@@ -27,7 +29,7 @@ NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a f
 class Rows:
     """Raw samples: a dataset of `ROW_SCHEMA`, null `data` where there is nothing to read, and then the reason, if one is known."""
 
-    dataset: ray.data.Dataset
+    dataset: "ray.data.Dataset"
     count: int
     raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: encoded images
     classes: list[str] | None = None
@@ -39,13 +41,16 @@ class Listing:
     """What a source has, before a sample of it is read.
 
     `identity` is JSON data that changes whenever the samples may have changed. `open` starts reading. `left_out` are the files of
-    the source that are no samples, with the reasons.
+    the source that are no samples, with the reasons. `count` and `classes` are None where only reading the samples would tell.
     """
 
     name: str
     identity: list[Any]
     open: Callable[[], Rows]
     left_out: list[SkippedSample] = field(default_factory=list)
+    count: int | None = None
+    classes: list[str] | None = None
+    is_labelled: bool = False
 
 
 def row_table(
@@ -68,8 +73,10 @@ def cut_table(table: pa.Table, size: int) -> list[pa.Table]:
     return [table.slice(start, size) for start in range(0, table.num_rows, size)]
 
 
-def dataset_of(pieces: list[pa.Table]) -> ray.data.Dataset:
+def dataset_of(pieces: list[pa.Table]) -> "ray.data.Dataset":
     """Return a Ray Dataset of one block a piece, which keeps its order whatever runs in parallel and prints no progress bars."""
+    import ray.data  # here, so that listing a source needs no Ray
+
     dataset = ray.data.from_arrow(pieces)
     dataset.context.execution_options.preserve_order = True
     dataset.context.enable_progress_bars = False

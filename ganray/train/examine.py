@@ -1,0 +1,77 @@
+"""What a dry run finds in a job's data: how many samples of which classes, what is missing, and how they are scored. Starts no Ray."""
+
+from typing import Any
+
+from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionMnistSource, Job
+from ganray.data.card import DatasetCard
+from ganray.data.dataset import PreparedDataset, find_dataset
+from ganray.data.preparation.key import dataset_folder
+from ganray.data.sources import list_source
+from ganray.data.sources.rows import Listing
+from ganray.errors import ConfigError, GanrayError, plural
+from ganray.evaluation.extractor_key import extractor_key
+from ganray.runs.data_checks import check_data, resolve_evaluate
+from ganray.storage import ObjectStore, open_store
+
+READY, TO_BE_FITTED = "ready", "to be fitted before the first evaluation"
+MAX_NAMED = 5  # classes
+
+
+def examine(job: Job) -> dict[str, Any]:
+    """Return, by name, what a job's data is: from its card if it is prepared, else from a listing of its source.
+
+    Reads no sample and writes nothing. Raises `DataError` for a source that is missing or empty, and what a training would for data
+    that the job cannot be trained on, as far as is known.
+    """
+    storage = open_store(job.storage)
+    listing = list_source(job.data.source, storage)
+    dataset = _prepared(job, listing, storage)
+    if dataset is None:
+        return _listed(job, listing)
+    check_data(job, dataset.card)
+    extractor = resolve_evaluate(job.evaluate, dataset.card).extractor
+    assert not isinstance(extractor, AutoExtractor)
+    is_ready = extractor.weights != "auto" or storage.list(extractor_key(extractor, dataset))
+    samples = f"{_of_card(dataset.card)}, prepared"
+    return {"real samples": samples, "extractor": f"{extractor.kind}, {READY if is_ready else TO_BE_FITTED}"}
+
+
+def _prepared(job: Job, listing: Listing, storage: ObjectStore) -> PreparedDataset | None:
+    """Return the dataset if it is prepared, and None also where its storage cannot be asked now."""
+    try:
+        return find_dataset(storage, dataset_folder(job.data, listing))
+    except GanrayError:
+        return None
+
+
+def _listed(job: Job, listing: Listing) -> dict[str, Any]:
+    if job.networks.conditional and not listing.is_labelled:
+        raise ConfigError("networks.conditional", f"the samples of {listing.name} have no label", "use false, or a source with labels")
+    count = "samples, nobody has counted them" if listing.count is None else plural(listing.count, "sample")
+    classes = "labelled" if listing.is_labelled and listing.classes is None else _classes(listing.classes or [])
+    left_out = f", {plural(len(listing.left_out), 'file')} left out" if listing.left_out else ""
+    return {"real samples": f"{count}, {classes}{left_out}, to be prepared", "extractor": _expected(job.evaluate, job, listing)}
+
+
+def _expected(evaluate: Evaluate, job: Job, listing: Listing) -> str:
+    """Return which extractor a listing lets expect."""
+    extractor, has_classes = evaluate.extractor, listing.is_labelled and (listing.classes is None or len(listing.classes) > 1)
+    if isinstance(extractor, ClassifierExtractor) and not has_classes and extractor.weights == "auto":
+        raise ConfigError("evaluate.extractor.kind", f"a classifier needs two classes, which {listing.name} has not", "use rotation")
+    kind = ("classifier" if has_classes else "rotation") if isinstance(extractor, AutoExtractor) else extractor.kind
+    is_shipped = kind == "classifier" and isinstance(job.data.source, FashionMnistSource) and job.data.channels == 1
+    is_given = not isinstance(extractor, AutoExtractor) and extractor.weights != "auto"
+    return f"{kind}, {READY if is_shipped or is_given else TO_BE_FITTED}"
+
+
+def _of_card(card: DatasetCard) -> str:
+    repeats = f", {card.duplicates:,} of them repeats" if card.duplicates else ""
+    skipped = f", {card.skipped.count:,} could not be read" if card.skipped.count else ""
+    return f"{plural(card.count, 'sample')}{repeats}{skipped}, {_classes(card.classes or [])}"
+
+
+def _classes(classes: list[str]) -> str:
+    if not classes:
+        return "no classes"
+    named = ", ".join(classes[:MAX_NAMED]) + (", ..." if len(classes) > MAX_NAMED else "")
+    return f"{len(classes):,} class{'' if len(classes) == 1 else 'es'} ({named})"
