@@ -69,8 +69,12 @@ def _end_session(session: str) -> None:
 
 def _traces(process: Path) -> bytes:
     """Return a process's command line, which some of Ray's overwrite, and the files that it has open for writing."""
-    written = [os.fsencode(os.readlink(file)) for file in (process / "fd").iterdir() if file.lstat().st_mode & stat.S_IWUSR]
-    return b"\n".join([(process / "cmdline").read_bytes(), *written])
+    traces = [(process / "cmdline").read_bytes()]
+    for file in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            if file.lstat().st_mode & stat.S_IWUSR:
+                traces.append(os.fsencode(os.readlink(file)))
+    return b"\n".join(traces)
 
 
 def _boot_hash() -> str:
