@@ -165,7 +165,12 @@ def assert_equal(one: object, other: object) -> None:
 
 def test_collapsed_trials_end_early_and_a_sweep_of_nothing_else_says_so(found: Path) -> None:
     early = "no trial has a finite score: at 640 images samples are alike, and have been for 320 images"
-    standing = [f"sweep.space={{{LR}: {{loguniform: [1e-9, 1e-8]}}}}", "divergence.patience=320", "sweep.max_concurrent=1"]
+    standing = [
+        f"sweep.space={{{LR}: {{loguniform: [1e-9, 1e-8]}}}}",
+        "divergence.patience=320",
+        "evaluate.every=1280",
+        "sweep.max_concurrent=1",
+    ]
     with pytest.raises(GanrayError, match=f"sweep.space: {early}"):
         within(LIMIT_S, lambda: sweep(found, "name=collapsed", *standing))
     assert [(trial["status"], trial["images"]) for trial in records(found / "sweeps/collapsed")] == [("collapsed", 640)] * 2
