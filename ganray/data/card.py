@@ -40,7 +40,8 @@ class DatasetCard(_Part):
     `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
     a label, too. `height` and `width` are in pixels. `skipped` are samples that could not be read, `left_out` the files of the source
     that are no samples. `duplicates` counts samples whose pixels are those of an earlier one; None: nobody has counted. `peak` is the
-    highest value of images with more than 8 bits, None if there are none.
+    highest value of images with more than 8 bits, None if there are none. `premultiplied` is whether they have transparency, and
+    their colours were weighted by it when they were resized.
     """
 
     format: int = FORMAT
@@ -54,6 +55,9 @@ class DatasetCard(_Part):
     classes: list[str] | None
     class_counts: list[int] | None
     filter: str
+    background: tuple[int, int, int] = (255, 255, 255)
+    bit_depth: int = 16
+    premultiplied: bool = False
     source: dict[str, Any]
     rows_per_shard: int
     shards: list[Shard]

@@ -49,7 +49,8 @@ def score_folder(folder: str, *, against: str, reporter: Reporter | None = None)
     source = FolderSource(path=folder, labels="none")
     listing = list_source(source)
     card = dataset.card
-    data = Data(source=source, resolution=(card.height, card.width), channels=card.channels, filter=card.filter)
+    size, background = (card.height, card.width), card.background
+    data = Data(source=source, resolution=size, channels=card.channels, filter=card.filter, background=background, bit_depth=card.bit_depth)
     with tempfile.TemporaryDirectory(prefix="ganray-score-") as scratch:
         with ray_session("local"):
             reporter.stage("reading images")

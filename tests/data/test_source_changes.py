@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,19 @@ def test_a_new_run_says_that_its_source_has_changed_since_an_earlier_one(
     assert warnings(caplog) == ([] if how == "not at all" else expected)
 
 
-@pytest.mark.parametrize("settings", [{"resolution": 8}, {"channels": 1}, {"filter": "box"}])
+@pytest.mark.parametrize("settings", [{"resolution": 8}, {"channels": 1}, {"filter": "box"}, {"bit_depth": 12}, {"background": "black"}])
 def test_another_preparation_of_the_same_source_is_no_change(
     settings: dict[str, Any], source: Source, storage: ObjectStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepared(Data(source=source), storage)
     warn_of_earlier(Data(source=source, **settings), list_source(source, storage), storage)
+    assert warnings(caplog) == []
+
+
+def test_a_run_whose_colours_were_not_weighted_by_alpha_has_the_source_that_it_had(
+    source: Source, storage: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = Data(source=source, channels=4)
+    dataset = prepared(data, storage)
+    warn_of_change(data, replace(dataset, card=dataset.card.model_copy(update={"key": "as it was"})))
     assert warnings(caplog) == []

@@ -27,7 +27,7 @@ def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
         listing = list_source(data.source, dataset.storage)
     except GanrayError:
         return
-    if dataset_key(data, listing) != dataset.card.key:
+    if _is_alike(data, dataset.card) and dataset_key(data, listing) != dataset.card.key:
         place, count = _place(dataset.card.source), plural(dataset.card.count, "image")
         message = "%s has changed since %s was prepared: this goes on with the %s of then; a run of another name takes those of now"
         logger.warning(message, place, dataset.folder, count)
@@ -57,7 +57,11 @@ def _read_card(storage: ObjectStore, folder: str) -> DatasetCard | None:
 def _is_alike(data: Data, card: DatasetCard) -> bool:
     """Return whether a dataset was prepared by the same settings; those that its version did not have are as they are by default."""
     source = data.source.model_dump(mode="json")
-    return (card.shape, card.filter) == (data.shape, data.filter) and {**source, **card.source} == source
+    settings = (data.shape, data.filter, data.background_rgb, data.bit_depth, data.has_alpha)
+    return (card.shape, card.filter, card.background, card.bit_depth, card.premultiplied) == settings and {
+        **source,
+        **card.source,
+    } == source
 
 
 def _place(source: dict[str, Any]) -> str:
