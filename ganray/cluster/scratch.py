@@ -11,11 +11,13 @@ import shutil
 import signal
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from ganray.cluster.process import boot_id, is_dead, own_identity
 
 SESSION = "ray-session"  # file with the name of the owner's local Ray session
+TITLE = b"ray::"  # how the title of a process of Ray's begins, which overwrites its command line
 _NAME = re.compile(r"ganray-[a-z]+-(?P<pid>\d+)-(?P<started>\d+)-(?P<boot>[0-9a-f]{12})-.+")
 _SESSION_NAME = re.compile(r"session_[0-9_-]+")
 
@@ -57,24 +59,28 @@ def _belongs_to_dead(folder: Path) -> bool:
 
 
 def _end_session(session: str) -> None:
-    """Kill this user's processes that serve a Ray session: its folder is on their command lines, or they write below it."""
+    """Kill this user's processes that serve a Ray session: its folder is on their command lines, or they are Ray's and write below it."""
     if not _SESSION_NAME.fullmatch(session):
         return
     served = re.compile(rf"/{session}(?![0-9])".encode())
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if process.stat().st_uid == os.getuid() and served.search(_traces(process)):
+            is_ours = process.stat().st_uid == os.getuid() and int(process.name) != os.getpid()
+            if is_ours and served.search(_traces(process)):
                 os.kill(int(process.name), signal.SIGKILL)
 
 
 def _traces(process: Path) -> bytes:
-    """Return a process's command line, which some of Ray's overwrite, and the files that it has open for writing."""
-    traces = [(process / "cmdline").read_bytes()]
+    """Return a process's command line or, where that is but a title of Ray's, the files that it has open for writing, too."""
+    command = (process / "cmdline").read_bytes()
+    return b"\n".join([command, *_written_files(process)]) if command.startswith(TITLE) else command
+
+
+def _written_files(process: Path) -> Iterator[bytes]:
     for file in (process / "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since it was listed
             if file.lstat().st_mode & stat.S_IWUSR:
-                traces.append(os.fsencode(os.readlink(file)))
-    return b"\n".join(traces)
+                yield os.fsencode(os.readlink(file))
 
 
 def _boot_hash() -> str:

@@ -88,18 +88,19 @@ def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path, tmp_path_fact
     with (
         (logs / "raylet.out").open("wb") as output,
         subprocess.Popen([*SLEEP, f"--session-dir=/tmp/ray/{SESSION}"]) as agent,
-        subprocess.Popen(SLEEP, pass_fds=[output.fileno()]) as renamed,  # as processes of Ray that overwrite their command line
+        subprocess.Popen(["ray::Agent", *SLEEP[1:]], executable=sys.executable, pass_fds=[output.fileno()]) as titled,
+        subprocess.Popen(SLEEP, pass_fds=[output.fileno()]) as driver,  # another one, which the dead one's Ray served
         subprocess.Popen([*SLEEP, f"--session-dir=/tmp/ray/{SESSION}7"]) as other,
         subprocess.Popen(SLEEP, stdin=(logs / "raylet.out").open()) as reader,
     ):
         try:
             left_behind(place, SESSION)
             remove_dead()
-            assert (agent.wait(10), renamed.wait(10)) == (-9, -9)
+            assert (agent.wait(10), titled.wait(10)) == (-9, -9)
             time.sleep(0.1)
-            assert (other.poll(), reader.poll()) == (None, None)
+            assert [process.poll() for process in (driver, other, reader)] == [None] * 3
         finally:
-            for process in (agent, renamed, other, reader):
+            for process in (agent, titled, driver, other, reader):
                 process.kill()
 
 
