@@ -72,9 +72,15 @@ class AutoExtractor(Section):
 Extractor = Annotated[ClassifierExtractor | RotationExtractor | AutoExtractor, Field(discriminator="kind"), kind_or("auto")]
 
 
+def none_is_disabled(value: object) -> object:
+    """Let the section be written as `none`."""
+    return {"enabled": False} if value == "none" else value
+
+
 class Evaluate(Section):
     """How a generator is scored. All of this is part of a score's protocol."""
 
+    enabled: bool = Field(True, description="false, or `evaluate: none`: generators are kept, but not scored, nor published by themselves")
     every: PositiveCount = Field(100_000, description="images between evaluations; the end is always evaluated")
     num_samples: Integer = Field(10_000, ge=256, description="generated samples, and the maximum of reals for precision and recall")
     seed: Count = Field(0, description="seed of the latents that are evaluated")

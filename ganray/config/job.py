@@ -1,11 +1,11 @@
 """The job file's model: one object that says everything about a run."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.data import Data
-from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode
+from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode, none_is_disabled
 from ganray.config.fields import Count, FieldError, Name, Place, PositiveCount, Real, Section
 from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
@@ -40,7 +40,7 @@ class Job(Section):
     optimizer: Optimizer = Field(Optimizer(), description="optimizers of both networks")
     train: Train = Field(Train(), description="length, batch and cadences")
     divergence: Divergence = Field(Divergence(), description="what is done when training goes wrong")
-    evaluate: Evaluate = Field(Evaluate(), description="how generators are scored")
+    evaluate: Annotated[Evaluate, BeforeValidator(none_is_disabled)] = Field(Evaluate(), description="how generators are scored")
     publish: Publish = Field(Publish(), description="where the best generator goes")
     sweep: Sweep | None = Field(None, description="what `ganray sweep` searches; `ganray train` ignores it")
 

@@ -61,7 +61,7 @@ def alias_damage(model: ObjectStore, published: list[str]) -> list[str]:
     except GanrayError as error:
         return [_problem(error)]
     if best is None:
-        return ["there is no best version"]
+        return ["there is no best version"] if any(_may_be_best(model.child(number)) for number in published) else []
     problems = [] if best.version in published else [f"the best, {best.version}, is missing"]
     numbers = [event.number for event in events]
     if numbers != list(range(1, len(numbers) + 1)):
@@ -69,6 +69,14 @@ def alias_damage(model: ObjectStore, published: list[str]) -> list[str]:
     if events and events[-1].to_version != best.version:
         problems.append(f"the history ends at {events[-1].to_version}, and the best is {best.version}")
     return problems
+
+
+def _may_be_best(version: ObjectStore) -> bool:
+    """Whether a version has a score, or its scores cannot be read; one without is never made the best by its publication."""
+    try:
+        return read_metrics(version, read_manifest(version)).score is not None
+    except GanrayError:
+        return True
 
 
 def _is_published(store: ObjectStore) -> bool:

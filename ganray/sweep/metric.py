@@ -13,6 +13,8 @@ PREFIX = "metric/"
 def check_metric(job: Job) -> None:
     """Raise `ConfigError` if a sweep's metric is no score, or its mode not the way in which that is better."""
     sweep = job.required_sweep
+    if not job.evaluate.enabled:
+        raise ConfigError("evaluate", "is none, and a sweep compares scores", "leave it out")
     if sweep.metric not in SCORES:
         raise ConfigError(FIELD, f"there is no score {sweep.metric!r}", _meant(sweep.metric))
     kind = SCORES[sweep.metric]

@@ -58,7 +58,8 @@ def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerConte
     """Return what the workers are handed, with resident data in the object store."""
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
-    return WorkerContext(job, run, dataset, resident, find_evaluation(job, dataset), start_progress_actor(), start=start)
+    evaluation = find_evaluation(job, dataset) if job.evaluate.enabled else None
+    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start)
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:

@@ -16,6 +16,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
     gpu = {"auto": "a GPU each, if the cluster has as many", True: f"{job.resources.gpus_per_worker:g} GPU each", False: "no GPU"}[
         job.use_gpu
     ]
+    publishes = job.publish.auto and job.evaluate.enabled
     limit = f", or {train.max_seconds:g} s" if train.max_seconds else ""
     return {
         "run": job.name,
@@ -29,11 +30,16 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "loss": f"{job.loss.kind}, {_augment(job)}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
         "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
-        "evaluations": f"every {job.evaluate.every:,} images on {job.evaluate.num_samples:,} samples",
+        "evaluations": _evaluations(job),
         "samples": f"every {train.samples_every:,} images, in {run}/samples",
         "dataset": f"{storage}/datasets",
-        "publishes": f"{storage}/models/{job.model_name}" if job.publish.auto else "nothing until `ganray publish`",
+        "publishes": f"{storage}/models/{job.model_name}" if publishes else "nothing until `ganray publish`",
     }
+
+
+def _evaluations(job: Job) -> str:
+    every = f"every {job.evaluate.every:,} images"
+    return f"{every} on {job.evaluate.num_samples:,} samples" if job.evaluate.enabled else f"none; a generator is kept {every}"
 
 
 def _networks(job: Job) -> str:

@@ -1,5 +1,6 @@
 """The best checkpoint of a run, made an artifact and published."""
 
+import contextlib
 import dataclasses
 import logging
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
-from ganray.errors import GanrayError
+from ganray.errors import ConfigError, GanrayError
 from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
@@ -21,7 +22,7 @@ from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.registry.reservation import latest_reserved
-from ganray.runs.checkpoint import Checkpoint
+from ganray.runs.checkpoint import Checkpoint, DamagedCheckpoint, read_manifest
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
 from ganray.runs.start import start_origin
@@ -35,11 +36,33 @@ PACKAGES = ("ganray", "torch", "ray", "numpy", "pyarrow", "safetensors")
 
 
 def publish_run(storage_uri: str, name: str) -> str:
-    """Publish the best generator of the run `name` and return the URI of its version. Needs Ray only to score an incumbent again."""
+    """Publish the best generator of the run `name`, of one that is not scored the newest, and return the URI of its version.
+
+    Needs Ray only to score an incumbent again.
+    """
     run = Run(open_store(storage_uri), f"runs/{name}")
     job = run.job
     with driver_lock(run.store, name):
-        return publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
+        if job.evaluate.enabled:
+            return publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
+        return publish_unscored(job, run)
+
+
+def publish_unscored(job: Job, run: Run) -> str:
+    """Publish the newest generator of a run that is not scored, and return the URI of its version; the best alias stays as it is."""
+    number = publish_version(job, run, run.dataset, newest_generator(run))
+    logger.warning("version %s has no score, so it is not the best of model %s: name the version itself", number, job.model_name)
+    return Registry(run.storage).model(job.model_name).child(number).uri
+
+
+def newest_generator(run: Run) -> Checkpoint:
+    """Return the newest checkpoint that has a generator. Raises `ConfigError` if there is none."""
+    for name in reversed(run.checkpoints()):
+        with contextlib.suppress(DamagedCheckpoint):
+            checkpoint = read_manifest(run.store, name)
+            if GENERATOR in checkpoint.files:
+                return checkpoint
+    raise ConfigError("RUN", f"run {run.name!r} has no generator yet", "let it train past evaluate.every images, or to its end")
 
 
 def publish_checkpoint(
@@ -96,13 +119,14 @@ def scored(checkpoint: Checkpoint) -> Best:
 
 def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, lineage: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the artifact that a checkpoint becomes, but for the manifest."""
-    best = scored(checkpoint)
+    best = checkpoint.progress.best
+    scores, protocol = (best.scores, best.protocol) if best else ({}, Protocol())
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
         CONFIG: to_json(generator_config(job.networks, job.data.shape, prior_of(job, dataset.card), dataset.card.classes)),
-        METRICS: to_json({"scores": best.scores, "protocol": best.protocol.dump()}),
+        METRICS: to_json({"scores": scores, "protocol": protocol.dump()}),
     }
-    card = model_card(job, scores=best.scores, protocol=best.protocol, dataset=dataset.card, lineage=lineage)
+    card = model_card(job, scores=scores, protocol=protocol, dataset=dataset.card, lineage=lineage)
     generator = build(files)
     samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
     return {**files, SAMPLES: grid_png(samples.numpy()), CARD: card.encode()}

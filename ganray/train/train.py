@@ -75,7 +75,7 @@ def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None
         raise failure(job, ended, checkpoint)
     run.fold_metrics()
     best, version = checkpoint.progress.best, None
-    to_publish = run.best_checkpoint() if ended and job.publish.auto else None
+    to_publish = run.best_checkpoint() if ended and job.publish.auto and job.evaluate.enabled else None
     if to_publish:
         reporter.stage("publishing")
         version = publish_checkpoint(job, run, run.dataset, to_publish)

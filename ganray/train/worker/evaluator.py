@@ -28,7 +28,9 @@ class Evaluator:
             self._load(context.evaluation)
 
     def evaluate(self, generator: nn.Module, state: GanState, metrics: MetricsLogger) -> None:
-        """Score the generator, which is to be checkpointed at this state, and log what it scored. A collective."""
+        """Score the generator, which is to be checkpointed at this state, and log what it scored, if the job asks for it. A collective."""
+        if not self.context.job.evaluate.enabled:
+            return
         scorer = self.scorer or self._load(make_on_rank_zero(self.context, self.device))
         score = scorer(generator, self.context.prior)
         if score is None:  # not rank 0
