@@ -42,7 +42,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 @contextlib.contextmanager
 def _handled(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
-    """Have signals handled while the block runs; SIGHUP stays ignored where it is, as under nohup."""
+    """Have signals handled while the block runs; SIGHUP stays ignored where it is, as under nohup and after a first one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -52,11 +52,12 @@ def _handled(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
         yield
     finally:
         for number, previous in before.items():
-            signal.signal(number, previous)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, previous)
 
 
 def _prepare_to_end(number: int) -> None:
-    """After a SIGHUP, which kernel and shell may both send, ignore others, and write no more to a terminal that is gone."""
+    """After a SIGHUP, which kernel and shell may both send, ignore others for good, and write no more to a terminal that is gone."""
     if number != signal.SIGHUP:
         return
     signal.signal(number, signal.SIG_IGN)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,21 +25,34 @@ def test_the_first_signal_requests_a_stop_and_the_second_interrupts(number: sign
     assert signal.getsignal(number) is before
 
 
-def test_a_terminal_that_closes_requests_a_stop_however_often_it_is_said() -> None:
+@pytest.fixture
+def _hangup() -> Iterator[None]:
+    """Puts the handler of SIGHUP back, which stays ignored after a first one."""
     before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hangup")
+def test_a_terminal_that_closes_requests_a_stop_however_often_it_is_said() -> None:
     with stop_on_signal() as stop_requested:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGHUP)
         assert stop_requested.wait(1)
-    assert signal.getsignal(signal.SIGHUP) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts_as_ctrl_c_does(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
+@pytest.mark.usefixtures("_hangup")
+def test_a_terminal_that_closes_interrupts_once_and_not_what_ends_the_driver_then() -> None:
+    with pytest.raises(KeyboardInterrupt), interrupt_on_signal(), interrupt_on_signal():
+        os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_a_signal_interrupts_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), interrupt_on_signal():
-        os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("handled", [interrupt_on_signal, stop_on_signal])
