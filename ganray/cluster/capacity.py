@@ -44,11 +44,11 @@ def check_worker_group_fits(job: Job, *, workers: int) -> None:
 def check_local_resources(job: Job) -> None:
     """Raise `ConfigError` if a local Ray, which cannot grow, has too few CPUs or GPUs for the job's workers."""
     available, worker = ray.cluster_resources(), worker_resources(job)
-    needed = {name: job.workers * amount for name, amount in worker.items()}
-    who = f"{plural(job.workers, 'worker')} need{'s' if job.workers == 1 else ''}"
+    needed = {name: job.min_workers * amount for name, amount in worker.items()}
+    who = f"{plural(job.min_workers, 'worker')} need{'s' if job.min_workers == 1 else ''}"
     if needed["CPU"] > (cpus := available.get("CPU", 0.0)):
         most = max(int(cpus / worker["CPU"]), 1)
-        remedy = f"use workers={most}, resources.cpus_per_worker={cpus / job.workers:g}, or a cluster (--address)"
+        remedy = f"use workers={most}, resources.cpus_per_worker={cpus / job.min_workers:g}, or a cluster (--address)"
         raise ConfigError("workers", f"{who} {plural(needed['CPU'], 'CPU')} and this machine has {cpus:g}", remedy)
     if needed.get("GPU", 0.0) > (gpus := available.get("GPU", 0.0)):
         remedy = "use use_gpu=false (for a new run), fewer workers, or a cluster (--address)"

@@ -1,18 +1,48 @@
-"""Placement groups whose creator has died: what one reserves stays reserved until its driver ends, unless the driver removes it.
+"""Placement groups: how many places there are at the moment, waiting for more, and removing those whose creator has died."""
 
-Ray Train has a remover of its own, which needs Ray's dashboard.
-"""
+from collections.abc import Mapping
 
 import ray
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]  # made when it is imported
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 
 def remove_orphaned_placement_groups() -> None:
-    """Remove the placement groups that actors of this driver have made which have died."""
+    """Remove the placement groups that actors of this driver have made which have died: their places would stay reserved.
+
+    Ray Train has a remover of its own, which needs Ray's dashboard.
+    """
     job_id = ray.get_runtime_context().get_job_id()
     for row in ray._private.state.state._connect_and_get_accessor().get_placement_group_table():
         group = PlacementGroupTableData.FromString(row)
         is_orphaned = group.creator_actor_dead and group.creator_job_id.hex() == job_id
         if is_orphaned and group.state != PlacementGroupTableData.REMOVED:
             remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+
+
+def count_placeable(bundle: Mapping[str, float], most: int, *, patience_s: float) -> int:
+    """Return how many bundles of resources can be placed now, up to `most`; waits so long for those that cannot."""
+    if most <= 0:
+        return 0
+    groups = [placement_group([dict(bundle)]) for _ in range(most)]
+    try:
+        ready, _ = ray.wait([group.ready() for group in groups], num_returns=most, timeout=patience_s)
+        return len(ready)
+    finally:
+        for group in groups:
+            remove_placement_group(group)
+
+
+class RoomWatch:
+    """Waits for room for more workers by a placement group that is pending until then, which also asks the autoscaler for nodes."""
+
+    def __init__(self, bundle: Mapping[str, float], number: int) -> None:
+        self.group = placement_group([dict(bundle)] * number)
+
+    def has_room(self) -> bool:
+        """Return whether there is room, which is held until `close`."""
+        return bool(self.group.wait(0))
+
+    def close(self) -> None:
+        """Give the places back."""
+        remove_placement_group(self.group)

@@ -6,13 +6,13 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.data import Data
 from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode, none_is_disabled
-from ganray.config.fields import Count, FieldError, Name, Place, PositiveCount, Real, Section
+from ganray.config.fields import Count, FieldError, Name, Place, Real, Section
 from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
 from ganray.config.reading.places import JOBS
 from ganray.config.sweep import Sweep
-from ganray.config.training import Divergence, Optimizer, Share, Train, deal
+from ganray.config.training import Divergence, Optimizer, Train, WorkerCount, Workers
 from ganray.errors import ConfigError, plural
 
 
@@ -29,7 +29,7 @@ class Job(Section):
     name: Name = Field("ganray", description="the run's name: with storage, what a resume finds again")
     seed: Count = Field(0, description="seed of everything random")
     storage: Place = Field("./store", description="a folder, or s3://bucket/prefix")
-    workers: PositiveCount = Field(1, description="training processes, one DDP rank each")
+    workers: WorkerCount = Field(1, description="training processes, one DDP rank each; {min, max}: as many as there is room for")
     use_gpu: Literal["auto"] | bool = Field("auto", description="auto: yes, if the cluster has a GPU for every worker now")
     resources: Resources = Field(Resources(), description="CPUs and GPUs of each worker")
     data: Data = Field(Data(), description="what to train on")
@@ -63,14 +63,19 @@ class Job(Section):
         return (self.sweep.metric, self.sweep.direction) if self.sweep else (DEFAULT_SCORE, "min")
 
     @property
-    def shares(self) -> list[Share]:
-        """The part of a global batch that each worker takes."""
-        return list(deal(self.train.batch_size, self.workers, ghost_batch=self.networks.ghost_batch))
+    def min_workers(self) -> int:
+        """The fewest workers that the run goes on with."""
+        return self.workers.min if isinstance(self.workers, Workers) else self.workers
+
+    @property
+    def max_workers(self) -> int:
+        """The most workers that train at once."""
+        return self.workers.max if isinstance(self.workers, Workers) else self.workers
 
     @model_validator(mode="after")
     def _batch_splits(self) -> "Job":
         groups, rest = divmod(self.train.batch_size, self.networks.ghost_batch)
-        if rest or groups < self.workers * self.train.accumulate:
+        if rest or groups < self.max_workers * self.train.accumulate:
             raise _batch_error(self)
         return self
 
@@ -94,13 +99,13 @@ class Job(Section):
 
 def _batch_error(job: Job) -> FieldError:
     """Return the error for a batch that does not split into ghost batches, with the nearest batch sizes and a ghost batch that fit."""
-    batch_size, ghost_batch, parts = job.train.batch_size, job.networks.ghost_batch, job.workers * job.train.accumulate
+    batch_size, ghost_batch, parts = job.train.batch_size, job.networks.ghost_batch, job.max_workers * job.train.accumulate
     fewest = ghost_batch * parts
     below = batch_size // ghost_batch * ghost_batch
     remedy = "use " + " or ".join(str(size) for size in ([below, below + ghost_batch] if below >= fewest else [fewest]))
     if divisors := [size for size in _divisors(batch_size, ghost_batch) if batch_size // size >= parts]:
         remedy += f", or networks.ghost_batch={divisors[-1]}"
-    over = plural(job.workers, "worker") + (f" with train.accumulate={job.train.accumulate}" if job.train.accumulate > 1 else "")
+    over = plural(job.max_workers, "worker") + (f" with train.accumulate={job.train.accumulate}" if job.train.accumulate > 1 else "")
     groups = f" into whole groups of networks.ghost_batch={ghost_batch}" if ghost_batch > 1 else ""
     return FieldError(f"{batch_size} does not split over {over}{groups}", remedy, field="train.batch_size")
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from ganray.config.fields import Count, Place, PositiveCount, Real, Section
+from ganray.config.fields import Count, FieldError, Place, PositiveCount, Real, Section
 from ganray.config.schedules import ScheduledCount, ScheduledDecay, ScheduledRate
 
 
@@ -67,6 +67,25 @@ class Divergence(Section):
     on_collapse: Literal["warn", "stop"] = Field("warn", description="stop: end the run, unpublished, once its samples have collapsed")
 
 
+class Workers(Section):
+    """An elastic run: as many workers as there is room for. Which samples a step sees, and what it does with them, stays the job's."""
+
+    min: PositiveCount = Field(1, description="fewest workers that the run goes on with")
+    max: PositiveCount = Field(description="most workers, as many as there are ghost batches at most")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Workers":
+        if self.min > self.max:
+            raise FieldError(f"expected at most max={self.max}, got {self.min}", "swap them", field="min")
+        return self
+
+
+WorkerCount = Annotated[
+    Annotated[PositiveCount, Tag("fixed")] | Annotated[Workers, Tag("elastic")],
+    Discriminator(lambda value: "elastic" if isinstance(value, dict | Workers) else "fixed"),
+]
+
+
 @dataclass(frozen=True)
 class Share:
     """Samples `start` to `start + size - 1` of a global batch: one worker's local batch."""
@@ -78,6 +97,13 @@ class Share:
 def share_of(rank: int, world_size: int, *, batch_size: int, ghost_batch: int) -> Share:
     """Return the share of one of at most batch_size / ghost_batch workers. Shares differ by at most one ghost batch."""
     return list(deal(batch_size, world_size, ghost_batch=ghost_batch))[rank]
+
+
+def useful_workers(count: int, *, batch_size: int, ghost_batch: int) -> int:
+    """Return the fewest workers that step as fast as `count` do: of 4 ghost batches, 3 workers have one with two, as 2 workers have."""
+    groups = batch_size // ghost_batch
+    most = -(-groups // min(count, groups))  # ghost batches of the worker that has most
+    return -(-groups // most)
 
 
 def deal(size: int, parts: int, *, ghost_batch: int) -> Iterator[Share]:

@@ -62,7 +62,7 @@ def measure_on_cluster(
     parts: list[Part] = []
     for number, rows in _rows_by_shard(dataset):
         running.append(shard_features.options(**options).remote(weights, dataset, number, rows))
-        if len(running) > job.workers:  # no more at once than training will need, or a cluster would grow for it
+        if len(running) > job.max_workers:  # no more at once than training will need, or a cluster would grow for it
             parts.append(_collect(running.popleft()))
         if progress:
             progress(len(parts), len(dataset.card.shards))

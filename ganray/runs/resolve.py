@@ -62,7 +62,7 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
 
 def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:
     """Raise `ConfigError` if workers would have to share a GPU."""
-    if use_gpu is True and job.workers > 1 and job.resources.gpus_per_worker < 1:
+    if use_gpu is True and job.max_workers > 1 and job.resources.gpus_per_worker < 1:
         raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
 
 
@@ -83,7 +83,7 @@ def _grows(new: float | None, old: float | None) -> bool:
 
 
 def _cluster_has_gpus(job: Job) -> bool:
-    return bool(ray.cluster_resources().get("GPU", 0) >= job.workers * job.resources.gpus_per_worker)
+    return bool(ray.cluster_resources().get("GPU", 0) >= job.min_workers * job.resources.gpus_per_worker)
 
 
 def _precision(job: Job, *, use_gpu: bool) -> str:

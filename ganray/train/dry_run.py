@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.config import Job
+from ganray.config.training import deal
 
 
 def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
     return {
         "run": job.name,
         "cluster": cluster,
-        "workers": f"{job.workers}, with {job.resources.cpus_per_worker:g} CPU and {gpu}",
+        "workers": f"{_workers(job)}, with {job.resources.cpus_per_worker:g} CPU and {gpu}",
         "batch": _batch(job),
         "precision": train.precision,
         "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
@@ -49,9 +50,14 @@ def _networks(job: Job) -> str:
 def _batch(job: Job) -> str:
     parts = f" in {job.train.accumulate} parts" if job.train.accumulate > 1 else ""
     groups = f", normalised in groups of {job.networks.ghost_batch}" if job.networks.ghost_batch > 1 else ""
-    smallest, largest = (end(share.size for share in job.shares) for end in (min, max))
-    local = f"{largest}" if smallest == largest else f"{smallest} or {largest}"
+    ends = [deal(job.train.batch_size, workers, ghost_batch=job.networks.ghost_batch) for workers in (job.max_workers, job.min_workers)]
+    smallest, largest = min(share.size for share in ends[0]), max(share.size for share in ends[1])
+    local = f"{largest}" if smallest == largest else f"{smallest} to {largest}"
     return f"{job.train.batch_size}, {local} a worker{parts}{groups}"
+
+
+def _workers(job: Job) -> str:
+    return f"{job.max_workers}" if job.min_workers == job.max_workers else f"{job.min_workers} to {job.max_workers}"
 
 
 def _augment(job: Job) -> str:

@@ -14,12 +14,14 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig
 
 from ganray.cluster.background import BackgroundCall
+from ganray.cluster.capacity import worker_resources
 from ganray.cluster.errors import unwrap
 from ganray.cluster.placement import remove_orphaned_placement_groups
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
-from ganray.data.loading.streaming import Stream, streaming_config, streaming_source
+from ganray.config.training import Workers
+from ganray.data.loading.streaming import Stream, StreamingConfig, streaming_source
 from ganray.errors import ClusterError, StorageError
 from ganray.runs.checkpoint import Checkpoint, status_of
 from ganray.runs.lock import DriverLock
@@ -27,8 +29,9 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
-from ganray.train.failure_policy import Trainer
-from ganray.train.progress import ProgressReader
+from ganray.train.growth import Growth
+from ganray.train.policies import AsManyAsFit, Trainer
+from ganray.train.progress import WORKERS, ProgressReader
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
@@ -113,12 +116,14 @@ def fit(
 def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> Trainer:
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
     job = context.job
-    resources = {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu else {})
+    scaling = ScalingConfig(num_workers=job.max_workers, use_gpu=bool(job.use_gpu), resources_per_worker=worker_resources(job))
+    batch = {"batch_size": job.train.batch_size, "ghost_batch": job.networks.ghost_batch}
     return Trainer(
         cast(Any, worker),
         train_loop_config=cast(Any, context),
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=bool(job.use_gpu), resources_per_worker=resources),
+        scaling_config=scaling,
+        scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,
         run_config=RunConfig(
             name=uuid.uuid4().hex, storage_path=scratch, failure_config=FailureConfig(max_failures=job.train.max_failures)
         ),
@@ -131,40 +136,43 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
     if context.resident is not None:
         return {}
     job = context.job
-    stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, batch_size=job.train.batch_size, shares=job.shares)
+    batch = {"batch_size": job.train.batch_size, "ghost_batch": job.networks.ghost_batch}
+    stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, **batch)
 
     def position() -> tuple[int, int]:
         checkpoint = context.run.latest_checkpoint()
         return (checkpoint.images_seen, checkpoint.attempt) if checkpoint else (0, 0)
 
     source = streaming_source(stream, position, total_images=context.total_images)
-    return {"datasets": {"train": source}, "dataset_config": streaming_config(stream)}
+    return {"datasets": {"train": source}, "dataset_config": StreamingConfig(stream)}
 
 
 def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter) -> None:
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
     progress = ProgressReader(context.progress_actor)
-    while call.is_alive():
-        call.join(POLL_S)
-        metrics, messages = progress.take(stop_requested=stop.is_set())
-        for message in messages:
-            logger.warning("%s", message)
-        if metrics:
-            reporter.update(metrics)
-        elif not has_warned and time.monotonic() - started > PATIENCE_S:
-            has_warned = True
-            logger.warning("%s", _missing_resources(context.job))
-        if stop.is_set() and not is_stopping:
-            is_stopping = True
-            logger.warning("stopping after a checkpoint; once more to stop at once")
+    with Growth(context.job) as growth:
+        while call.is_alive():
+            call.join(POLL_S)
+            metrics, messages = progress.take(stop_requested=stop.is_set() or growth.is_due)
+            for message in messages:
+                logger.warning("%s", message)
+            if metrics:
+                reporter.update(metrics)
+                growth.look(metrics.get(WORKERS))
+            elif not has_warned and time.monotonic() - started > PATIENCE_S:
+                has_warned = True
+                logger.warning("%s", _missing_resources(context.job))
+            if stop.is_set() and not is_stopping:
+                is_stopping = True
+                logger.warning("stopping after a checkpoint; once more to stop at once")
 
 
 def _missing_resources(job: Job) -> str:
     """Return which resources workers wait for, and which there are."""
     resources = ray.cluster_resources()
     gpus = f" and {job.resources.gpus_per_worker:g} GPU" if job.use_gpu else ""
-    needs = f"{job.workers} workers of {job.resources.cpus_per_worker:g} CPU{gpus}"
+    needs = f"{job.min_workers} workers of {job.resources.cpus_per_worker:g} CPU{gpus}"
     return f"waiting for room for {needs}; the cluster now has {resources.get('CPU', 0):g} CPU and {resources.get('GPU', 0):g} GPU in all"
 
 

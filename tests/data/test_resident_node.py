@@ -34,7 +34,7 @@ def test_shards_are_read_again_when_the_node_that_held_them_dies_though_no_cpu_i
     busy = ray.remote(num_cpus=1)(_Busy).remote()
     ray.get(busy.__ray_ready__.remote())
     cluster.remove_node(node, allow_graceful=False)
-    images, labels = Resident(resident, seed=0).batch(0, 0, 1, 2048)
+    images, labels = Resident(resident, seed=0).samples(0, 2048)
     assert numbers(images) == labels.tolist() == rows(0, 2048, count=2048, seed=0).tolist()
 
 

@@ -21,11 +21,11 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from ganray.cluster.session import SETTINGS
-from ganray.config.training import Share, deal
+from ganray.config.training import deal
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
 from ganray.data.loading.resident import Resident, load_resident
-from ganray.data.loading.streaming import Stream, Streaming, streaming_config, streaming_dataset, streaming_source
+from ganray.data.loading.streaming import Stream, Streaming, StreamingConfig, stream_windows, streaming_source
 from ganray.errors import GanrayError
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.shards import numbers, write_numbered
@@ -60,8 +60,8 @@ def unbroken(prepared: PreparedDataset, tmp_path_factory: pytest.TempPathFactory
     return in_global_order(folder)
 
 
-def stream_of(prepared: PreparedDataset, *, workers: int = WORKERS) -> Stream:
-    return Stream(prepared, seed=5, window=2, batch_size=BATCH_SIZE, shares=list(deal(BATCH_SIZE, workers, ghost_batch=1)))
+def stream_of(prepared: PreparedDataset) -> Stream:
+    return Stream(prepared, seed=5, window=2, batch_size=BATCH_SIZE, ghost_batch=1)
 
 
 def train(
@@ -75,7 +75,7 @@ def train(
         scaling_config=ScalingConfig(num_workers=WORKERS, resources_per_worker={"CPU": 1}),
         run_config=RunConfig(name="run", storage_path=str(folder / "ray"), failure_config=FailureConfig(max_failures=max_failures)),
         datasets={"train": source} if source else {},
-        dataset_config=streaming_config(stream) if stream else None,
+        dataset_config=StreamingConfig(stream) if stream else None,
     ).fit()
 
 
@@ -131,22 +131,23 @@ def in_global_order(folder: Path) -> np.ndarray:
     return np.concatenate([part.ravel() for part in parts])
 
 
-def split(stream: Stream, start: int) -> list[np.ndarray]:
+def split(stream: Stream, workers: int, start: int) -> list[np.ndarray]:
     """Return the labels that each worker gets, int64 [steps, local batch], split as Ray Train splits datasets."""
-    dataset = streaming_dataset(stream, attempt=0, start_images=start, total_images=TOTAL)
-    shards = streaming_config(stream).configure({"train": dataset}, len(stream.shares), None, None)
+    dataset = stream_windows(stream, attempt=0, start_images=start, total_images=TOTAL)
+    shards = StreamingConfig(stream).configure({"train": dataset}, workers, None, None)
+    local = list(deal(BATCH_SIZE, workers, ghost_batch=1))
     found: dict[int, np.ndarray] = {}
 
     def read(rank: int) -> None:
-        batches = Streaming(shards[rank]["train"], stream.dataset, local_batch_size=stream.shares[rank].size)
+        batches = Streaming(shards[rank]["train"], stream.dataset, local_batch_size=local[rank].size)
         found[rank] = np.stack([labels for _, labels in batches])
 
-    threads = [threading.Thread(target=read, args=(rank,)) for rank in range(len(stream.shares))]
+    threads = [threading.Thread(target=read, args=(rank,)) for rank in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [found[rank] for rank in range(len(stream.shares))]
+    return [found[rank] for rank in range(workers)]
 
 
 def test_two_workers_stream_every_row_of_an_epoch_once_without_a_cpu_left_for_it(unbroken: np.ndarray) -> None:
@@ -170,14 +171,14 @@ def test_a_stream_whose_worker_died_goes_on_exactly_where_the_checkpoint_was(
 def test_any_number_of_workers_gets_the_same_global_batches_from_any_step_on(
     prepared: PreparedDataset, unbroken: np.ndarray, workers: int, start: int
 ) -> None:
-    found = split(stream_of(prepared, workers=workers), start)
+    found = split(stream_of(prepared), workers, start)
     assert len({len(steps) for steps in found}) == 1
     assert (np.concatenate(found, axis=1).ravel() == unbroken[start:]).all()
 
 
 def test_a_start_after_the_last_image_has_something_to_read_ahead(prepared: PreparedDataset) -> None:
     assert TOTAL <= 2112  # the end of a window, where a finished run may be started once more
-    assert [steps.shape for steps in split(stream_of(prepared), 2112)] == [(12, 8), (12, 8)]
+    assert [steps.shape for steps in split(stream_of(prepared), WORKERS, 2112)] == [(12, 8), (12, 8)]
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,10 @@ def test_a_slow_worker_has_few_windows_read_ahead(tmp_path: Path) -> None:
     """Shards of 0.4 MB: too small ones lie outside the object store, which is what is limited."""
     store = CountingStore(open_store(tmp_path / "store"), tmp_path / "reads")
     prepared = write_numbered(store, count=8192, rows_per_shard=128, shape=(3, 32, 32))
-    stream = Stream(prepared, seed=0, window=1, batch_size=32, shares=[Share(0, 32)])
+    stream = Stream(prepared, seed=0, window=1, batch_size=32, ghost_batch=1)
     assert stream.window_size == 128
-    dataset = streaming_dataset(stream, attempt=0, start_images=0, total_images=8192)
-    shard = streaming_config(stream).configure({"train": dataset}, 1, None, None)[0]["train"]
+    dataset = stream_windows(stream, attempt=0, start_images=0, total_images=8192)
+    shard = StreamingConfig(stream).configure({"train": dataset}, 1, None, None)[0]["train"]
     batches = iter(Streaming(shard, prepared, local_batch_size=32))
     for taken in (1, 40):  # batches; four a window
         for _ in range(taken):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ray.data import DataIterator, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
 from ray.train import DataConfig
 
-from ganray.config.training import Share
+from ganray.config.training import deal
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import window_rows
 from ganray.data.loading.reading import SampleArrays, gather, read_shard
@@ -35,7 +35,7 @@ class Stream:
     seed: int
     window: int
     batch_size: int
-    shares: list[Share]  # of each worker
+    ghost_batch: int
 
     @property
     def window_size(self) -> int:
@@ -52,26 +52,40 @@ def streaming_source(stream: Stream, position: Callable[[], tuple[int, int]], *,
 
     def source() -> Dataset:
         start_images, attempt = position()
-        return streaming_dataset(stream, attempt=attempt, start_images=start_images, total_images=total_images)
+        return stream_windows(stream, attempt=attempt, start_images=start_images, total_images=total_images)
 
     return source
 
 
-def streaming_config(stream: Stream) -> DataConfig:
-    """Return the `dataset_config` that keeps a stream in order and its windows from being read far ahead."""
-    window_bytes = stream.window_size * int(np.prod(stream.dataset.card.shape))
-    limits = ExecutionResources.for_limits(object_store_memory=MAX_WINDOWS_IN_STORE * window_bytes)
-    return DataConfig(execution_options=ExecutionOptions(preserve_order=True, resource_limits=limits))
+class StreamingConfig(DataConfig):
+    """The `dataset_config` of a stream: reads its windows for as many workers as have started, in order, and not far ahead."""
+
+    def __init__(self, stream: Stream) -> None:
+        window_bytes = stream.window_size * int(np.prod(stream.dataset.card.shape))
+        limits = ExecutionResources.for_limits(object_store_memory=MAX_WINDOWS_IN_STORE * window_bytes)
+        super().__init__(execution_options=ExecutionOptions(preserve_order=True, resource_limits=limits))
+        self.stream = stream
+
+    def configure(self, datasets: dict[str, Dataset], world_size: int, *arguments: Any, **settings: Any) -> list[dict[str, DataIterator]]:
+        """Return the stream's iterator of each worker."""
+        read = {name: read_windows(windows, self.stream, world_size) for name, windows in datasets.items()}
+        return super().configure(read, world_size, *arguments, **settings)
 
 
-def streaming_dataset(stream: Stream, *, attempt: int, start_images: int, total_images: int) -> Dataset:
-    """Return the samples from `start_images`, a whole number of steps, to the end of the window that `total_images` ends in.
+def stream_windows(stream: Stream, *, attempt: int, start_images: int, total_images: int) -> Dataset:
+    """Return the windows from `start_images`, a whole number of steps, to the one that `total_images` ends in.
 
     Pads to a whole window, and is never empty, because workers prefetch past the end.
     """
-    windows = [{"start": start, "stop": stop} for start, stop in _windows(start_images, total_images, stream.window_size)]
-    data = ray.data.from_items(windows, override_num_blocks=len(windows)).map_batches(
-        partial(_read_window, stream=stream, attempt=attempt),
+    borders = _windows(start_images, total_images, stream.window_size)
+    windows = [{"start": start, "stop": stop, "attempt": attempt} for start, stop in borders]
+    return ray.data.from_items(windows, override_num_blocks=len(windows))
+
+
+def read_windows(windows: Dataset, stream: Stream, world_size: int) -> Dataset:
+    """Return the samples of windows, a row for each worker in turn."""
+    data = windows.map_batches(
+        partial(_read_window, stream=stream, world_size=world_size),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=0,  # what Train leaves for data can be no CPU at all
@@ -104,14 +118,14 @@ def _windows(start: int, total: int, size: int) -> Iterator[tuple[int, int]]:
     return pairwise([start, *range(first_end, last_end + 1, size)])
 
 
-def _read_window(batch: pa.Table, stream: Stream, attempt: int) -> Iterator[pa.Table]:
+def _read_window(batch: pa.Table, stream: Stream, world_size: int) -> Iterator[pa.Table]:
     """Read what is left of a window, and yield a row for each worker: its local batches of all steps."""
     card, size = stream.dataset.card, stream.window_size
-    start, stop = batch["start"][0].as_py(), batch["stop"][0].as_py()
+    start, stop, attempt = (batch[name][0].as_py() for name in ("start", "stop", "attempt"))
     rows = window_rows(stop - size, stop, count=card.count, rows_per_shard=card.rows_per_shard, seed=stream.seed, attempt=attempt)
     images, labels = gather(rows[start - stop :], partial(read_shard, stream.dataset), rows_per_shard=card.rows_per_shard, shape=card.shape)
     steps = (-1, stream.batch_size)
-    for share in stream.shares:
+    for share in deal(stream.batch_size, world_size, ghost_batch=stream.ghost_batch):
         local = slice(share.start, share.start + share.size)
         yield pa.table(
             {

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganray.gan.distributed import rank, reduce_mean
+from ganray.errors import plural
+from ganray.gan.distributed import rank, reduce_mean, world_size
 from ganray.gan.state import GanState
 from ganray.gan.stats import STATS
 from ganray.metrics.score import Score
 from ganray.runs.metrics_log import Record
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext
-from ganray.train.progress import ProgressClient
+from ganray.train.progress import WORKERS, ProgressClient
 from ganray.train.worker.batches import BatchLoader
 from ganray.train.worker.divergence import SKIPPED, DivergenceMonitor, Event
 
@@ -37,6 +38,15 @@ class MetricsLogger:
         self.monitor = DivergenceMonitor(context.job.divergence, start.monitor)
         self.shown_at = time.monotonic()
         self.restart_clock()
+        self._write_workers(context)
+
+    def _write_workers(self, context: WorkerContext) -> None:
+        """Tell how many workers train, and write it down where that may change while the run trains."""
+        if rank() == 0:
+            self.client.push(**{WORKERS: world_size()})
+        if context.job.min_workers < context.job.max_workers:
+            message = f"training on {plural(world_size(), 'worker')} of {context.job.min_workers} to {context.job.max_workers}"
+            self.write_events([Event("workers", message)])
 
     def add(self, stats: Tensor) -> None:
         """Add a step's statistics, without waiting for the device."""

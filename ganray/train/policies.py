@@ -1,0 +1,85 @@
+"""Ray Train's controller with policies of ganray's: mistakes of the user are final, and elastic runs take the workers that fit.
+
+Ray's own elastic policy counts what nodes have in all, used or not, up to a minute late; this one counts what can be placed now.
+"""
+
+import time
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, Result
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
+from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
+
+from ganray.cluster.errors import unwrap
+from ganray.cluster.placement import count_placeable
+from ganray.config.training import Workers, useful_workers
+
+PATIENCE_S = 2.0  # that a count waits for places; Ray places a group within 0.1 s where there is room
+PAUSE_S = 0.5  # between counts while there is no room for the fewest workers
+
+
+class MistakesAreFinal(DefaultFailurePolicy):
+    """Retries as `FailureConfig` says, unless a worker met a `GanrayError` that no other try can mend."""
+
+    def make_decision(self, training_failed_error: Any) -> FailureDecision:
+        """Return whether the workers are started again."""
+        error = unwrap(training_failed_error)
+        if error and not error.is_transient:
+            return FailureDecision.RAISE
+        return super().make_decision(training_failed_error)
+
+
+class AsManyAsFit(ScalingPolicy):
+    """Starts as many workers as can be placed at the moment, from the fewest on, and asks the autoscaler for the most."""
+
+    def __init__(self, scaling_config: Any, workers: Workers, *, batch_size: int, ghost_batch: int) -> None:
+        super().__init__(scaling_config)
+        self.workers, self.batch_size, self.ghost_batch = workers, batch_size, ghost_batch
+        self.nodes: list[str] = []  # of the workers that were last seen
+
+    def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
+        """Return how many workers to start. Those of before are ended only afterwards: their places come free, where the node lives."""
+        self._maybe_send_resource_request()  # type: ignore[no-untyped-call]
+        worker: dict[str, float] = self.scaling_config._resources_per_worker_not_none
+        own = self._count_own_places()
+        fitting = own + count_placeable(worker, self.workers.max - own, patience_s=PATIENCE_S)
+        if fitting < self.workers.min:
+            time.sleep(PAUSE_S)  # the controller would call again at once
+            return NoopDecision()
+        self.nodes = []
+        useful = useful_workers(fitting, batch_size=self.batch_size, ghost_batch=self.ghost_batch)
+        return ResizeDecision(num_workers=max(useful, self.workers.min), resources_per_worker=worker)
+
+    def make_decision_for_running_worker_group(self, worker_group_state: Any, worker_group_status: Any) -> ScalingDecision:
+        """Leave the workers as they are: the driver watches for room, and asks them to checkpoint before they end."""
+        self._maybe_send_resource_request()  # type: ignore[no-untyped-call]
+        self.nodes = [worker.metadata.node_id for worker in worker_group_state.workers]
+        return NoopDecision()
+
+    def _get_num_workers_for_resource_request(self) -> int:
+        return self.workers.max
+
+    def _count_own_places(self) -> int:
+        leaving = ray._private.state.state.get_draining_nodes()
+        usable = {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving}
+        return sum(node in usable for node in self.nodes)
+
+
+class Trainer(TorchTrainer):
+    """Ray's trainer with these policies, which its public interface does not take."""
+
+    def __init__(self, *arguments: Any, scaling_policy: ScalingPolicy | None = None, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.scaling_policy = scaling_policy  # None: Ray's own
+
+    def _initialize_and_run_controller(self, **settings: Any) -> Result:
+        assert {"failure_policy", "scaling_policy"} <= settings.keys(), "Ray Train takes its policies otherwise"
+        failures: Any = self.run_config.failure_config or FailureConfig()
+        policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures)}
+        if self.scaling_policy:
+            policies["scaling_policy"] = self.scaling_policy
+        trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
+        result: Result = trainer._initialize_and_run_controller(**{**settings, **policies})
+        return result
