@@ -40,7 +40,7 @@ def check_head(address: str, field: str) -> None:
     scheme, _, place = address.rpartition("://")
     host, colon, port = place.rpartition(":")
     if scheme in ("http", "https"):
-        raise _refusal(field, address, grpc.StatusCode.UNAVAILABLE)
+        raise refusal(field, address, grpc.StatusCode.UNAVAILABLE)
     if not colon:
         return
     socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S).close()
@@ -51,11 +51,12 @@ def check_head(address: str, field: str) -> None:
             channel.unary_unary(METHOD)(b"", timeout=CONNECT_TIMEOUT_S)
         except grpc.RpcError as error:
             if error.code() in REFUSALS:
-                raise _refusal(field, address, error.code()) from None
+                raise refusal(field, address, error.code()) from None
             raise OSError(error.details()) from error
 
 
-def _refusal(field: str, address: str, code: grpc.StatusCode) -> ClusterError:
+def refusal(field: str, address: str, code: grpc.StatusCode) -> ClusterError:
+    """Return the error for an address at which a call ended with a code of `REFUSALS`."""
     problem, remedy = REFUSALS[code]
     return ClusterError(field, f"{address!r} {problem}", remedy)
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import ray
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray.exceptions import AuthenticationError
 
-from ganray.cluster.head import check_head, watched_head
+from ganray.cluster.head import check_head, refusal, watched_head
+from ganray.cluster.private_ray import private_ray
 from ganray.cluster.scratch import mark_session, scratch_folder
 from ganray.cluster.signals import interrupt_on_signal
 from ganray.errors import ClusterError
@@ -28,9 +31,9 @@ LOCAL = "local"  # the address of a Ray that is started for this process
 def ray_session(address: str | None = None, *, dashboard: bool = False) -> Iterator[None]:
     """Connect to Ray while the block runs.
 
-    `address` wins over `RAY_ADDRESS`; with neither, a local Ray is started, with a dashboard if that is asked for, and stopped
-    again. An existing connection is used and left open. Meanwhile, SIGTERM and SIGHUP interrupt, as Ctrl-C does. Raises
-    `ClusterError` if no cluster answers at the address.
+    `address` wins over `RAY_ADDRESS`; with neither, a local Ray is started, private to this process, with a dashboard if that is
+    asked for, and stopped again. An existing connection is used and left open. Meanwhile, SIGTERM and SIGHUP interrupt, as Ctrl-C
+    does. Raises `ClusterError` if no cluster answers at the address, if it wants another token, and in the block if its head dies.
     """
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
@@ -44,13 +47,15 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     use_settings()
     field = "--address" if address else "RAY_ADDRESS"
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    with scratch_folder("session") as scratch, interrupt_on_signal():
+    with scratch_folder("session") as scratch, _private(address, Path(scratch)), interrupt_on_signal():
         try:
             if address != LOCAL:
                 _find_token()
                 check_head(address, field)
             with contextlib.nullcontext() if address == LOCAL else _without_backend_log():
                 _connect(address, dashboard=dashboard)
+        except AuthenticationError:
+            raise refusal(field, address, grpc.StatusCode.UNAUTHENTICATED) from None
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_cluster(field, address, error) from error
         except SystemExit:  # by Ray's own handler of SIGTERM
@@ -65,6 +70,11 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
                 yield
             finally:
                 ray.shutdown()
+
+
+def _private(address: str, folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which Ray starts: for a local one, `private_ray`."""
+    return private_ray(folder) if address == LOCAL else contextlib.nullcontext()
 
 
 def _no_cluster(field: str, address: str, error: Exception) -> ClusterError:
