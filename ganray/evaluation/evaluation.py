@@ -10,7 +10,7 @@ from torch import nn
 from ganray.config import Evaluate, Job
 from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
-from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, find_fitted, fit_on_cluster, fit_weights, resolved
+from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, fit_on_cluster, fit_weights, resolved
 from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
 from ganray.evaluation.score import score_generator
 from ganray.gan.prior import Prior
@@ -67,9 +67,8 @@ class Scorer:
         return None if scores is None else Score(scores[self.protocol.metric], scores, self.protocol)
 
 
-def find_evaluation(job: Job, dataset: PreparedDataset) -> Evaluation | None:
-    """Return how a resolved job's generators are scored, None if extractor or reference statistics are still to be made."""
-    extractor = find_fitted(job, dataset)
+def find_evaluation(job: Job, dataset: PreparedDataset, extractor: FittedExtractor | None) -> Evaluation | None:
+    """Return how a resolved job's generators are scored by an extractor, None if it or the reference statistics are still to be made."""
     reference = extractor and find_reference(job, dataset, extractor)
     return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score) if extractor and reference else None
 
@@ -88,10 +87,18 @@ def prepare_evaluation(
 
 
 def make_evaluation(
-    job: Job, dataset: PreparedDataset, device: torch.device, *, progress: Callable[[str, int, int], None] | None = None
+    job: Job,
+    dataset: PreparedDataset,
+    device: torch.device,
+    *,
+    extractor: FittedExtractor | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Evaluation:
-    """Return what `prepare_evaluation` does, after making what is missing in this process. `progress` takes stage, done and total."""
+    """Return what `prepare_evaluation` does, after making what is missing in this process. `progress` takes stage, done and total.
+
+    `extractor` is given where it is known: a job may name a file that only the driver's machine has.
+    """
     fitting, measuring = (partial(progress, stage) if progress else None for stage in (FITTING, MEASURING))
-    extractor = ensure_extractor(job, dataset, partial(fit_weights, resolved(job), dataset, device, progress=fitting))
+    extractor = extractor or ensure_extractor(job, dataset, partial(fit_weights, resolved(job), dataset, device, progress=fitting))
     measure = partial(measure_here, job, dataset, extractor, device, progress=measuring)
     return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, measure), *job.deciding_score)

@@ -10,6 +10,7 @@ from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
 from ganray.evaluation.evaluation import Evaluation, find_evaluation
+from ganray.evaluation.extractor import FittedExtractor, find_fitted
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
 from ganray.runs.run import Run
@@ -24,7 +25,8 @@ class WorkerContext:
     """A run as its workers see it. `job` has no `auto` left; `resident` is None where data is streamed.
 
     `start` is the run whose record has the weights to start from, None for random ones.
-    `evaluation` is None where something of it is still to be made, as workers do before they score the first time.
+    `evaluation` is None where something of it is still to be made, as workers do before they score the first time; `extractor` is None
+    where that is.
     `progress_actor` is the handle of the run's progress actor. `stop_at` ends training before all of the job's images, as if they
     were done; None: it trains on all of them.
     """
@@ -37,6 +39,7 @@ class WorkerContext:
     progress_actor: Any
     stop_at: int | None = None
     start: Run | None = None
+    extractor: FittedExtractor | None = None
 
     @property
     def total_images(self) -> int:
@@ -58,8 +61,9 @@ def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerConte
     """Return what the workers are handed, with resident data in the object store."""
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
-    evaluation = find_evaluation(job, dataset) if job.evaluate.enabled else None
-    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start)
+    extractor = find_fitted(job, dataset) if job.evaluate.enabled else None
+    evaluation = find_evaluation(job, dataset, extractor)
+    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start, extractor=extractor)
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:

@@ -1,5 +1,7 @@
 """Scores the run's generator across its workers, and keeps the best score so far on rank 0."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -61,7 +63,8 @@ def make_on_rank_zero(context: WorkerContext, device: torch.device) -> Evaluatio
     def show(stage: str | None, done: int = 0, total: int = 1) -> None:
         context.progress_actor.push.remote({"stage": stage, "stage_done": done / total})
 
-    call = BackgroundCall(lambda: made.append(make_evaluation(context.job, context.dataset, device, progress=show)), name="evaluation")
+    make = partial(make_evaluation, context.job, context.dataset, device, extractor=context.extractor, progress=show)
+    call = BackgroundCall(lambda: made.append(make()), name="evaluation")
     if rank() == 0:
         call.start()
     while broadcast(call.is_alive()):
