@@ -41,7 +41,7 @@ def read(folder: Path, **settings: Any) -> tuple[list[bytes | None], list[int], 
     rows = parquet_rows(store, source, read_footers(store, [info.key for info in store.list()], source))
     tables = [table for group in rows.groups for table in rows.read(group)]
     table = pa.concat_tables(tables)
-    assert table.num_rows == sum(group.rows for group in rows.groups)
+    assert table["name"].to_pylist() == [f"{group.file}#{group.start + row}" for group in rows.groups for row in range(group.rows)]
     return table["data"].to_pylist(), table["label"].to_pylist(), rows.classes, table["reason"].to_pylist()
 
 

@@ -57,7 +57,8 @@ class ParquetRows:
 
     def _to_rows(self, images: pa.Array, labels: pa.Array, group: Group, start: int) -> pa.Table:
         data, reasons = image_bytes(images, self.raw_shape, channels_first=group.channels_first)
-        return row_table([_name(group, start + index) for index in range(len(data))], data, labels, reasons)
+        names = [_name(group, group.start + start + index) for index in range(len(data))]
+        return row_table(names, data, labels, reasons)
 
 
 @source_errors()
