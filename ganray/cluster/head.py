@@ -32,10 +32,15 @@ REFUSALS = {
 }
 
 
+class TokenWanted(ClusterError):
+    """The head wants a token that this process has not sent."""
+
+
 def check_head(address: str, field: str) -> None:
     """Raise an error within seconds unless a head answers at `host:port`; Ray itself would try for minutes. Others are Ray's to judge.
 
-    It is an `OSError` if nothing listens there, and a `ClusterError` for `field` if that is no head, or one that wants another token.
+    It is an `OSError` if nothing listens there, `TokenWanted` if the head wants one that this process does not send, and another
+    `ClusterError` for `field` if that is no head.
     """
     scheme, _, place = address.rpartition("://")
     host, colon, port = place.rpartition(":")
@@ -58,7 +63,8 @@ def check_head(address: str, field: str) -> None:
 def refusal(field: str, address: str, code: grpc.StatusCode) -> ClusterError:
     """Return the error for an address at which a call ended with a code of `REFUSALS`."""
     problem, remedy = REFUSALS[code]
-    return ClusterError(field, f"{address!r} {problem}", remedy)
+    kind = TokenWanted if code == grpc.StatusCode.UNAUTHENTICATED else ClusterError
+    return kind(field, f"{address!r} {problem}", remedy)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import ray
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.exceptions import AuthenticationError
 
-from ganray.cluster.head import check_head, refusal, watched_head
+from ganray.cluster.head import TokenWanted, check_head, refusal, watched_head
 from ganray.cluster.private_ray import private_ray
 from ganray.cluster.scratch import mark_session, scratch_folder
 from ganray.cluster.signals import interrupt_on_signal
@@ -50,8 +50,7 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     with scratch_folder("session") as scratch, _private(address, Path(scratch)), interrupt_on_signal():
         try:
             if address != LOCAL:
-                _find_token()
-                check_head(address, field)
+                _find_head(address, field)
             with contextlib.nullcontext() if address == LOCAL else _without_backend_log():
                 _connect(address, dashboard=dashboard)
         except AuthenticationError:
@@ -94,10 +93,19 @@ def own_local_ray(address: str | None = None) -> bool:
     return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or LOCAL) == LOCAL
 
 
-def _find_token() -> None:
-    """Use the token of Ray's usual places unless RAY_AUTH_MODE is set, as Ray does for a cluster that it finds by itself."""
+def _find_head(address: str, field: str) -> None:
+    """Check the head of a cluster, with the token of Ray's usual places if it wants one, unless RAY_AUTH_MODE says whether to send it.
+
+    A process that sends a token also wants one: workers of a cluster that has none could not reach it.
+    """
     logging.getLogger("ray").setLevel(logging.ERROR)
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    if address.startswith("ray://"):  # Ray Client, which cannot be asked
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    try:
+        check_head(address, field)
+    except TokenWanted:
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        check_head(address, field)
 
 
 @contextlib.contextmanager

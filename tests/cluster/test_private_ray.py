@@ -112,6 +112,7 @@ def test_a_cluster_that_wants_a_token_is_said_in_a_line_and_at_once(
     if found.get(TOKEN) == wanted if wanted else MODE not in found:
         with ray_session(address):
             assert connected == [address]
+            assert (get_authentication_mode() == AuthenticationMode.TOKEN) == bool(wanted)  # with one, others' workers could not call
         return
     with pytest.raises(ClusterError, match="wants its token, and this process has none or another; set RAY_AUTH_MODE"):
         ray_session(address).__enter__()

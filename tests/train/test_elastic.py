@@ -83,9 +83,13 @@ def test_an_elastic_run_streams_the_samples_of_any_other(cluster: Cluster, tmp_p
     weights = []
     for name, workers in (("fixed", "2"), ("elastic", "{min: 1, max: 4}")):
         short = ["train.total_images=6400", "data.mode=streaming", "publish.every=0", "evaluate.every=6400"]
-        job = load_job(REPOSITORY / "jobs/quickstart.yaml", [*TINY, *short, f"storage={tmp_path}", f"workers={workers}", f"name={name}"])
+        job = load_job(
+            REPOSITORY / "jobs/quickstart.yaml",
+            [*TINY, *short, f"storage={tmp_path}", f"workers={workers}", f"name={name}", f"publish.model={name}"],
+        )
         run_training(job)
-        weights.append((tmp_path / f"runs/{name}/checkpoints/00-{6400:012d}/generator.safetensors").read_bytes())
+        (published,) = tmp_path.glob(f"models/{name}/*/generator.safetensors")
+        weights.append(published.read_bytes())
     assert weights[0] == weights[1]
 
 
