@@ -77,7 +77,7 @@ def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganray.registry.artifact.build", built)
 
 
-@pytest.mark.parametrize(("path", "value"), CASES, ids=lambda part: str(part)[:30])
+@pytest.mark.parametrize(("path", "value"), CASES, ids=lambda part: "missing" if part is MISSING else str(part)[:30])
 def test_a_config_that_no_job_could_have_or_that_its_weights_do_not_fit_is_refused(path: str, value: object) -> None:
     line = refusal({**artifact(), CONFIG: config_with(path, value)})
     assert "config.json" in line
