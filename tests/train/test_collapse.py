@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.collapse import Trial
-from ganray.config import Divergence
+from ganray.config import Divergence, Job
 from ganray.gan.stats import STATS
 from ganray.runs.checkpoint import STATE, serialise
 from ganray.runs.rollback import clone_state, roll_back
@@ -142,7 +142,7 @@ def test_a_rollback_and_a_clone_remember_what_their_state_was_judged_by(tmp_path
 def test_a_run_that_was_killed_between_a_lost_recall_and_the_next_line_ends_at_that(
     monkeypatch: pytest.MonkeyPatch, remembered: MonitorState, ended: EndReason | None
 ) -> None:
-    job = SimpleNamespace(train=SimpleNamespace(max_seconds=None, batch_size=64), divergence=Divergence(on_collapse="stop"))
+    job = Job(divergence=Divergence(on_collapse="stop"))
     client = SimpleNamespace(stop_requested=False, push=lambda **_: None, warn=lambda _: None)
     monkeypatch.setattr(metrics, "ProgressClient", lambda _: client)
     context = cast(Any, SimpleNamespace(job=job, total_images=10_000, progress_actor=None))
