@@ -140,9 +140,9 @@ def rank_key(score: float | None, *, maximise: bool) -> float:
 
 
 def best_first(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
-    """Return the trials that have a score, best first."""
+    """Return the trials that have a score, best first; those that broke after it come last."""
     scored = [trial for trial in trials if trial.score is not None and trial.status != TrialStatus.FAILED]
-    return sorted(scored, key=lambda trial: (rank_key(trial.score, maximise=maximise), trial.number))
+    return sorted(scored, key=lambda trial: (trial.status.is_broken, rank_key(trial.score, maximise=maximise), trial.number))
 
 
 def read_trials(sweep: ObjectStore) -> list[Trial]:

@@ -63,6 +63,8 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
                 lock.on_lost(stop.set)  # since then nothing may be written any more
                 try:
                     fit(context, reporter, stop)
+                except WorkersDied as error:
+                    raise died_too_often(error, max_failures=job.train.max_failures) from error
                 except ControllerDied as error:
                     num_deaths += 1
                     check_goes_on(error, run, stop, num_deaths=num_deaths, max_failures=job.train.max_failures)
@@ -76,15 +78,22 @@ def check_goes_on(error: "ControllerDied", run: Run, stop: threading.Event, *, n
     if stop.is_set():
         raise KeyboardInterrupt from error
     if num_deaths > max_failures:
-        problem = f"{error}, more often than train.max_failures={max_failures} allows"
-        raise ClusterError(
-            "train.max_failures", problem, "see whether its machine has memory to spare; the same command goes on"
-        ) from error
+        raise died_too_often(error, max_failures=max_failures) from error
     logger.warning("%s; starting the workers again", error)
+
+
+def died_too_often(error: "TrainingFailed", *, max_failures: int) -> ClusterError:
+    """Return the error for processes that were killed more often than a job allows."""
+    problem = f"{error}, more often than train.max_failures={max_failures} allows"
+    return ClusterError("train.max_failures", problem, "see whether its machine has memory to spare; the same command goes on")
 
 
 class TrainingFailed(RuntimeError):
     """Workers failed more often than `train.max_failures` allows."""
+
+
+class WorkersDied(TrainingFailed):
+    """Processes of workers died, which no error of theirs explains, as when they are killed for memory."""
 
 
 class ControllerDied(TrainingFailed):
@@ -110,7 +119,7 @@ def fit(
     if isinstance(call.error, RayActorError):
         remove_orphaned_placement_groups()
     if call.error:
-        raise _translate(call.error, context.job) from call.error
+        raise translate(call.error, context.job) from call.error
 
 
 def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> Trainer:
@@ -176,13 +185,20 @@ def _missing_resources(job: Job) -> str:
     return f"waiting for room for {needs}; the cluster now has {resources.get('CPU', 0):g} CPU and {resources.get('GPU', 0):g} GPU in all"
 
 
-def _translate(failure: BaseException, job: Job) -> BaseException:
+def translate(failure: BaseException, job: Job) -> BaseException:
     """Return the `GanrayError` that a worker or the controller met, else what happened in one line."""
     if error := unwrap(failure):
         return error
     if isinstance(failure, RayActorError):
         return ControllerDied(f"the process that starts the workers of run {job.name!r} died")
+    if isinstance(failure, WorkerGroupError) and any(map(_is_death, failure.worker_failures.values())):
+        return WorkersDied(f"workers of run {job.name!r} died")
     if isinstance(failure, WorkerGroupError):
         problem = f"workers of run {job.name!r} failed more than train.max_failures={job.train.max_failures} times"
         return TrainingFailed(f"{problem}: {next(iter(failure.worker_failures.values()))}")
     return TrainingFailed(f"training of run {job.name!r} failed: {failure}")
+
+
+def _is_death(failure: BaseException) -> bool:
+    """Return whether a worker's process died; the others then fail, too, for want of it."""
+    return isinstance(getattr(failure, "health_check_failure", failure), RayActorError)

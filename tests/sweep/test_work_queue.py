@@ -8,7 +8,7 @@ import pytest
 
 from ganray.sweep import work_queue
 from ganray.sweep.journal import Trials
-from ganray.sweep.records import Outcome, Piece, Trial, TrialStatus
+from ganray.sweep.records import Outcome, Piece, Trial, TrialStatus, best_first
 from ganray.sweep.work_queue import WorkQueue
 
 RUNGS = [300, 900]
@@ -187,3 +187,11 @@ def test_a_group_that_waits_in_vain_leaves_its_place(monkeypatch: pytest.MonkeyP
         assert state.waiting == {}
 
     run(scenario)
+
+
+def test_a_trial_that_broke_after_it_was_scored_comes_last() -> None:
+    trials = [Trial(number, {}, budget=1, status=status, score=score) for number, (status, score) in enumerate(ENDS)]
+    assert [trial.number for trial in best_first(trials, maximise=False)] == [2, 0, 1]
+
+
+ENDS = [(TrialStatus.FINISHED, 3.0), (TrialStatus.COLLAPSED, 1.0), (TrialStatus.STOPPED, 2.0), (TrialStatus.FAILED, 0.5)]
