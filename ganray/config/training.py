@@ -26,6 +26,18 @@ class Optimizer(Section):
     discriminator: Adam = Field(Adam(), description="the discriminator's")
 
 
+class Seconds(Section):
+    """A cadence by the clock, which bounds what a failure costs. It decides when something is written, and nothing that is computed."""
+
+    seconds: Real = Field(gt=0, description="seconds of training")
+
+
+Interval = Annotated[
+    Annotated[PositiveCount, Tag("images")] | Annotated[Seconds, Tag("seconds")],
+    Discriminator(lambda value: "seconds" if isinstance(value, dict | Seconds) else "images"),
+]
+
+
 class Train(Section):
     """Length, batch, precision and cadences. Everything is counted in real images seen, over all workers."""
 
@@ -46,7 +58,7 @@ class Train(Section):
         [], description="networks to compile with torch.compile; the discriminator only without gradient penalties"
     )
     ema_half_life: ScheduledCount = Field(10_000, description="half-life of the generator's exponential moving average, in images")
-    checkpoint_every: PositiveCount = Field(50_000, description="images between checkpoints")
+    checkpoint_every: Interval = Field(50_000, description="images between checkpoints, or {seconds: 60}, to the next line of metrics")
     keep_checkpoints: PositiveCount = Field(2, ge=2, description="newest checkpoints to keep, beside the best")
     samples_every: PositiveCount = Field(50_000, description="images between sample grids")
     log_every: PositiveCount = Field(2_000, description="images between lines of metrics")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.config import Job
-from ganray.config.training import deal
+from ganray.config.training import Seconds, deal
 
 
 def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         **({"starts from": absolute(train.start_from)} if train.start_from else {}),
         "loss": f"{job.loss.kind}, {_augment(job)}{_penalties(job)}",
         "images": f"{train.total_images:,}{limit}, {-(-train.total_images // train.batch_size):,} steps",
-        "checkpoints": f"every {train.checkpoint_every:,}, about {train.total_images // train.checkpoint_every}, in {run}/checkpoints",
+        "checkpoints": f"{_checkpoints(job)}, in {run}/checkpoints",
         "evaluations": _evaluations(job),
         "samples": f"every {train.samples_every:,} images, in {run}/samples",
         "dataset": f"{storage}/datasets",
@@ -54,6 +54,13 @@ def _batch(job: Job) -> str:
     smallest, largest = min(share.size for share in ends[0]), max(share.size for share in ends[1])
     local = f"{largest}" if smallest == largest else f"{smallest} to {largest}"
     return f"{job.train.batch_size}, {local} a worker{parts}{groups}"
+
+
+def _checkpoints(job: Job) -> str:
+    every = job.train.checkpoint_every
+    if isinstance(every, Seconds):
+        return f"every {every.seconds:g} s"
+    return f"every {every:,}, about {job.train.total_images // every}"
 
 
 def _workers(job: Job) -> str:

@@ -92,3 +92,16 @@ def test_a_run_that_starts_again_from_any_checkpoint_ends_alike(
             shutil.copytree(tmp_path / f"runs/r/checkpoints/{name}", tmp_path / f"{kept}/runs/r/checkpoints/{name}")
         train(again, recalls, *overrides)
         assert ended(again) == unbroken
+
+
+def test_checkpoints_may_be_due_by_the_clock_and_change_nothing_of_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_images, by_time = (Run(open_store(tmp_path / name), "runs/r") for name in ("images", "time"))
+    train(by_images, [0.5] * 4, "evaluate.every=2560")
+    now = [0.0]
+    monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
+    add = metrics.MetricsLogger.add
+    monkeypatch.setattr(metrics.MetricsLogger, "add", lambda *arguments: (now.__setitem__(0, now[0] + 1), add(*arguments)))
+    train(by_time, [0.5] * 4, "evaluate.every=2560", "train.checkpoint_every={seconds: 12}")  # of 40 steps; a line every 5
+    images = [int(name.split("-")[1]) for name in by_time.checkpoints()]
+    assert images == [15 * 64, 30 * 64, 40 * 64]
+    assert ended(by_time) == ended(by_images)

@@ -4,11 +4,13 @@ Every rank runs it in lockstep and takes the same decisions, from the count of i
 """
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
 
 import ray.train
 import torch
 
+from ganray.config.training import Seconds
 from ganray.errors import RunLocked
 from ganray.gan.batch import Batch, num_uniforms
 from ganray.gan.distributed import rank
@@ -60,6 +62,7 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
             due = due_actions(context, images_before, state.images_seen)
             if metrics.ended or due.log:
                 metrics.log()
+                due = due.with_checkpoint(metrics.is_checkpoint_due)
             if metrics.ended == EndReason.DIVERGED:
                 if writer:
                     leave_rollback(context, state, metrics, writer)
@@ -96,6 +99,10 @@ class Due:
         """Whether there is more to do than to log."""
         return self.evaluate or self.sample or self.checkpoint
 
+    def with_checkpoint(self, is_due: bool) -> "Due":
+        """Return what is due where a checkpoint may be due by the clock."""
+        return dataclasses.replace(self, checkpoint=self.checkpoint or is_due)
+
     def with_end(self, ended: EndReason | None) -> "Due":
         """Return what is due where training ends: a complete run is evaluated and sampled, and every run checkpointed."""
         complete = ended is not None and ended.is_complete
@@ -110,7 +117,8 @@ def due_actions(context: WorkerContext, images_before: int, images_seen: int) ->
     def is_due(every: int) -> bool:
         return images_seen // every > images_before // every
 
-    due = Due(is_due(train.log_every), is_due(context.job.evaluate.every), is_due(train.samples_every), is_due(train.checkpoint_every))
+    checkpoint = not isinstance(train.checkpoint_every, Seconds) and is_due(train.checkpoint_every)
+    due = Due(is_due(train.log_every), is_due(context.job.evaluate.every), is_due(train.samples_every), checkpoint)
     return Due(due.log or due.interrupts_training, due.evaluate, due.sample, due.checkpoint)
 
 

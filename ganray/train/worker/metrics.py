@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganray.config.training import Seconds
 from ganray.errors import plural
 from ganray.gan.distributed import rank, reduce_mean, world_size
 from ganray.gan.state import GanState
@@ -31,11 +32,13 @@ class MetricsLogger:
     def __init__(self, context: WorkerContext, state: GanState, batches: BatchLoader, start: Progress) -> None:
         self.train, self.state, self.batches = context.job.train, state, batches
         self.total_images = context.total_images
+        self.checkpoint_s = self.train.checkpoint_every.seconds if isinstance(self.train.checkpoint_every, Seconds) else float("inf")
         self.client = ProgressClient(context.progress_actor)
         self.trained_s = start.trained_s
         self.ended = EndReason.DONE if state.images_seen >= self.total_images else None
         self.records: list[Record] = []
         self.monitor = DivergenceMonitor(context.job.divergence, start.monitor)
+        self.is_checkpoint_due, self.checkpointed_s = False, start.trained_s
         self.shown_at = time.monotonic()
         self.restart_clock()
         self._write_workers(context)
@@ -64,10 +67,12 @@ class MetricsLogger:
             torch.cuda.synchronize(self.sums.device)
         elapsed = time.monotonic() - self.since
         time_is_up = self.trained_s + elapsed >= (self.train.max_seconds or float("inf"))
-        of_rank_zero = torch.tensor([elapsed, time_is_up, self.client.stop_requested, self.monitor.state.collapsed])
+        checkpoint_is_due = self.trained_s + elapsed - self.checkpointed_s >= self.checkpoint_s
+        of_rank_zero = torch.tensor([elapsed, time_is_up, checkpoint_is_due, self.client.stop_requested, self.monitor.state.collapsed])
         own = torch.cat([self.sums / max(self.steps, 1), (of_rank_zero if rank() == 0 else torch.zeros_like(of_rank_zero)).to(self.sums)])
-        *means, skipped, _, time_is_up, stop_requested, collapsed = reduce_mean(own).tolist()
+        *means, skipped, _, time_is_up, checkpoint_is_due, stop_requested, collapsed = reduce_mean(own).tolist()
         self.trained_s += elapsed
+        self.is_checkpoint_due = checkpoint_is_due > 0
         taken = {name: mean / (1 - skipped) for name, mean in zip(STATS, means, strict=True)} if skipped < 1 else {}
         line = taken | {SKIPPED: skipped}
         self.write("train", line | self._times(elapsed))
@@ -99,7 +104,8 @@ class MetricsLogger:
             self.client.push(images_seen=self.state.images_seen, **values)
 
     def take_records(self) -> list[Record]:
-        """Return the records since the last call."""
+        """Return the records since the last call, for a checkpoint."""
+        self.checkpointed_s = self.trained_s
         records, self.records = self.records, []
         return records
 
