@@ -33,6 +33,11 @@ def count_placeable(bundle: Mapping[str, float], most: int, *, patience_s: float
             remove_placement_group(group)
 
 
+def this_node() -> str:
+    """Return the id of the node that this process is on; empty outside Ray."""
+    return ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+
+
 class RoomWatch:
     """Waits for room for more workers by a placement group that is pending until then, which also asks the autoscaler for nodes."""
 

@@ -1,6 +1,6 @@
 """Collectives over the ranks of a run: broadcast, mean, interleaved all-gather. Any backend; the identity for a single process."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -28,6 +28,15 @@ def broadcast(value: T) -> T:
     values = [value]
     dist.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def gather_values(value: T) -> list[T]:
+    """Return the picklable value of each rank, on every rank."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def broadcast_bytes(data: bytes | None, device: torch.device) -> bytes:

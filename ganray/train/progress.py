@@ -5,7 +5,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-WORKERS = "workers"  # the metric that says how many train, from the moment that they do
+NODES = "nodes"  # the metric that says on which node each worker trains, from the moment that they do
 ANSWER_S = 1.0  # that the driver waits for an answer at a time
 
 

@@ -29,9 +29,9 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
-from ganray.train.growth import Growth
+from ganray.train.moves import MoveWatch
 from ganray.train.policies import AsManyAsFit, Trainer
-from ganray.train.progress import WORKERS, ProgressReader
+from ganray.train.progress import NODES, ProgressReader
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
 
@@ -160,15 +160,15 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
     progress = ProgressReader(context.progress_actor)
-    with Growth(context.job) as growth:
+    with MoveWatch(context.job) as move:
         while call.is_alive():
             call.join(POLL_S)
-            metrics, messages = progress.take(stop_requested=stop.is_set() or growth.is_due)
+            metrics, messages = progress.take(stop_requested=stop.is_set() or move.is_due)
             for message in messages:
                 logger.warning("%s", message)
             if metrics:
                 reporter.update(metrics)
-                growth.look(metrics.get(WORKERS))
+                move.look(metrics.get(NODES))
             elif not has_warned and time.monotonic() - started > PATIENCE_S:
                 has_warned = True
                 logger.warning("%s", _missing_resources(context.job))

@@ -6,16 +6,19 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
+from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
 from ganray.cluster.placement import RoomWatch, count_placeable
 from ganray.cluster.session import use_settings
 from ganray.config import load_job
 from ganray.config.training import useful_workers
-from ganray.train.growth import Growth
+from ganray.train.moves import MoveWatch
 from ganray.train.train import run_training
 from tests.helpers.runs import REPOSITORY, TINY, checkpoints, training, wait_until
 
@@ -99,17 +102,38 @@ class _Busy:
 
 def _workers(metrics: Path) -> list[int]:
     """Return the numbers of workers that a run has trained on, from the parts of its metrics log."""
-    lines = [json.loads(line) for part in sorted(metrics.glob("*")) for line in part.read_text().splitlines()]
+    lines = _lines(metrics)
     return [int(line["message"].split()[2]) for line in lines if line.get("event") == "workers"]
+
+
+def _lines(metrics: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for part in sorted(metrics.glob("*")) for line in part.read_text().splitlines()]
 
 
 def _wait_for(storage: Path, workers: list[int], driver: subprocess.Popen[str]) -> None:
     wait_until(lambda: _workers(storage / "runs/tiny/metrics") == workers, driver)
 
 
-def test_growth_waits_until_workers_train() -> None:
-    growth = Growth(load_job(REPOSITORY / "jobs/quickstart.yaml", ["workers={min: 1, max: 2}"]))
-    growth.look(None)
-    growth.look(2)
-    assert growth.room is None
-    assert not growth.is_due
+def test_a_move_waits_until_workers_train() -> None:
+    move = MoveWatch(load_job(REPOSITORY / "jobs/quickstart.yaml", ["workers={min: 1, max: 2}"]))
+    move.look(None)
+    move.look(["one", "other"])
+    assert move.room is None
+    assert not move.is_due
+
+
+@pytest.mark.cluster
+def test_a_run_leaves_a_node_that_is_drained_and_trains_nothing_twice(cluster: Cluster, tmp_path: Path) -> None:
+    elastic = ["workers={min: 1, max: 2}", "train.max_failures=0", "train.total_images=1000000", "publish.every=0"]
+    with training(tmp_path, *elastic, "--address", cluster.address) as driver:
+        _wait_for(tmp_path, [2], driver)
+        leaving = next(node for node in cluster.list_all_nodes() if node != cluster.head_node)
+        head = GcsClient(address=cluster.gcs_address)
+        head.drain_node(leaving.node_id, DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "spot", int((time.time() + 300) * 1000))
+        _wait_for(tmp_path, [2, 1], driver)
+        driver.send_signal(signal.SIGINT)
+        output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 130, output
+    assert "1 node of this run will leave the cluster; going on elsewhere after a checkpoint" in output
+    lines = [line["images_seen"] for line in _lines(tmp_path / "runs/tiny/metrics") if line["kind"] == "train"]
+    assert lines == sorted(set(lines))

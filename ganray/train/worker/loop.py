@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import ray.train
 import torch
 
+from ganray.cluster.spot import watch_for_spot_notices
 from ganray.config.training import Seconds
 from ganray.errors import RunLocked
 from ganray.gan.batch import Batch, num_uniforms
@@ -34,6 +35,8 @@ def train_worker(context: WorkerContext) -> None:
     It ends early, with a message, if another driver has taken the run over, which this run's driver then raises.
     """
     device = prepare_process(context)
+    if ray.train.get_context().get_local_rank() == 0:
+        watch_for_spot_notices()
     found = load_latest(context, device)
     if found is None:
         return

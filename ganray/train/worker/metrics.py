@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganray.cluster.placement import this_node
 from ganray.config.training import Seconds
 from ganray.errors import plural
-from ganray.gan.distributed import rank, reduce_mean, world_size
+from ganray.gan.distributed import gather_values, rank, reduce_mean, world_size
 from ganray.gan.state import GanState
 from ganray.gan.stats import STATS
 from ganray.metrics.score import Score
 from ganray.runs.metrics_log import Record
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext
-from ganray.train.progress import WORKERS, ProgressClient
+from ganray.train.progress import NODES, ProgressClient
 from ganray.train.worker.batches import BatchLoader
 from ganray.train.worker.divergence import SKIPPED, DivergenceMonitor, Event
 
@@ -45,8 +46,9 @@ class MetricsLogger:
 
     def _write_workers(self, context: WorkerContext) -> None:
         """Tell how many workers train, and write it down where that may change while the run trains."""
+        nodes = gather_values(this_node())
         if rank() == 0:
-            self.client.push(**{WORKERS: world_size()})
+            self.client.push(**{NODES: nodes})
         if context.job.min_workers < context.job.max_workers:
             message = f"training on {plural(world_size(), 'worker')} of {context.job.min_workers} to {context.job.max_workers}"
             self.write_events([Event("workers", message)])
