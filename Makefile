@@ -14,10 +14,10 @@ quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
-# What to run before each commit: style, types and the tests that need neither network nor Ray. Under two minutes on two cores.
+# What to run before each commit: style, types and the tests that need neither network nor Ray: about three minutes on two cores.
 check: lint types unit
 
-# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands. Under twenty minutes.
+# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands: about forty minutes on two cores.
 test: check
 	$(PARALLEL) -m storage
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it
