@@ -1,10 +1,16 @@
 """Placement groups: how many places there are at the moment, waiting for more, and removing those whose creator has died."""
 
+import socket
 from collections.abc import Mapping
+from typing import Any
 
 import ray
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]  # made when it is imported
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+
+from ganray.cluster.spot import draining_nodes
+
+ANSWER_S = 1.0  # that a node has to answer in
 
 
 def remove_orphaned_placement_groups() -> None:
@@ -31,6 +37,20 @@ def count_placeable(bundle: Mapping[str, float], most: int, *, patience_s: float
     finally:
         for group in groups:
             remove_placement_group(group)
+
+
+def usable_nodes(nodes: set[str]) -> set[str]:
+    """Return those of some nodes that live and are not about to leave. Each is asked: for seconds Ray's head may not know of a death."""
+    candidates = [node for node in ray.nodes() if node["NodeID"] in nodes and node["Alive"]]
+    return {node["NodeID"] for node in candidates if _answers(node)} - draining_nodes()
+
+
+def _answers(node: Mapping[str, Any]) -> bool:
+    try:
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=ANSWER_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def this_node() -> str:

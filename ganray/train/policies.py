@@ -6,14 +6,13 @@ Ray's own elastic policy counts what nodes have in all, used or not, up to a min
 import time
 from typing import Any
 
-import ray
 from ray.train import FailureConfig, Result
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
 
 from ganray.cluster.errors import unwrap
-from ganray.cluster.placement import count_placeable
+from ganray.cluster.placement import count_placeable, usable_nodes
 from ganray.config.training import Workers, useful_workers
 
 PATIENCE_S = 2.0  # that a count waits for places; Ray places a group within 0.1 s where there is room
@@ -62,8 +61,7 @@ class AsManyAsFit(ScalingPolicy):
         return self.workers.max
 
     def _count_own_places(self) -> int:
-        leaving = ray._private.state.state.get_draining_nodes()
-        usable = {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving}
+        usable = usable_nodes(set(self.nodes))
         return sum(node in usable for node in self.nodes)
 
 
