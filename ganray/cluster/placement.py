@@ -8,8 +8,6 @@ import ray
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]  # made when it is imported
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
-from ganray.cluster.spot import draining_nodes
-
 ANSWER_S = 1.0  # that a node has to answer in
 
 
@@ -37,6 +35,11 @@ def count_placeable(bundle: Mapping[str, float], most: int, *, patience_s: float
     finally:
         for group in groups:
             remove_placement_group(group)
+
+
+def draining_nodes() -> set[str]:
+    """Return the ids of the cluster's nodes on which nothing new is placed, since they are about to leave."""
+    return set(ray._private.state.state.get_draining_nodes())
 
 
 def usable_nodes(nodes: set[str]) -> set[str]:

@@ -123,11 +123,6 @@ def drain_this_node(notice: Notice) -> None:
     head.drain_node(context.get_node_id(), preemption, notice.reason, int(notice.deadline * 1000))
 
 
-def draining_nodes() -> set[str]:
-    """Return the ids of the cluster's nodes on which nothing new is placed, since they are about to leave."""
-    return set(ray._private.state.state.get_draining_nodes())
-
-
 def _request(url: str, headers: dict[str, str], *, method: str = "GET") -> str | None:
     """Return an answer, None for one of 404. Raises OSError for any other, and for none in time."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

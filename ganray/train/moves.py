@@ -8,8 +8,7 @@ import time
 from typing import Self
 
 from ganray.cluster.capacity import worker_resources
-from ganray.cluster.placement import RoomWatch
-from ganray.cluster.spot import draining_nodes
+from ganray.cluster.placement import RoomWatch, draining_nodes
 from ganray.config import Job
 from ganray.config.training import useful_workers
 from ganray.errors import plural
