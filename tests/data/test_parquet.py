@@ -193,10 +193,10 @@ def test_generated_files_of_before_state_their_shape_and_are_read_by_it(tmp_path
 
 
 def test_rows_with_a_path_and_no_bytes_are_unreadable(tmp_path: Path) -> None:
-    images = pa.array([{"bytes": DATA[0], "path": None}, {"bytes": None, "path": "pictures/x.png"}, None], HUB_STRUCT)
+    images = pa.array([{"bytes": DATA[0], "path": None}, {"bytes": None, "path": "images/x.png"}, None], HUB_STRUCT)
     data, _, _, reasons = read(write(tmp_path / "data", {"image": images}))
     assert data == [DATA[0], None, None]
-    assert reasons == [None, "the file holds the path 'pictures/x.png' and no bytes", "there is nothing to read"]
+    assert reasons == [None, "the file holds the path 'images/x.png' and no bytes", "there is nothing to read"]
 
 
 REFUSED: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
