@@ -25,7 +25,7 @@ Train = Callable[[WorkerContext], None]
 
 
 def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
-    """Train, on each worker of a group, the pieces that the work queue has, until it has none. `context` is the sweep's own."""
+    """Train, on each worker of a group, the pieces that the work queue has, until it has none or one is interrupted. `context` is the sweep's own."""
     fresh = True
     if rank() == 0:
         context.progress_actor.push.remote({"trial": None})
@@ -41,6 +41,8 @@ def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
         if rank() == 0:
             with contextlib.suppress(ClusterError):
                 ask(queue, "finish", group, outcome)
+        if outcome.status == TrialStatus.WAITING:
+            return  # the group was asked to end, as where its node will leave: the piece goes on in another
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
