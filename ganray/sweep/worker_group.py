@@ -25,7 +25,10 @@ Train = Callable[[WorkerContext], None]
 
 
 def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
-    """Train, on each worker of a group, the pieces that the work queue has, until it has none or one is interrupted. `context` is the sweep's own."""
+    """Train, on each worker of a group, the pieces that the work queue has, until it has none or one is interrupted.
+
+    `context` is the sweep's own.
+    """
     fresh = True
     if rank() == 0:
         context.progress_actor.push.remote({"trial": None})
