@@ -48,6 +48,7 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray models pull": f"{MODELS}test_what_is_pulled_is_found_again_offline",
     "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
     "ganray models gc": f"{MODELS}test_gc_lists_garbage_and_removes_it_with_yes",
+    "ganray score": "tests/train/test_score_folder.py::test_images_are_scored_as_generators_are",
     "ganray provenance": f"{MODELS}test_provenance_of_a_grid_names_its_version",
     "openssl genpkey": f"{TRUST}test_what_is_signed_loads_with_its_key_alone",
     "openssl pkey": f"{TRUST}test_what_is_signed_loads_with_its_key_alone",
