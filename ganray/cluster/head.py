@@ -90,6 +90,7 @@ def watched_head(place: str, field: str, address: str) -> Iterator[None]:
         raise error from met
     finally:
         watch.closed.set()
+        watch.join()
         signal.signal(signal.SIGUSR2, before)
 
 
@@ -111,7 +112,7 @@ class HeadWatch(threading.Thread):
                 heard = time.monotonic()
             else:
                 self.is_dead = time.monotonic() - heard > patience_s
-        if self.is_dead:
+        if self.is_dead and not self.closed.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
             if not self.closed.wait(GRACE_S):
                 show_cursor = "\x1b[?25h" if os.isatty(2) else ""

@@ -101,10 +101,12 @@ class SpotWatch(threading.Thread):
             logger.info("no cloud's metadata answers here, so that no spot notice can come")
             return
         while True:
-            with contextlib.suppress(OSError, ValueError, KeyError):  # the next answer may be right again
+            try:
                 if notice := ask():
                     self.drain(notice)
                     return
+            except Exception as error:  # of a cloud or a head: the next try may go well, and there is little time
+                logger.warning("a spot notice could not be read or passed on (%s); it will be tried again", error)
             time.sleep(self.poll_s)
 
 

@@ -28,7 +28,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     model: str | None = Field(max_length=MAX_MODEL_NAME)
-    version: str | None = Field(max_length=20)
+    version: str | None = Field(pattern=r"^[!-~]{1,20}$")  # printed as it stands
     artifact: str = Field(max_length=2000)
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
     seed: int = Field(ge=0, lt=1 << 63)

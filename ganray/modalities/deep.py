@@ -24,7 +24,8 @@ def open_eight_bits(data: bytes, bit_depth: int) -> tuple[Image.Image, int | Non
         return _grey(upright, bit_depth)
     if ";16" not in raw_mode:
         return upright, None
-    high, num_colours = np.asarray(upright).astype(np.uint16), len(upright.mode.removesuffix("A"))
+    rows = np.asarray(upright).astype(np.uint16)
+    high, num_colours = rows.reshape(*rows.shape[:2], -1), len(upright.mode.removesuffix("A"))
     if bit_depth == FULL_DEPTH:
         return upright, int(high[..., :num_colours].max()) << 8 | 0xFF
     if raw_mode not in OTHER_ORDER:

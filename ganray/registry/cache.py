@@ -72,7 +72,7 @@ def _is_whole(folder: Path, manifest: Manifest) -> bool:
     files = {MANIFEST: FileEntry(size=len(manifest.data), sha256=manifest.hash), **manifest.files}
     try:
         return folder.name == manifest.hash and all(_is_published(folder / name, entry) for name, entry in files.items())
-    except (FileNotFoundError, RefusedObject):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, RefusedObject):
         return False
 
 

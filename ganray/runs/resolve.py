@@ -45,7 +45,7 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
     for field, new, old in _differences(asked, decided):
         if new == "auto":
             continue
-        if field in may_change or (field in may_grow and _grows(new, old)):
+        if _is_of(field, may_change) or (field in may_grow and _grows(new, old)):
             changes[field] = new
         elif field in may_grow:
             raise ConfigError(field, f"run {job.name!r} has {old} and this asks for {new}", "it may only be raised")
@@ -58,6 +58,11 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
     resumed = check_job(apply_overrides(decided, changes))
     _check_gpus(resumed, use_gpu=resumed.use_gpu)
     return resumed
+
+
+def _is_of(field: str, fields: tuple[str, ...]) -> bool:
+    """Return whether a field is one of some fields, or lies in one that is a section, as `workers.max` does."""
+    return any(field == each or field.startswith(f"{each}.") for each in fields)
 
 
 def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:

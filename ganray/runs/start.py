@@ -104,6 +104,8 @@ def load_start(state: GanState, run: Run) -> None:
 
 def start_origin(run: Run) -> dict[str, Any] | None:
     """Return which version a run started from, and from which checkpoint its discriminator; None for random weights."""
+    if run.exists() and run.job.train.start_from is None:  # what a creation that died has left is not this run's
+        return None
     try:
         origin: dict[str, Any] = json.loads(run.store.read(ORIGIN))
     except MissingObject:

@@ -61,7 +61,7 @@ class SearchState:
     # For the driver
 
     def tick(self) -> bool:
-        """Take in how the queue stands, and return whether nothing is under way, nor will be that the search has begun."""
+        """Take in how the queue stands, and return whether no piece is under way, nor wanted by a trial that may train."""
         snapshot: Snapshot = self.ask("snapshot")
         self.num_pieces = len(snapshot.pieces)
         with self.lock:

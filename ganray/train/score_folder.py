@@ -1,6 +1,5 @@
 """Scoring any folder of images against a prepared dataset, as generators are scored: the same extractor, statistics and metrics."""
 
-import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, Job, check_job
 from ganray.data.dataset import PreparedDataset, find_dataset
@@ -22,7 +22,8 @@ from ganray.evaluation.score import compare, compare_classes
 from ganray.gan.prior import Prior
 from ganray.runs.data_checks import resolve_evaluate
 from ganray.storage import open_store
-from ganray.train.reporter import LogReporter, Reporter
+from ganray.train.reporter import Reporter
+from ganray.train.view import TrainingView, line_reporter
 
 NO_GENERATOR = Prior(1)
 AGAINST = "--against"
@@ -45,13 +46,13 @@ def score_folder(folder: str, *, against: str, reporter: Reporter | None = None)
     They are resized as the dataset's were. An extractor that nobody has fitted is fitted first, and kept beside the dataset. Raises
     `GanrayError`.
     """
-    reporter, dataset = reporter or LogReporter(), open_dataset(against)
+    reporter, dataset = reporter or line_reporter(TrainingView(Job())), open_dataset(against)
     source = FolderSource(path=folder, labels="none")
     listing = list_source(source)
     card = dataset.card
     size, background = (card.height, card.width), card.background
     data = Data(source=source, resolution=size, channels=card.channels, filter=card.filter, background=background, bit_depth=card.bit_depth)
-    with tempfile.TemporaryDirectory(prefix="ganray-score-") as scratch:
+    with scratch_folder("score") as scratch:
         with ray_session("local"):
             reporter.stage("reading images")
             images = prepare(data, listing, open_store(scratch), progress=reporter.advance)

@@ -117,6 +117,7 @@ def test_what_was_decided_holds_when_a_run_goes_on() -> None:
     ("section", "field", "new"),
     [
         ({"workers": 2}, "workers", 2),
+        ({"workers": {"min": 1, "max": 2}}, "workers.max", 2),
         ({"use_gpu": True}, "use_gpu", True),
         ({"resources": {"cpus_per_worker": 4}}, "resources.cpus_per_worker", 4),
         ({"resources": {"gpus_per_worker": 0.5}}, "resources.gpus_per_worker", 0.5),
@@ -131,6 +132,13 @@ def test_a_resume_may_change_what_alters_nothing_of_the_result(section: dict[str
     for part in field.split("."):
         value = getattr(value, part)
     assert value == new
+
+
+def test_a_resume_may_change_within_sections_that_it_may_change() -> None:
+    stored = resolve_job(job(workers={"min": 1, "max": 2}, train={"checkpoint_every": {"seconds": 60}, "precision": "float32"}), card())
+    asked = job(workers={"min": 1, "max": 1}, train={"checkpoint_every": {"seconds": 30}, "precision": "float32"})
+    resumed = resume_job(asked, stored)
+    assert (resumed.max_workers, resumed.train.checkpoint_every.seconds) == (1, 30)
 
 
 @pytest.mark.parametrize("auto", [{"use_gpu": "auto"}, {"train": {"precision": "auto"}}])

@@ -105,6 +105,12 @@ def test_no_good_trial_of_the_benchmark_is_ended_and_a_collapsed_one_is(trial: T
         assert ended
 
 
+def test_samples_more_varied_than_reals_do_not_grow_for_ever() -> None:
+    monitor = DivergenceMonitor(Divergence(), MonitorState())
+    events = [event.name for images in range(640, 30_000, 640) for event in monitor.check_metrics(line(1.3, 1.0), images)]
+    assert events == ["discriminator won"]
+
+
 def test_the_benchmark_has_trials_of_both_kinds() -> None:
     assert sum(trial.is_good for trial in RECORDED) >= 15
     assert sum(trial.has_collapsed for trial in RECORDED) >= 4

@@ -72,7 +72,7 @@ class DivergenceMonitor:
         return self._begun(conditions, images_seen)
 
     def check_scores(self, scores: dict[str, float], images_seen: int) -> list[Event]:
-        """Return the events of an evaluation, after which the run has ended if `state.collapsed`."""
+        """Return the events of an evaluation; if `state.collapsed`, the run ends at the next line of metrics."""
         recall, best = scores["metric/recall"], self.state.recall
         lost = best >= LOST_RECALL and recall < LOST_RECALL * best
         num_lost = self.state.num_lost_recalls + 1 if lost else 0
@@ -85,8 +85,9 @@ class DivergenceMonitor:
     def _compare(self, diversity: float, accuracy: float, images_seen: int) -> dict[str, Condition]:
         """Return how samples and discriminator are by what the run had before, which this interval becomes part of."""
         before, best = self.state, self.state.diversity
-        if has_grown := diversity > GROWTH * best:
-            before = replace(before, diversity=min(diversity, 1.0), grown_at=images_seen)
+        reached = min(diversity, 1.0)
+        if has_grown := reached > GROWTH * best:
+            before = replace(before, diversity=reached, grown_at=images_seen)
         is_lost, is_certain = diversity < LOST_DIVERSITY * best, accuracy >= CERTAIN_ACCURACY
         is_alike = is_lost or diversity < MIN_DIVERSITY
         alike_since = images_seen if before.alike_since is None or has_grown else before.alike_since
