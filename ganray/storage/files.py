@@ -18,7 +18,7 @@ from ganray.storage.base import ObjectInfo, Progress, RefusedObject
 
 IRREGULAR = "is not a regular file"
 TEMPORARY = ".tmp-"  # prefix of the names of files that are being written
-RACES = 10  # in a row that a writer may lose against removers of empty folders
+RACES = 200  # in a row that a writer may lose against removers of empty folders
 
 _RIGHTS = "grant this user the right, or name another place"
 _SPACE = "free some space, or name another place"
