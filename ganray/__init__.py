@@ -1,8 +1,8 @@
 """GAN training on Ray: prepare data, train on many workers, search hyperparameters, publish generators, load them and generate.
 
 `load_job` reads a job file, `run_training` and `run_sweep` run it, `prepare` and `fit_extractor` do its first steps alone, `publish`
-publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, `generate` writes samples, and
-`score_folder` scores any images as generators are scored.
+publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, `export_generator`
+writes it as ONNX or for torch.export, `generate` writes samples, and `score_folder` scores any images as generators are scored.
 Every error that is not a defect of ganray is a `GanrayError`.
 """
 
@@ -23,6 +23,7 @@ from ganray.errors import (
 )
 
 if TYPE_CHECKING:
+    from ganray.export.export import export_generator
     from ganray.generation.batch import generate
     from ganray.registry.artifact import load_generator
     from ganray.registry.registry import Registry
@@ -56,6 +57,7 @@ __all__ = [
     "StorageError",
     "TrainingDiverged",
     "__version__",
+    "export_generator",
     "fit_extractor",
     "generate",
     "load_generator",
@@ -69,6 +71,7 @@ __all__ = [
 
 _LAZY = {  # what needs torch or Ray, imported when it is first used: module, and name there
     "Registry": ("ganray.registry.registry", "Registry"),
+    "export_generator": ("ganray.export.export", "export_generator"),
     "fit_extractor": ("ganray.train.train", "fit_extractor"),
     "generate": ("ganray.generation.batch", "generate"),
     "load_generator": ("ganray.registry.artifact", "load_generator"),

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from ganray.cli.artifacts import pull_command, push_command, verify_command
+from ganray.cli.artifacts import export_command, pull_command, push_command, verify_command
 from ganray.cli.data import fit_extractor_command, prepare_command, score_command
 from ganray.cli.display import StderrHandler
 from ganray.cli.generators import generate_command, provenance_command, publish_command
@@ -50,6 +50,7 @@ for command in (
     models_group,
     generate_command,
     provenance_command,
+    export_command,
     sweep_command,
     sweep_report_command,
 ):

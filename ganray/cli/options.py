@@ -46,6 +46,7 @@ def _existing(context: click.Context, option: click.Parameter, uri: str) -> str:
     return uri
 
 
+FORMAT = click.Choice(["onnx", "torch-export"])  # of an exported generator
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 job_argument = click.argument("job", type=click.Path())
 address_option = click.option("--address", help="Ray cluster to use; else RAY_ADDRESS, else a local Ray of ganray's own.")
