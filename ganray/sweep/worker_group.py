@@ -72,12 +72,10 @@ def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
     reason = None
     try:
         status = train_to_budget(own, train)
-    except RunLocked:
-        status = TrialStatus.WAITING
     except GanrayError as error:
         if world_size() > 1:
             raise  # what only one worker met must not leave the others waiting for it
-        status, reason = TrialStatus.FAILED, str(error)
+        status, reason = (TrialStatus.WAITING, None) if isinstance(error, RunLocked) else (TrialStatus.FAILED, str(error))
     if rank() != 0:
         return Outcome(status, 0)
     return outcome_of(own.run, context.job.required_sweep.metric, status, reason=reason, busy_s=time.monotonic() - since)

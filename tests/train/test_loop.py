@@ -11,13 +11,15 @@ import torch
 
 from ganray.config import check_job, load_job
 from ganray.config.schedules import decide_schedules
+from ganray.errors import RunLocked
 from ganray.metrics.score import Score
 from ganray.runs.checkpoint import STATE
+from ganray.runs.lock import LOCK, Fence
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, MonitorState
 from ganray.storage import open_store
 from ganray.train.context import WorkerContext
-from ganray.train.worker import batches, loop, metrics, resume
+from ganray.train.worker import batches, loop, metrics
 from tests.helpers.artifacts import PROTOCOL
 
 QUICKSTART = Path(__file__).parents[2] / "jobs/quickstart.yaml"
@@ -37,6 +39,8 @@ def _without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_reader", lambda context, attempt: read)
     monkeypatch.setattr(metrics, "ProgressClient", lambda _: client)
     monkeypatch.setattr(loop.ray.train, "report", lambda _: None)
+    monkeypatch.setattr(loop.ray.train, "get_context", lambda: SimpleNamespace(get_local_rank=lambda: 1))  # 0 watches for spot notices
+    monkeypatch.setattr(loop, "prepare_process", lambda _: torch.device("cpu"))
 
 
 class Scorer:
@@ -59,9 +63,7 @@ def train(run: Run, recalls: list[float], *overrides: str) -> None:
     dataset = cast(Any, SimpleNamespace(card=SimpleNamespace(class_counts=None, count=len(REALS))))
     evaluation = cast(Any, SimpleNamespace(scorer=lambda _: Scorer(recalls[done:])))
     context = WorkerContext(job, run, dataset, cast(Any, object()), evaluation, ACTOR)
-    found = resume.load_latest(context, torch.device("cpu"))
-    assert found is not None
-    loop.train(context, torch.device("cpu"), *found)
+    loop.train_worker(context)
 
 
 def ended(run: Run) -> tuple[int, EndReason | None, MonitorState, str]:
@@ -105,3 +107,21 @@ def test_checkpoints_may_be_due_by_the_clock_and_change_nothing_of_the_state(tmp
     images = [int(name.split("-")[1]) for name in by_time.checkpoints()]
     assert images == [15 * 64, 30 * 64, 40 * 64]
     assert ended(by_time) == ended(by_images)
+
+
+def test_a_worker_whose_run_was_taken_over_fails_for_ray_train_to_end_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not end as if all were well: the others wait for it in a barrier."""
+    store = open_store(tmp_path)
+    record = store.child("runs/r")
+    record.write(LOCK, b'{"id": "ours"}')
+
+    def read(images_seen: int) -> tuple[np.ndarray, np.ndarray]:
+        if images_seen == 1280:
+            record.write(LOCK, b'{"id": "another", "pid": 1, "host": "elsewhere"}')
+        return REALS[images_seen : images_seen + 64], np.zeros(64, np.int64)
+
+    monkeypatch.setattr(batches, "_reader", lambda context, attempt: read)
+    run = Run(store, "runs/r", fence=Fence(record, "r", "ours"))
+    with pytest.raises(RunLocked, match="taken over by process 1 on elsewhere"):
+        train(run, [0.5] * 4)
+    assert 0 < len(run.checkpoints()) < 4

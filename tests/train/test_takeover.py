@@ -24,7 +24,7 @@ TAKEN_OVER = (  # the other driver may have ended by the time that this one has 
     r"error: name: run 'tiny' was taken over by (process \d+ on \S+|another driver, which has ended), since .* whole lease; "
     r"leave the run to it; this driver has stopped its workers and writes nothing more"
 )
-LONG = ["train.total_images=64000", "evaluate.every=64000", "train.samples_every=64000", "publish.every=0"]
+LONG = ["train.total_images=96000", "evaluate.every=96000", "train.samples_every=96000", "publish.every=0"]
 
 
 def driver(storage: Path) -> subprocess.Popen[str]:
@@ -58,7 +58,7 @@ def test_a_frozen_driver_s_run_is_taken_over_and_thawed_it_stops(tmp_path: Path)
         assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
         output, _ = second.communicate(timeout=240)
         assert second.returncode == 0, output
-        assert "run tiny is finished: 64,000 images" in output
+        assert "run tiny is finished: 96,000 images" in output
         assert len(list(tmp_path.glob("models/tiny/*/manifest.json"))) == 1
         assert not lock.exists()
     finally:

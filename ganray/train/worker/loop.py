@@ -12,7 +12,6 @@ import torch
 
 from ganray.cluster.spot import watch_for_spot_notices
 from ganray.config.training import Seconds
-from ganray.errors import RunLocked
 from ganray.gan.batch import Batch, num_uniforms
 from ganray.gan.distributed import rank
 from ganray.gan.sampling import sample_chunk
@@ -32,18 +31,15 @@ from ganray.train.worker.resume import load_latest
 def train_worker(context: WorkerContext) -> None:
     """Train a run from its latest checkpoint, or from the start, to its end or to a request to stop.
 
-    It ends early, with a message, if another driver has taken the run over, which this run's driver then raises.
+    Raises `GanrayError`, on the rank that met it alone, as rank 0 does once another driver has taken the run over: Ray Train then ends
+    the others, which may be waiting for it in a barrier.
     """
     device = prepare_process(context)
     if ray.train.get_context().get_local_rank() == 0:
         watch_for_spot_notices()
     found = load_latest(context, device)
-    if found is None:
-        return
-    try:
+    if found is not None:
         train(context, device, *found)
-    except RunLocked as error:
-        context.progress_actor.warn.remote(str(error))
 
 
 def train(context: WorkerContext, device: torch.device, state: GanState, progress: Progress) -> None:
