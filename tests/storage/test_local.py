@@ -56,7 +56,7 @@ def test_a_writer_makes_a_folder_again_that_was_removed_as_empty(tmp_path: Path)
     thread = threading.Thread(target=delete)
     thread.start()
     try:
-        for _ in range(300):
+        for _ in range(100):
             store.write("a/b/c", b"x")
     finally:
         over.set()

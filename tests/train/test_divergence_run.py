@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.runs import train
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 EXPLODING = [  # rates that rise until no network survives them
     "networks={kind: r3gan, width: 16, depth: 1, latent_dim: 16}",

@@ -94,6 +94,7 @@ def test_a_run_shrinks_with_a_lost_node_and_grows_with_a_new_one(cluster: Cluste
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_an_elastic_run_streams_the_samples_of_any_other(cluster: Cluster, tmp_path: Path) -> None:
     weights = []
     for name, workers in (("fixed", "2"), ("elastic", "{min: 1, max: 4}")):

@@ -54,7 +54,7 @@ def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Pa
     assert final_state(storage) == final_state(unbroken)
 
 
-@pytest.mark.parametrize("actor", ["TrainController", "ProgressActor"])
+@pytest.mark.parametrize("actor", ["TrainController", pytest.param("ProgressActor", marks=pytest.mark.slow)])
 def test_a_run_that_lost_an_actor_of_its_driver_recovers_by_itself(unbroken: Path, storage: Path, actor: str) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
@@ -95,6 +95,7 @@ def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage
     assert final_state(storage) == final_state(unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_from_a_published_version_goes_on_bit_for_bit(unbroken: Path, storage: Path, tmp_path: Path) -> None:
     start = f"train.start_from={unbroken}/models/tiny"
     killed = tmp_path / "killed"
@@ -116,7 +117,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-@pytest.mark.parametrize("damage", [cut, flip_last_byte])
+@pytest.mark.parametrize("damage", [pytest.param(cut, marks=pytest.mark.slow), flip_last_byte])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(unbroken: Path, storage: Path, damage: Callable[[Path], None]) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
