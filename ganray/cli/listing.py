@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -37,3 +38,43 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     head, *lines = (GAP.join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in [headers, *rows])
     click.echo("\n".join([click.style(head, bold=True), *lines]))
+
+
+def event_row(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return an event of a run as a row: time, kind, images seen, and what else it has."""
+    own = ("time", "event", "images_seen", "attempt")
+    details = "  ".join(f"{name} {_short(value)}" for name, value in event.items() if name not in own)
+    when = datetime.fromtimestamp(event["time"]).strftime("%Y-%m-%d %H:%M:%S")
+    return when, event["event"].replace("_", " "), f"{event['images_seen']:,}", details
+
+
+def comparison_rows(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return what `compare_runs` found as rows, a column a run; what none of them has is left out."""
+    facts: list[dict[str, Any]] = []
+    for run in runs:
+        at = run["scores_at"] or {}
+        facts.append(
+            {
+                "status": run["status"],
+                "images": f"{run['images_seen']:,}/{run['total_images']:,}",
+                "best score": run["metric"] and f"{run['metric'].removeprefix('metric/')} {run['score']:.4g}",
+                **{
+                    f"{name.removeprefix('metric/')} at {at['images_seen']:,}": value for name, value in at.items() if name != "images_seen"
+                },
+                "images/s": run["images_per_s"] and f"{run['images_per_s']:,.0f}",
+                "recoveries": run["recoveries"],
+                **run["job"],
+            }
+        )
+    names = {name: None for each in facts for name, value in each.items() if value is not None}
+    return [(name, *("-" if each.get(name) is None else _short(each[name]) for each in facts)) for name in names]
+
+
+def _short(value: Any) -> str:
+    return (
+        f"{value:,.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else str(value)
+    )

@@ -8,7 +8,7 @@ import click
 import yaml
 
 from ganray.cli.display import console_reporter
-from ganray.cli.listing import print_json, print_rows, print_table
+from ganray.cli.listing import comparison_rows, event_row, print_json, print_rows, print_table
 from ganray.cli.options import address_option, check_name, json_option, storage_option, with_job
 from ganray.config import load_job
 from ganray.train.view import TrainingView
@@ -91,14 +91,50 @@ def list_command(storage: str, as_json: bool) -> None:
 @click.argument("name")
 @storage_option
 @json_option
-def show_command(name: str, storage: str, as_json: bool) -> None:
-    """Show run NAME: status, progress, scores, checkpoints, driver, and what it was created with."""
+@click.option("--events", "num_events", type=click.IntRange(min=0), default=20, show_default=True, help="Newest events to show.")
+def show_command(name: str, storage: str, as_json: bool, num_events: int) -> None:
+    """Show run NAME: status, progress, scores, checkpoints, driver, what it was created with, and what happened to it."""
     check_name("NAME", name)
     from ganray.runs.overview import describe_run
     from ganray.storage import open_store
 
     facts = describe_run(open_store(storage), name)
-    print_rows(facts, as_json=as_json)
+    if as_json:
+        print_json(facts)
+        return
+    events = facts.pop("events")
+    print_rows(facts, as_json=False)
+    if shown := events[max(len(events) - num_events, 0) :]:
+        click.echo()
+        print_table(("time", "event", "images", "what"), [event_row(event) for event in shown])
+
+
+@runs_group.command("compare")
+@click.argument("names", nargs=-1, required=True, metavar="NAME NAME...")
+@storage_option
+@json_option
+def compare_command(names: tuple[str, ...], storage: str, as_json: bool) -> None:
+    """Compare runs: how they stand, their scores, also after the same number of images, rates, and fields in which their jobs differ."""
+    for name in names:
+        check_name("NAME", name)
+    from ganray.runs.compare import compare_runs
+    from ganray.storage import open_store
+
+    runs = compare_runs(open_store(storage), names)
+    print_json(runs) if as_json else print_table(("", *names), comparison_rows(runs))
+
+
+@runs_group.command("watch")
+@click.argument("name")
+@storage_option
+@json_option
+def watch_command(name: str, storage: str, as_json: bool) -> None:
+    """Follow run NAME by its record, whichever machine trains it, until its driver ends; --json prints each record as a line."""
+    check_name("NAME", name)
+    from ganray.cli.watch import watch
+    from ganray.storage import open_store
+
+    watch(open_store(storage), name, as_json=as_json)
 
 
 def _row(run: "RunOverview") -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ganray.data.card import DatasetCard
+from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore
 
 CARD = "card.json"  # written last: a folder without it is no dataset
@@ -43,3 +44,11 @@ def find_dataset(storage: ObjectStore, folder: str) -> PreparedDataset | None:
     except MissingObject:
         return None
     return dataset if dataset.is_complete() else None
+
+
+def load_recorded(storage: ObjectStore, folder: str, *, run: str) -> PreparedDataset:
+    """Return the dataset that a run was created with. Raises `DataError` if it is gone."""
+    try:
+        return load_dataset(storage, folder)
+    except MissingObject:
+        raise DataError("storage", f"{folder}, the dataset of run {run!r}, is gone", "restore it, or use another name") from None

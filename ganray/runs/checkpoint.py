@@ -180,6 +180,11 @@ def status_of(checkpoint: Checkpoint | None, job: Job, *, until: int | None = No
     return RunStatus.ROLLED_BACK if progress.rolled_back else RunStatus.UNFINISHED
 
 
+def limits_of(job: Job) -> dict[str, float | None]:
+    """Return where a job ends a run, which is what a result stands for."""
+    return {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds}
+
+
 def _write_file(run: ObjectStore, key: str, content: bytes | Path) -> FileEntry:
     if isinstance(content, Path):
         return FileEntry(content.stat().st_size, run.upload(content, key))

@@ -1,9 +1,12 @@
-"""The metrics log of a run: parts that are written with checkpoints, since object stores cannot append, and one file of all.
+"""The metrics log of a run: parts, since object stores cannot append, and one file of all.
 
-A record is `{kind, images_seen, attempt, ...}`, kind being "train" (means over an interval of steps), "score" or "event".
+A part begins at a checkpoint, after which it is named, and is written again as it grows. A record is
+`{kind, images_seen, attempt, ...}`, kind being "train" (means over an interval of steps), "score", "event" (of the divergence monitor) or
+"recovery" (seconds without training and images trained again after something died, which the driver writes).
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ganray.storage import ObjectStore
@@ -12,13 +15,18 @@ Record = dict[str, Any]
 
 PARTS = "metrics/"
 LOG = "metrics.jsonl"
+RECOVERY = "recovery"  # kind of a record, and writer of its part
 
 
-def write_part(run: ObjectStore, records: list[Record]) -> None:
-    """Write records as a part of the log; a replay of the same interval replaces it."""
+def part_name(attempt: int, images_seen: int, *, writer: str = "on") -> str:
+    """Return the name of the part that is written from a number of images on: by rank 0 unless another `writer` is named."""
+    return f"{attempt:03d}-{images_seen:012d}-{writer}"
+
+
+def write_part(run: ObjectStore, part: str, records: list[Record]) -> None:
+    """Write a part of the log, in place of one of that name: of its own beginning, or of what is replayed."""
     if records:
-        last = records[-1]
-        run.write(f"{PARTS}{last['attempt']:03d}-{last['images_seen']:012d}.jsonl", _to_lines(records))
+        run.write(f"{PARTS}{part}.jsonl", _to_lines(records))
 
 
 def read_log(run: ObjectStore) -> list[Record]:
@@ -26,13 +34,27 @@ def read_log(run: ObjectStore) -> list[Record]:
 
     What a replay wrote twice is there once, and a later attempt's record replaces that of an earlier one, but for events.
     """
-    records: dict[tuple[int, str, int], Record] = {}
-    for info in run.list(PARTS):
-        for line in run.read(info.key).splitlines():
-            record = json.loads(line)
-            attempt = record["attempt"] if record["kind"] == "event" else 0
-            records[record["images_seen"], record["kind"], attempt] = record
-    return [records[key] for key in sorted(records)]
+    return merge(json.loads(line) for info in run.list(PARTS) for line in run.read(info.key).splitlines())
+
+
+def merge(records: Iterable[Record]) -> list[Record]:
+    """Return the records of several parts as `read_log` does."""
+    merged = {key_of(record): record for record in records}
+    return [merged[key] for key in sorted(merged)]
+
+
+def key_of(record: Record) -> tuple[int, str, int, str]:
+    """Return what tells a record from others, and not from what a replay or a later attempt has in its place."""
+    is_event = record["kind"] in ("event", RECOVERY)
+    attempt, which = (record["attempt"], str(record.get("event", record.get("time", "")))) if is_event else (0, "")
+    return record["images_seen"], record["kind"], attempt, which
+
+
+def newest_images(run: ObjectStore, *, attempt: int) -> int:
+    """Return at how many images the newest record of an attempt was written, 0 if there is none; reads one part."""
+    names = [info.key for info in run.list(f"{PARTS}{attempt:03d}-") if RECOVERY not in info.key]
+    lines = run.read(names[-1]).splitlines() if names else []
+    return max((json.loads(line)["images_seen"] for line in lines), default=0)
 
 
 def scores_of(records: list[Record], metric: str) -> list[tuple[int, float]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ganray.errors import ConfigError, GanrayError
 from ganray.runs.checkpoint import FOLDER, status_of
+from ganray.runs.event_log import recoveries
 from ganray.runs.lock import read_holder
 from ganray.runs.run import JOB, Run
 from ganray.storage import ObjectStore
@@ -60,12 +61,18 @@ def summarise(run: Run) -> RunOverview:
     )
 
 
-def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
-    """Return what there is to know of a run, by name and in reading order. Raises `ConfigError` if there is none of that name."""
+def existing_run(storage: ObjectStore, name: str) -> Run:
+    """Return a run that was created. Raises `ConfigError` if there is none of that name."""
     run = Run(storage, f"runs/{name}")
     if not run.exists():
         known = ", ".join(overview.name for overview in list_runs(storage)) or "none yet"
         raise ConfigError("NAME", f"there is no run {name!r} in {storage.uri}", f"its runs: {known}")
+    return run
+
+
+def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
+    """Return what there is to know of a run, by name and in reading order. Raises `ConfigError` if there is none of that name."""
+    run = existing_run(storage, name)
     job, checkpoint, overview = run.job, run.latest_checkpoint(), summarise(run)
     progress = checkpoint.progress if checkpoint else None
     facts: dict[str, Any] = {
@@ -82,7 +89,10 @@ def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
     }
     if progress and progress.best:
         facts |= {"best at": f"{progress.best.images_seen:,} images", "scores": progress.best.scores}
-    return facts
+    events = run.events()
+    found = recoveries(events)
+    cost = f"{found['recoveries']:,}, {found['seconds']:,.0f} s without training, {found['images_again']:,} images trained again"
+    return facts | {"recoveries": cost, "events": [event.to_json() for event in events]}
 
 
 def _driver(run: Run) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ganray.config import Job, check_job
 from ganray.config.renamed import modernise
-from ganray.data.dataset import PreparedDataset, load_dataset
+from ganray.data.dataset import PreparedDataset, load_recorded
 from ganray.errors import ConfigError, DataError
 from ganray.runs.checkpoint import (
     FOLDER,
@@ -23,11 +23,13 @@ from ganray.runs.checkpoint import (
     Checkpoint,
     DamagedCheckpoint,
     check_sizes,
+    limits_of,
     read_manifest,
     status_of,
     write_checkpoint,
     write_manifest,
 )
+from ganray.runs.event_log import RunEvent, fold_events, read_events, write_event
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
 from ganray.runs.prune import committed_checkpoints, progress_at, prune, remove_unfinished
@@ -152,14 +154,18 @@ class Run:
         """Return the metrics log, in order of images seen."""
         return read_log(self.store)
 
+    def events(self) -> list[RunEvent]:
+        """Return the event log, by time."""
+        return read_events(self.store)
+
     def result(self, job: Job) -> TrainingResult | None:
         """Return the result of a run that has nothing left to do within a job's limits."""
         try:
             stored = json.loads(self.store.read(RESULT))
         except (MissingObject, ValueError):
             return None
-        limits = {key: stored.pop(key) for key in _limits(job)}
-        return TrainingResult.from_json({**stored, "was_finished": True}) if limits == _limits(job) else None
+        limits = {key: stored.pop(key) for key in limits_of(job)}
+        return TrainingResult.from_json({**stored, "was_finished": True}) if limits == limits_of(job) else None
 
     def save_checkpoint(self, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress) -> Checkpoint:
         """Commit a checkpoint from memory or local files. The same one again replaces it."""
@@ -173,34 +179,41 @@ class Run:
         write_manifest(dataclasses.replace(checkpoint, files=files))
 
     def prune_checkpoints(self, *, newest: str, keep: int) -> None:
-        """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
-
-        Manifests go first: what has none is deleted, too. What is newer than `newest` was found damaged, and will be written again.
-        """
+        """Delete what is older than the `keep` checkpoints up to `newest`, but for the best: see `prune`. What is newer was damaged."""
         prune(self.store, newest=newest, keep=keep)
 
     def remove_unfinished(self) -> None:
-        """Delete what is left of checkpoints whose writer died or had no room. For the holder of the lock, while nobody writes any."""
+        """Delete what is left of checkpoints that were never committed. For the holder of the lock, while nobody writes any."""
         self.check_fence()
         remove_unfinished(self.store)
 
     def write_samples(self, images_seen: int, png: bytes) -> None:
-        """Write a grid of samples, a PNG file's bytes."""
+        """Write a grid of samples."""
         self._write(f"samples/{images_seen:012d}.png", png)
 
-    def append_metrics(self, records: list[Record]) -> None:
-        """Add records to the metrics log."""
+    def write_metrics(self, part: str, records: list[Record]) -> None:
+        """Write a part of the metrics log, in place of what was written of it before."""
         self.check_fence()
-        write_part(self.store, records)
+        write_part(self.store, part, records)
+
+    def append_event(self, event: RunEvent) -> None:
+        """Add an event to the event log, once however often it happens again."""
+        self.check_fence()
+        write_event(self.store, event)
 
     def fold_metrics(self) -> None:
         """Write the whole metrics log as one file."""
         self.check_fence()
         write_log(self.store)
 
+    def fold_events(self) -> None:
+        """Write the whole event log as one file."""
+        self.check_fence()
+        fold_events(self.store)
+
     def write_result(self, result: TrainingResult, job: Job) -> None:
         """Record how the run ended, and within which limits."""
-        self._write_json(RESULT, {**_limits(job), **result.to_json()})
+        self._write_json(RESULT, {**limits_of(job), **result.to_json()})
 
     def check_fence(self) -> None:
         """Raise `RunLocked` if another driver has taken this one's lock."""
@@ -216,15 +229,9 @@ class Run:
             job, dataset = json.loads(self.store.read(JOB)), json.loads(self.store.read(DATASET))
         except (MissingObject, ValueError):
             return False
-        self._job, self._dataset, self._seen = check_job(modernise(job)), self._load_dataset(dataset["folder"]), infos
+        self._job, self._seen = check_job(modernise(job)), infos
+        self._dataset = load_recorded(self.storage, dataset["folder"], run=self.name)
         return True
-
-    def _load_dataset(self, folder: str) -> PreparedDataset:
-        try:
-            return load_dataset(self.storage, folder)
-        except MissingObject:
-            problem = f"{folder}, the dataset of run {self.name!r}, is gone"
-            raise DataError("storage", problem, "restore it, or use another name") from None
 
     def _report(self, message: str) -> None:
         if message not in self._reported:
@@ -237,7 +244,3 @@ class Run:
     def _write(self, key: str, data: bytes) -> None:
         self.check_fence()
         self.store.write(key, data)
-
-
-def _limits(job: Job) -> dict[str, float | None]:
-    return {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds}

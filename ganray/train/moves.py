@@ -19,11 +19,11 @@ LOOK_EVERY_S = 1.0  # for nodes that are about to leave
 
 
 class MoveWatch:
-    """Watches, while workers train, for a reason to move. `is_due` once there is one."""
+    """Watches, while workers train, for a reason to move. `reason` is None until there is one."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.is_due = False
+        self.reason: str | None = None
         self.room: RoomWatch | None = None
         self.looked = time.monotonic()
 
@@ -34,13 +34,18 @@ class MoveWatch:
         if self.room:
             self.room.close()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether workers shall move."""
+        return self.reason is not None
+
     def look(self, nodes: list[str] | None) -> None:
         """Take in on which node each worker trains, None before they do: earlier, the room that they start in would be taken from them."""
         if nodes is None or self.is_due:
             return
-        if reason := self._leaving(nodes) or self._growing(len(nodes)):
-            self.is_due = True
-            logger.warning("%s after a checkpoint", reason)
+        self.reason = self._leaving(nodes) or self._growing(len(nodes))
+        if self.reason:
+            logger.warning("%s after a checkpoint", self.reason)
 
     def _leaving(self, nodes: list[str]) -> str | None:
         """Return why workers have to leave, if a node of theirs is being drained, as after a spot notice."""

@@ -6,10 +6,13 @@ Ray's own elastic policy counts what nodes have in all, used or not, up to a min
 import time
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
+from ray.train.v2._internal.execution.worker_group.poll import _is_preempted_actor
 
 from ganray.cluster.errors import unwrap
 from ganray.cluster.placement import count_placeable, usable_nodes
@@ -20,14 +23,37 @@ PAUSE_S = 0.5  # between counts while there is no room for the fewest workers
 
 
 class MistakesAreFinal(DefaultFailurePolicy):
-    """Retries as `FailureConfig` says, unless a worker met a `GanrayError` that no other try can mend."""
+    """Retries as `FailureConfig` says, unless a worker met a `GanrayError` that no other try can mend.
+
+    `progress_actor`, if given, hears of each failure.
+    """
+
+    def __init__(self, failure_config: Any, progress_actor: Any = None) -> None:
+        super().__init__(failure_config)
+        self.progress_actor = progress_actor
 
     def make_decision(self, training_failed_error: Any) -> FailureDecision:
         """Return whether the workers are started again."""
+        if self.progress_actor is not None:
+            self.progress_actor.lose.remote(describe_failure(training_failed_error), time.time())
         error = unwrap(training_failed_error)
         if error and not error.is_transient:
             return FailureDecision.RAISE
         return super().make_decision(training_failed_error)
+
+
+def describe_failure(failure: Any) -> str:
+    """Return what failed in one line: which workers died or did not answer, else the first error."""
+    by_rank: dict[int, BaseException] = getattr(failure, "worker_failures", {})
+    died = [rank for rank, error in by_rank.items() if isinstance(error, WorkerHealthCheckFailedError | RayActorError)]
+    silent = [rank for rank, error in by_rank.items() if isinstance(error, WorkerHealthCheckTimeoutError)]
+    for ranks, what in ((silent, "did not answer any more"), (died, "died")):
+        if ranks:
+            preempted = ", preempted with its node" if any(_is_preempted_actor(by_rank[rank]) for rank in ranks) else ""  # type: ignore[arg-type]
+            return f"{'rank' if len(ranks) == 1 else 'ranks'} {', '.join(map(str, sorted(ranks)))} {what}{preempted}"
+    rank, error = next(iter(by_rank.items()), (None, failure))
+    lines = str(unwrap(error) or error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if rank is None else f"rank {rank} failed: {lines[-1]}"
 
 
 class AsManyAsFit(ScalingPolicy):
@@ -68,14 +94,14 @@ class AsManyAsFit(ScalingPolicy):
 class Trainer(TorchTrainer):
     """Ray's trainer with these policies, which its public interface does not take."""
 
-    def __init__(self, *arguments: Any, scaling_policy: ScalingPolicy | None = None, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, scaling_policy: ScalingPolicy | None = None, progress_actor: Any = None, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.scaling_policy = scaling_policy  # None: Ray's own
+        self.scaling_policy, self.progress_actor = scaling_policy, progress_actor  # None: Ray's own
 
     def _initialize_and_run_controller(self, **settings: Any) -> Result:
         assert {"failure_policy", "scaling_policy"} <= settings.keys(), "Ray Train takes its policies otherwise"
         failures: Any = self.run_config.failure_config or FailureConfig()
-        policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures)}
+        policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures, self.progress_actor)}
         if self.scaling_policy:
             policies["scaling_policy"] = self.scaling_policy
         trainer: Any = super()  # annotated as Ray Train's first version, which has no such method

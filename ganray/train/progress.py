@@ -6,6 +6,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 NODES = "nodes"  # the metric that says on which node each worker trains, from the moment that they do
+STARTED = "started"  # the metric that says when and where training began on them: time, images_seen, attempt
+LOST = "lost"  # the metric that says what died last, and when: message, time
 ANSWER_S = 1.0  # that the driver waits for an answer at a time
 
 
@@ -26,6 +28,10 @@ class ProgressActor:
         """Take a message for the user; where one worker group trains several trials, they push whose it is."""
         trial = self.metrics.get("trial")
         self.messages.append(message if trial is None else f"trial {trial:04d}: {message}")
+
+    def lose(self, message: str, when: float) -> None:
+        """Take what died at a time (Unix seconds)."""
+        self.metrics[LOST] = {"message": message, "time": when}
 
     def request_stop(self) -> None:
         """Ask the workers to checkpoint and end."""

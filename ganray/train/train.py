@@ -24,6 +24,7 @@ from ganray.runs.start import find_start
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
+from ganray.train.events import EventRecorder
 from ganray.train.publish import publish_checkpoint
 from ganray.train.reporter import Reporter
 from ganray.train.trainer import train_to_end
@@ -50,11 +51,11 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(run) as lock:
+    with connected(job, storage, address), locked(run) as lock, EventRecorder(run) as events:
         reporter.stage("preparing data")
         job = open_run(run, job, listing, progress=reporter.advance)
-        checkpoint, ended = train_to_end(run, job, reporter, lock)
-        return conclude(run, job, checkpoint, ended, reporter)
+        checkpoint, ended = train_to_end(run, job, reporter, lock, events)
+        return conclude(run, job, checkpoint, ended, reporter, events)
 
 
 @contextlib.contextmanager
@@ -69,9 +70,12 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
         yield
 
 
-def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None, reporter: Reporter) -> TrainingResult:
+def conclude(
+    run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None, reporter: Reporter, events: EventRecorder
+) -> TrainingResult:
     """Publish the best generator of a run that has ended, and record its result. Raises `TrainingDiverged` if there is none to publish."""
     if ended and ended.is_failure:
+        events.end(ended)
         raise failure(job, ended, checkpoint)
     run.fold_metrics()
     best, version = checkpoint.progress.best, None
@@ -79,6 +83,8 @@ def conclude(run: Run, job: Job, checkpoint: Checkpoint, ended: EndReason | None
     if to_publish:
         reporter.stage("publishing")
         version = publish_checkpoint(job, run, run.dataset, to_publish)
+        events.publish(to_publish.name, version)
+    events.end(ended or EndReason.INTERRUPTED)
     result = TrainingResult(
         name=job.name,
         run=run.uri,

@@ -29,6 +29,7 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
+from ganray.train.events import EventRecorder
 from ganray.train.moves import MoveWatch
 from ganray.train.policies import AsManyAsFit, Trainer
 from ganray.train.progress import NODES, ProgressReader
@@ -41,7 +42,7 @@ POLL_S = 0.25
 PATIENCE_S = 45.0  # without metrics from workers, before the user is told what they wait for
 
 
-def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tuple[Checkpoint, EndReason | None]:
+def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, events: EventRecorder) -> tuple[Checkpoint, EndReason | None]:
     """Train until the run has ended or a stop was requested, in one start of workers more after each rollback.
 
     Returns its latest checkpoint and how it ended, None if it was interrupted. The process of Ray Train's controller may die
@@ -49,7 +50,8 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
     """
     interrupted = has_trained = False
     num_deaths = 0
-    with publishing_in_background(run, job):
+    events.start(run.latest_checkpoint())
+    with publishing_in_background(run, job, events):
         while True:
             run.remove_unfinished()
             checkpoint = run.latest_checkpoint()
@@ -62,11 +64,12 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock) -> tu
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
                 try:
-                    fit(context, reporter, stop)
+                    fit(context, reporter, stop, events=events)
                 except WorkersDied as error:
                     raise died_too_often(error, max_failures=job.train.max_failures) from error
                 except ControllerDied as error:
                     num_deaths += 1
+                    events.lose(str(error))
                     check_goes_on(error, run, stop, num_deaths=num_deaths, max_failures=job.train.max_failures)
                 else:
                     interrupted, has_trained = stop.is_set(), True
@@ -105,17 +108,19 @@ def fit(
     reporter: Reporter,
     stop: threading.Event | None = None,
     worker: Callable[[WorkerContext], None] = train_worker,
+    *,
+    events: EventRecorder | None = None,
 ) -> None:
     """Train until the workers end, as they do at the run's end, after a rollback, or when they were asked to stop.
 
-    `stop` asks them, if given, else SIGINT or SIGTERM. `worker` is what each worker calls.
+    `stop` asks them, if given, else SIGINT or SIGTERM. `worker` is what each worker calls. `events` records what happens to them.
     """
     reporter.stage("starting workers")
     with scratch_folder("train") as scratch:
         call = BackgroundCall(build_trainer(context, scratch, worker).fit, name="train")
         with contextlib.nullcontext(stop) if stop else stop_on_signal() as stop_requested:
             call.start()
-            _watch(call, stop_requested, context, reporter)
+            _watch(call, stop_requested, context, reporter, events)
     if isinstance(call.error, RayActorError):
         remove_orphaned_placement_groups()
     if call.error:
@@ -132,6 +137,7 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
         train_loop_config=cast(Any, context),
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
         scaling_config=scaling,
+        progress_actor=context.progress_actor,
         scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,
         run_config=RunConfig(
             name=uuid.uuid4().hex, storage_path=scratch, failure_config=FailureConfig(max_failures=job.train.max_failures)
@@ -156,7 +162,7 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
     return {"datasets": {"train": source}, "dataset_config": StreamingConfig(stream)}
 
 
-def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter) -> None:
+def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter, events: EventRecorder | None) -> None:
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
     progress = ProgressReader(context.progress_actor)
@@ -168,13 +174,23 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
                 logger.warning("%s", message)
             if metrics:
                 reporter.update(metrics)
-                move.look(metrics.get(NODES))
+                look(metrics, move, events)
             elif not has_warned and time.monotonic() - started > PATIENCE_S:
                 has_warned = True
                 logger.warning("%s", _missing_resources(context.job))
             if stop.is_set() and not is_stopping:
                 is_stopping = True
                 logger.warning("stopping after a checkpoint; once more to stop at once")
+
+
+def look(metrics: dict[str, Any], move: MoveWatch, events: EventRecorder | None) -> None:
+    """Have the newest metrics looked at for events and for reasons to move."""
+    was_due = move.is_due
+    move.look(metrics.get(NODES))
+    if events:
+        events.look(metrics)
+    if events and move.reason and not was_due:
+        events.move(move.reason)
 
 
 def _missing_resources(job: Job) -> str:

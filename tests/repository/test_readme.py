@@ -32,6 +32,8 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray config jobs/fashion-mnist.yaml --fields": "tests/repository/test_readme.py::test_config_describes_every_field",
     "ganray runs list": f"{RUNS}test_list_shows_status_progress_and_score",
     "ganray runs show": f"{RUNS}test_show_describes_one_run",
+    "ganray runs compare": f"{RUNS}test_compare_puts_runs_side_by_side",
+    "ganray runs watch": f"{RUNS}test_watch_follows_until_the_driver_ends",
     "ganray sweep jobs/fashion-mnist-sweep.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep jobs/fashion-mnist-pbt.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep-report": f"{SWEEPS}test_a_report_of_a_real_sweep_has_its_finalists",

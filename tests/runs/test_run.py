@@ -12,7 +12,9 @@ from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.errors import ConfigError, DataError, RunLocked, StorageError
 from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise, serialise_to
+from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import LOCK, driver_lock
+from ganray.runs.metrics_log import newest_images, part_name
 from ganray.runs.overview import describe_run, list_runs
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, Progress, RunStatus, TrainingResult
@@ -228,9 +230,11 @@ def test_metrics_that_were_replayed_are_there_once(run: Run) -> None:
     def line(images: int, attempt: int, kind: str = "train") -> dict[str, object]:
         return {"kind": kind, "images_seen": images, "attempt": attempt}
 
-    run.append_metrics([line(100, 0), line(100, 0, "event"), line(200, 0)])
-    run.append_metrics([line(100, 0), line(100, 0, "event"), line(200, 0)])
-    run.append_metrics([line(200, 1), line(300, 1)])
+    run.write_metrics(part_name(0, 0), [line(100, 0), line(100, 0, "event")])
+    run.write_metrics(part_name(0, 0), [line(100, 0), line(100, 0, "event"), line(200, 0)])
+    run.write_metrics(part_name(0, 100), [line(200, 0)])
+    assert newest_images(run.store, attempt=0) == 200
+    run.write_metrics(part_name(1, 100), [line(200, 1), line(300, 1)])
     expected = [line(100, 0, "event"), line(100, 0), line(200, 1), line(300, 1)]
     assert run.metrics() == expected
     run.fold_metrics()
@@ -241,7 +245,8 @@ WRITES = {
     "record": lambda run: run.record(JOB, dataset(run.storage)),
     "checkpoint": lambda run: checkpoint(run, 100),
     "samples": lambda run: run.write_samples(100, b"png"),
-    "metrics": lambda run: run.append_metrics([{"kind": "train", "images_seen": 1, "attempt": 0}]),
+    "metrics": lambda run: run.write_metrics("part", [{"kind": "train", "images_seen": 1, "attempt": 0}]),
+    "event": lambda run: run.append_event(RunEvent(EventKind.START, 0, 0)),
     "log": lambda run: run.fold_metrics(),
     "result": lambda run: run.write_result(TrainingResult("r", "", 0, EndReason.DONE, None, None, None), JOB),
 }

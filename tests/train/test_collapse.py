@@ -153,7 +153,7 @@ def test_a_run_that_was_killed_between_a_lost_recall_and_the_next_line_ends_at_t
     monkeypatch.setattr(metrics, "ProgressClient", lambda _: client)
     context = cast(Any, SimpleNamespace(job=job, total_images=10_000, progress_actor=None))
     state = cast(Any, SimpleNamespace(images_seen=640, attempt=0, generator=torch.nn.Linear(1, 1)))
-    logger = metrics.MetricsLogger(context, state, cast(Any, SimpleNamespace(waited_s=0.0)), Progress(monitor=remembered))
+    logger = metrics.MetricsLogger(context, state, cast(Any, SimpleNamespace(waited_s=0.0)), None, Progress(monitor=remembered))
     logger.add(torch.tensor([*line(0.5).values()]))
     logger.log()
     assert logger.ended == ended

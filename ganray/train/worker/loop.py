@@ -17,9 +17,11 @@ from ganray.gan.distributed import rank
 from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_ema, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
+from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.rollback import roll_back
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext, fresh_state
+from ganray.train.events import record_event
 from ganray.train.worker.batches import BatchLoader, local_share
 from ganray.train.worker.checkpoint_writer import CheckpointWriter
 from ganray.train.worker.evaluator import Evaluator
@@ -50,9 +52,9 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
     warm_up(step, context, device)
     with (
         BatchLoader(context, device, start=state.images_seen, attempt=state.attempt) as batches,
-        CheckpointWriter(context.run, keep=job.train.keep_checkpoints) if rank() == 0 else contextlib.nullcontext() as writer,
+        CheckpointWriter(context.run, state, keep=job.train.keep_checkpoints) if rank() == 0 else contextlib.nullcontext() as writer,
     ):
-        metrics = MetricsLogger(context, state, batches, progress)
+        metrics = MetricsLogger(context, state, batches, writer, progress)
         evaluator = Evaluator(context, device, best=progress.best)
         while metrics.ended is None:
             images_before = state.images_seen
@@ -78,8 +80,8 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
                 if writer and due.sample:
                     writer.write_samples(sample_chunk(generator, context.prior, seed=job.evaluate.seed, chunk=0), state.images_seen)
             if writer and due.checkpoint:
-                now = progress_at(progress, metrics, evaluator)
-                writer.write_checkpoint(state, generator if due.evaluate else None, now, metrics.take_records())
+                writer.write_checkpoint(state, generator if due.evaluate else None, progress_at(progress, metrics, evaluator))
+                metrics.note_checkpoint()
             report(state, evaluator)
             metrics.restart_clock()  # none of this is training time
 
@@ -136,9 +138,10 @@ def progress_at(start: Progress, metrics: MetricsLogger, evaluator: Evaluator) -
 
 def leave_rollback(context: WorkerContext, state: GanState, metrics: MetricsLogger, writer: CheckpointWriter) -> None:
     """Commit the checkpoint that the next attempt starts from; the workers end, and the driver starts them again from there."""
-    writer.flush(metrics.take_records())
+    writer.flush()
     fresh = fresh_state(context, torch.device("cpu")).state_dict()
     target = roll_back(context.run, attempt=state.attempt, fresh=fresh, max_rollbacks=context.job.divergence.max_rollbacks)
+    record_event(context.run, RunEvent(EventKind.ROLLBACK, target.images_seen, target.attempt, {"from_images": state.images_seen}))
     if target.progress.ended is None:
         metrics.client.warn(f"rolling back to {target.images_seen:,} images for attempt {target.attempt}")
 

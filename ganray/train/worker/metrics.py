@@ -17,27 +17,31 @@ from ganray.gan.distributed import gather_values, rank, reduce_mean, world_size
 from ganray.gan.state import GanState
 from ganray.gan.stats import STATS
 from ganray.metrics.score import Score
-from ganray.runs.metrics_log import Record
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext
-from ganray.train.progress import NODES, ProgressClient
+from ganray.train.progress import NODES, STARTED, ProgressClient
 from ganray.train.worker.batches import BatchLoader
+from ganray.train.worker.checkpoint_writer import CheckpointWriter
 from ganray.train.worker.divergence import SKIPPED, DivergenceMonitor, Event
 
 SHOW_EVERY_S = 0.5
 
 
 class MetricsLogger:
-    """Sums up steps since the last line of metrics. `ended` is None while the run goes on, then why it ends, on every rank."""
+    """Sums up steps since the last line of metrics. `ended` is None while the run goes on, then why it ends, on every rank.
 
-    def __init__(self, context: WorkerContext, state: GanState, batches: BatchLoader, start: Progress) -> None:
-        self.train, self.state, self.batches = context.job.train, state, batches
+    `writer` is rank 0's, None on others.
+    """
+
+    def __init__(
+        self, context: WorkerContext, state: GanState, batches: BatchLoader, writer: CheckpointWriter | None, start: Progress
+    ) -> None:
+        self.train, self.state, self.batches, self.writer = context.job.train, state, batches, writer
         self.total_images = context.total_images
         self.checkpoint_s = self.train.checkpoint_every.seconds if isinstance(self.train.checkpoint_every, Seconds) else float("inf")
         self.client = ProgressClient(context.progress_actor)
         self.trained_s = start.trained_s
         self.ended = EndReason.DONE if state.images_seen >= self.total_images else None
-        self.records: list[Record] = []
         self.monitor = DivergenceMonitor(context.job.divergence, start.monitor)
         self.is_checkpoint_due, self.checkpointed_s = False, start.trained_s
         self.shown_at = time.monotonic()
@@ -48,7 +52,8 @@ class MetricsLogger:
         """Tell how many workers train, and write it down where that may change while the run trains."""
         nodes = gather_values(this_node())
         if rank() == 0:
-            self.client.push(**{NODES: nodes})
+            started = {"time": time.time(), "images_seen": self.state.images_seen, "attempt": self.state.attempt}
+            self.client.push(**{NODES: nodes, STARTED: started})
         if context.job.min_workers < context.job.max_workers:
             message = f"training on {plural(world_size(), 'worker')} of {context.job.min_workers} to {context.job.max_workers}"
             self.write_events([Event("workers", message)])
@@ -100,16 +105,14 @@ class MetricsLogger:
                 self.client.warn(event.message)
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
-        """Keep a record for the next part of the metrics log, and show it."""
-        if rank() == 0:
-            self.records.append({"kind": kind, "images_seen": self.state.images_seen, "attempt": self.state.attempt, **values})
+        """Write a record to the metrics log, which its uploader takes, and show it."""
+        if self.writer:
+            self.writer.metrics.add({"kind": kind, "images_seen": self.state.images_seen, "attempt": self.state.attempt, **values})
             self.client.push(images_seen=self.state.images_seen, **values)
 
-    def take_records(self) -> list[Record]:
-        """Return the records since the last call, for a checkpoint."""
+    def note_checkpoint(self) -> None:
+        """Count the seconds until the next checkpoint by the clock from now on."""
         self.checkpointed_s = self.trained_s
-        records, self.records = self.records, []
-        return records
 
     def restart_clock(self) -> None:
         """Begin an interval now: what happened since the last `log` is not training time."""
@@ -119,7 +122,8 @@ class MetricsLogger:
     def _times(self, elapsed: float) -> dict[str, float]:
         images = self.steps * self.train.batch_size
         waited = self.batches.waited_s - self.waited_before
-        return {"time/images_per_s": images / elapsed, "time/data_wait_share": waited / elapsed, "time/trained_s": self.trained_s}
+        times = {"time/images_per_s": images / elapsed, "time/data_wait_share": waited / elapsed, "time/trained_s": self.trained_s}
+        return times | (self.writer.times if self.writer else {})
 
 
 def _first(reasons: dict[EndReason, float]) -> EndReason | None:
