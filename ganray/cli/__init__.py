@@ -8,7 +8,7 @@ import click
 from ganray.cli.artifacts import export_command, pull_command, push_command, verify_command
 from ganray.cli.data import fit_extractor_command, prepare_command, score_command
 from ganray.cli.display import StderrHandler
-from ganray.cli.generators import generate_command, provenance_command, publish_command
+from ganray.cli.generators import directions_command, generate_command, provenance_command, publish_command
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
@@ -49,6 +49,7 @@ for command in (
     publish_command,
     models_group,
     generate_command,
+    directions_command,
     provenance_command,
     export_command,
     sweep_command,

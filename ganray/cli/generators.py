@@ -1,4 +1,4 @@
-"""`ganray publish`, `ganray generate` and `ganray provenance`."""
+"""`ganray publish`, `ganray generate`, `ganray directions` and `ganray provenance`."""
 
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,35 @@ def generate_command(
     with progress_bar("generating", quiet=as_json) as progress:
         generate(artifact, num=num, seed=seed, out=out, label=label, truncation=truncation, progress=progress, **where)
     print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{plural(num, 'sample')} in {out}")
+
+
+@click.command("directions")
+@click.argument("artifact")
+@click.option("--num", default=8, show_default=True, type=click.IntRange(1), help="How many directions, the most effective first.")
+@click.option("--reach", default=3.0, show_default=True, type=click.FloatRange(0, 100, min_open=True), help="How far, in deviations.")
+@click.option("--samples", default=2, show_default=True, type=click.IntRange(1, 64), help="Rows of the sheet for each direction.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, LIMIT - 1), help="Seed of those samples.")
+@click.option("--extractor", metavar="URI", help="A classifier's file; by default the shipped one that the version was scored by.")
+@click.option("--out", required=True, type=LocalPath(), help="The folder of directions.json and directions.png.")
+@public_key_option
+@json_option
+def directions_command(
+    artifact: str,
+    num: int,
+    reach: float,
+    samples: int,
+    seed: int,
+    extractor: str | None,
+    out: Path,
+    public_key: Path | None,
+    as_json: bool,
+) -> None:
+    """Find the directions of latents along which samples of ARTIFACT change most, and show samples along each."""
+    from ganray.generation.directions import SHEET, write_directions
+
+    settings: dict[str, Any] = {"reach": reach, "samples": samples, "seed": seed, "extractor": extractor, "public_key": public_key}
+    facts = write_directions(artifact, num=num, out=out, **settings)
+    print_json(facts) if as_json else click.echo(f"{plural(num, 'direction')} in {out / SHEET}")
 
 
 @click.command("provenance")

@@ -79,27 +79,37 @@ def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int
 
 def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> bytes | None:
     """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
-    if extractor.weights.startswith(SHIPPED):
-        return shipped_weights(extractor.weights.removeprefix(SHIPPED))
+    if extractor.weights != "auto":
+        return named_weights(extractor.weights, field="evaluate.extractor.weights")
     try:
-        if extractor.weights != "auto":
-            return _read_uri(extractor.weights)
         return dataset.storage.read(extractor_key(extractor, dataset))
     except MissingObject:
-        if extractor.weights == "auto":
-            return None
-        problem, remedy = f"there is no file {extractor.weights}", "name a .safetensors file that `ganray fit-extractor` wrote"
-        raise DataError("evaluate.extractor.weights", problem, remedy) from None
+        return None
+
+
+def named_weights(name: str, *, field: str) -> bytes:
+    """Return the weights "shipped:NAME", or those in a file by its URI. Raises `DataError` if there are none."""
+    if name.startswith(SHIPPED):
+        return shipped_weights(name.removeprefix(SHIPPED))
+    try:
+        return _read_uri(name)
+    except MissingObject:
+        remedy = "name a .safetensors file that `ganray fit-extractor` wrote"
+        raise DataError(field, f"there is no file {name}", remedy) from None
 
 
 def shipped_weights(name: str) -> bytes:
     """Return the file of an extractor that comes with ganray, such as "fashion-mnist". Raises `DataError` for another name."""
-    folder = files("ganray.metrics").joinpath("weights")
-    known = sorted(file.name.removesuffix(".safetensors") for file in folder.iterdir() if file.name.endswith(".safetensors"))
-    if name not in known:
+    if name not in (known := shipped_names()):
         problem = f"no extractor {name!r} comes with ganray"
         raise DataError("evaluate.extractor.weights", problem, f"use auto or {', '.join(SHIPPED + each for each in known)}")
-    return folder.joinpath(f"{name}.safetensors").read_bytes()
+    return files("ganray.metrics").joinpath("weights", f"{name}.safetensors").read_bytes()
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the extractors that come with ganray."""
+    names = (file.name for file in files("ganray.metrics").joinpath("weights").iterdir())
+    return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
 
 
 def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:

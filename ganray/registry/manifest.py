@@ -17,6 +17,7 @@ VERSION = re.compile(r"[0-9]{4,12}")  # the number of a version, as its folder i
 HASH = re.compile(r"[0-9a-f]{64}")
 MANIFEST = "manifest.json"
 GENERATOR, CONFIG, METRICS, SAMPLES, CARD = "generator.safetensors", "config.json", "metrics.json", "samples.png", "README.md"
+DIRECTIONS = "directions.json"  # of latents, in versions that were published with `publish.directions`
 MAX_FILES = 64
 MAX_MODEL_NAME = 100  # characters
 MAX_FILE_BYTES = 64 << 30

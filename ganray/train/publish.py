@@ -13,11 +13,12 @@ from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import ConfigError, GanrayError
 from ganray.evaluation.evaluation import prepare_evaluation
+from ganray.gan.directions import find_directions
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.image import grid_png
-from ganray.registry.artifact import build, generator_config, load_generator
-from ganray.registry.manifest import CARD, CONFIG, GENERATOR, METRICS, SAMPLES, to_json
+from ganray.registry.artifact import PublishedGenerator, build, generator_config, load_generator
+from ganray.registry.manifest import CARD, CONFIG, DIRECTIONS, GENERATOR, METRICS, SAMPLES, to_json
 from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
@@ -128,8 +129,19 @@ def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, l
     }
     card = model_card(job, scores=scores, protocol=protocol, dataset=dataset.card, lineage=lineage)
     generator = build(files)
+    if job.publish.directions:
+        files[DIRECTIONS] = to_json({"directions": describe_directions(generator, job.publish.directions)})
     samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
     return {**files, SAMPLES: grid_png(samples.numpy()), CARD: card.encode()}
+
+
+def describe_directions(generator: PublishedGenerator, num: int) -> list[dict[str, Any]]:
+    """Return a generator's most effective directions as JSON data; none, which is logged, where it does not begin with a linear layer."""
+    try:
+        return find_directions(generator, generator.prior, min(num, generator.latent_dim)).to_json()
+    except ValueError as error:
+        logger.warning("publish.directions: %s", error)
+        return []
 
 
 def describe_lineage(job: Job, run: Run, dataset: PreparedDataset, checkpoint: Checkpoint) -> dict[str, Any]:

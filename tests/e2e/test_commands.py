@@ -28,7 +28,7 @@ BRIEF = [*TINY, "name=quickstart", "publish.model=quickstart", "data.source.spli
 BRIEF += ["loss={kind: hinge}", "penalties={r1_gamma: 1.0, every: 4}"]  # as the job says, where the tiny one says otherwise
 BRIEF += [f"optimizer.{network}={{lr: 1e-4, beta1: 0.0}}" for network in ("generator", "discriminator")]  # without its schedules
 BRIEF += ["train.precision=float32", "train.checkpoint_every=5120", "train.samples_every=5120"]
-BRIEF += ["evaluate.every=5120", "evaluate.num_samples=256"]
+BRIEF += ["evaluate.every=5120", "evaluate.num_samples=256", "publish.directions=2"]
 WEIGHTS_AGREE_TO = 2e-3  # by one worker and by two, 70 steps from one state: measured 3e-4, where the steps moved weights by 4e-2
 
 
@@ -78,6 +78,16 @@ def test_train_prints_its_result_as_json(storage: Path) -> None:
     assert (printed["ended"], printed["images_seen"], printed["was_finished"]) == ("done", 640, False)
     assert printed["version"] == str(storage / "models/quickstart/0001")
     assert printed["scores"] == read_json(storage / "models/quickstart/0001/metrics.json")["scores"]
+    assert len(read_json(storage / "models/quickstart/0001/directions.json")["directions"]) == 2
+
+
+def test_directions_are_found_in_what_was_trained(storage: Path) -> None:
+    out = storage / "directions"
+    found = json.loads(succeed("directions", str(storage / "models/quickstart"), "--num", "2", "--out", str(out), "--json"))
+    published = read_json(storage / "models/quickstart/0001/directions.json")["directions"]
+    assert [entry["vector"] for entry in found["directions"]] == [entry["vector"] for entry in published]
+    assert max(found["directions"][0]["effects"].values()) > 0
+    assert (out / "directions.png").exists()
 
 
 def test_prepare_finds_what_training_prepared(address: str, storage: Path) -> None:

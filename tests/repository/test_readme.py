@@ -49,6 +49,7 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray models verify": f"{MODELS}test_verify_names_the_file_that_is_damaged",
     "ganray models pull": f"{MODELS}test_what_is_pulled_is_found_again_offline",
     "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
+    "ganray directions": f"{COMMANDS}test_directions_are_found_in_what_was_trained",
     "ganray export": "tests/export/test_export.py::test_the_command_prints_file_and_difference",
     "ganray models gc": f"{MODELS}test_gc_lists_garbage_and_removes_it_with_yes",
     "ganray score": "tests/train/test_score_folder.py::test_images_are_scored_as_generators_are",
