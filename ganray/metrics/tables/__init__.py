@@ -1,0 +1,1 @@
+"""Scores of tables: shapes, pairs, closest records, and what classifiers make of synthetic rows."""
