@@ -9,6 +9,7 @@ from ganray.cli.artifacts import export_command, pull_command, push_command, ver
 from ganray.cli.data import fit_extractor_command, prepare_command, score_command
 from ganray.cli.display import StderrHandler
 from ganray.cli.generators import directions_command, generate_command, provenance_command, publish_command
+from ganray.cli.jobs import jobs_group, submit_command
 from ganray.cli.models import models_group
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.sweeps import sweep_command, sweep_report_command
@@ -54,6 +55,8 @@ for command in (
     export_command,
     sweep_command,
     sweep_report_command,
+    submit_command,
+    jobs_group,
 ):
     group.add_command(command)
 for command in (verify_command, pull_command, push_command):

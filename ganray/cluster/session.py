@@ -50,7 +50,7 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     with scratch_folder("session") as scratch, _private(address, Path(scratch)), interrupt_on_signal():
         try:
             if address != LOCAL:
-                _find_head(address, field)
+                find_head(address, field)
             with contextlib.nullcontext() if address == LOCAL else _without_backend_log():
                 _connect(address, dashboard=dashboard)
         except AuthenticationError:
@@ -93,7 +93,7 @@ def own_local_ray(address: str | None = None) -> bool:
     return not ray.is_initialized() and (address or os.environ.get("RAY_ADDRESS") or LOCAL) == LOCAL
 
 
-def _find_head(address: str, field: str) -> None:
+def find_head(address: str, field: str) -> None:
     """Check the head of a cluster, with the token of Ray's usual places if it wants one, unless RAY_AUTH_MODE says whether to send it.
 
     A process that sends a token also wants one: workers of a cluster that has none could not reach it.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
 from ganray.config.reading.places import place_problem
@@ -85,13 +86,14 @@ def _place(text: str) -> str:
     return text
 
 
+PLACE = AfterValidator(_place)
 LIMIT = 1 << 63  # integers are stored, and given to PyTorch, in 64 bits
 Integer = Annotated[int, BeforeValidator(_whole_number), Field(ge=-LIMIT, lt=LIMIT)]
 Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, lt=LIMIT)]
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, lt=LIMIT)]
 Real = Annotated[float, BeforeValidator(_real_number)]  # finite, as all numbers of a section
 Text = Annotated[str, BeforeValidator(_text)]
-Place = Annotated[str, AfterValidator(_place), BeforeValidator(_text)]  # a path or URI
+Place = Annotated[str, PLACE, BeforeValidator(_text)]  # a path or URI
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 NAME_CHARACTERS = "1 to 64 lower-case letters, digits, dots, hyphens and underscores"
 MAX_SHOWN = 60  # characters of a value that an error repeats
@@ -157,3 +159,8 @@ def kind_of(section: type[Section]) -> str | None:
     """Return the `kind` by which a section of a union is chosen, None for other sections."""
     field = section.model_fields.get("kind")
     return field.default if field else None
+
+
+def is_place(field: FieldInfo) -> bool:
+    """Return whether a field is a `Place`, perhaps an optional one."""
+    return PLACE in field.metadata or any(PLACE in get_args(part)[1:] for part in get_args(field.annotation))

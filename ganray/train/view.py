@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from ganray.cluster.submitted import show_status
 from ganray.config import Job
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class ConsoleReporter:
     def _print(self, lines: list[str]) -> None:
         for line in [] if self.quiet else lines:
             click.echo(line, err=True)
+        if lines:
+            show_status(lines[-1])
 
 
 def line_reporter(view: View) -> ConsoleReporter:

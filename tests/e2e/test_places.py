@@ -1,8 +1,9 @@
-"""The same job on S3, over two nodes, through `ray job submit`, and from a stream."""
+"""The same job on S3, over two nodes, through `ganray submit`, and from a stream."""
 
 import json
+import os
 import secrets
-import time
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from ray.cluster_utils import Cluster
 
 import ganray
-from tests.helpers.heads import Head, running_head
+from tests.helpers.heads import Head, driver_below, running_head
 from tests.helpers.runs import (
     REPOSITORY,
     TINY,
@@ -83,30 +84,34 @@ def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     with running_head(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)) as started:
-        until = time.monotonic() + 180
-        while started.jobs("submit", "--no-wait", "--", "true").returncode:  # answers before it can take a job, too
-            assert time.monotonic() < until, "the head did not come up"
         yield started
 
 
-def test_a_submitted_job_trains_and_publishes(head: Head, tmp_path: Path) -> None:
-    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "train", "jobs/quickstart.yaml", *TINY, *SHORT]
-    done = head.jobs("submit", "--submission-id", "tiny-1", *entrypoint, f"storage={tmp_path}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "succeeded" in head.jobs("status", "tiny-1").stdout
-    assert ganray.load_generator(str(tmp_path / "models/tiny/0001"))(torch.randn(1, 64)).shape == (1, 1, 16, 16)
-    relative = head.jobs("submit", "--submission-id", "tiny-2", *entrypoint)
-    assert "storage: './store' is relative, and a Ray job's working directory vanishes" in relative.stdout
-    assert "failed" in head.jobs("status", "tiny-2").stdout
+def test_a_submitted_job_goes_on_after_its_driver_was_killed_and_is_stopped_with_a_checkpoint(head: Head, tmp_path: Path) -> None:
+    command = ["submit", "jobs/quickstart.yaml", *TINY, "train.total_images=1e6", "train.checkpoint_every=1280", f"storage={tmp_path}"]
+    with head.started_ganray(*command) as following:
+        wait_until(lambda: checkpoints(tmp_path), following)
+        os.kill(driver_below(head.process.pid), signal.SIGKILL)
+        before = len(checkpoints(tmp_path))
+        wait_until(lambda: len(checkpoints(tmp_path)) > before + 2, following)
+        failed, running = json.loads(head.ganray("jobs", "list", "--json").stdout)
+        stopped = head.ganray("jobs", "stop", running["job"])
+        output, _ = following.communicate(timeout=240)
+    assert (failed["status"], running["status"]) == ("FAILED", "RUNNING")
+    assert f"the driver died; submitting the job once more, as {failed['job']}-2" in output
+    assert failed["run"] == running["run"] == f"{tmp_path}/runs/tiny"
+    assert "/1,000,000 images" in running["message"]
+    assert stopped.stdout == f"job {running['job']}: stopped\n", stopped.stderr
+    assert "the same command goes on from there" in output
+    assert following.returncode == 130
+    assert "the same command goes on from there" in head.ganray("jobs", "logs", running["job"]).stdout
 
 
 def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) -> None:
     small = [override for override in SMALL if not override.startswith(("sweep.space", "optimizer."))]
-    entrypoint = ["--working-dir", ".", "--", "python", "-m", "ganray", "sweep", "jobs/fashion-mnist-sweep.yaml", *small]
-    entrypoint += ["data.source.split=test", "sweep.trials=3", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}"]
-    done = head.jobs("submit", "--submission-id", "sweep-1", *entrypoint, f"storage={tmp_path}")
+    small += ["data.source.split=test", "sweep.trials=3", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}"]
+    done = head.ganray("submit", "jobs/fashion-mnist-sweep.yaml", *small, f"storage={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "succeeded" in head.jobs("status", "sweep-1").stdout
     assert json.loads((tmp_path / "models/tiny/0001/manifest.json").read_text())["lineage"]["sweep"]["name"] == "tiny"
 
 

@@ -23,11 +23,21 @@ class Head:
     environment: dict[str, str]
     process: subprocess.Popen[bytes]
 
-    def jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Return a finished `ray job` command."""
-        verb, *rest = arguments
-        command = ["ray", "job", verb, "--address", self.address, *rest]
+    def ganray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Return a finished command of ganray's that is told the dashboard's address."""
+        command = [sys.executable, "-m", "ganray", *arguments, "--address", self.address]
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=self.environment, timeout=240)
+
+    @contextlib.contextmanager
+    def started_ganray(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Give such a command while it runs, with its errors in its output; it is ended afterwards."""
+        command = [sys.executable, "-m", "ganray", *arguments, "--address", self.address]
+        pipes: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, text=True, cwd=REPOSITORY, env=self.environment, **pipes) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def kill(self) -> None:
         """End all processes of its machine's Ray at once."""
@@ -70,3 +80,10 @@ def _is_open(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def driver_below(pid: int) -> int:
+    """Return the driver of ganray's that runs as a job below a head's process, without the shell that Ray starts it by."""
+    commands = {below: Path(f"/proc/{below}/cmdline").read_bytes().split(b"\0") for below in descendants(pid)}
+    (driver,) = (below for below, words in commands.items() if words[1:4] == [b"-m", b"ganray", b"train"])
+    return driver

@@ -22,6 +22,8 @@ SWEEPS = "tests/sweep/test_sweeps.py::"
 DRY_RUN = "tests/train/test_dry_run.py::"
 RUNS = "tests/cli/test_runs_commands.py::"
 TRUST = "tests/registry/test_trust.py::"
+SUBMITTED = "tests/e2e/test_places.py::"
+KILLED_AND_STOPPED = "test_a_submitted_job_goes_on_after_its_driver_was_killed_and_is_stopped_with_a_checkpoint"
 RUN_BY = {  # how a command starts: what runs it
     "make quickstart": ".ci/run",
     "make test": ".ci/run",
@@ -37,7 +39,10 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray sweep jobs/fashion-mnist-sweep.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep jobs/fashion-mnist-pbt.yaml": f"{SWEEPS}test_the_job_files_work_as_they_are",
     "ganray sweep-report": f"{SWEEPS}test_a_report_of_a_real_sweep_has_its_finalists",
-    "ray job submit": "tests/e2e/test_places.py::test_a_submitted_job_trains_and_publishes",
+    "ganray submit": f"{SUBMITTED}test_a_submitted_sweep_searches_and_publishes",
+    "ganray jobs list": f"{SUBMITTED}{KILLED_AND_STOPPED}",
+    "ganray jobs logs": f"{SUBMITTED}{KILLED_AND_STOPPED}",
+    "ganray jobs stop": f"{SUBMITTED}{KILLED_AND_STOPPED}",
     "ray up": MORE_MACHINES,
     "ganray publish": f"{COMMANDS}test_publishing_again_by_hand_gives_the_same_version",
     "ganray models list": f"{COMMANDS}test_models_list_shows_versions_and_marks_the_best",
