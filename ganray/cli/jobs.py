@@ -33,6 +33,8 @@ id_argument = click.argument("job_id", metavar="ID")
 @click.option("--env", "names", multiple=True, metavar="NAME", help="Pass a variable of this environment, as a credential of S3.")
 @click.option("--include", multiple=True, type=LocalPath(), help="Take a file or folder along, but for what .gitignore leaves out.")
 @click.option("--dry-run", is_flag=True, help="Print what would be submitted, and ask no cluster.")
+@click.option("--kubernetes", is_flag=True, help="With --dry-run: print a RayJob of KubeRay, for `kubectl apply -f -`.")
+@click.option("--image", help="The image of its pods, which has ganray.")
 @json_option
 def submit_command(
     job: str,
@@ -42,6 +44,8 @@ def submit_command(
     names: tuple[str, ...],
     include: tuple[Path, ...],
     dry_run: bool,
+    kubernetes: bool,
+    image: str | None,
     as_json: bool,
 ) -> None:
     """Train JOB on a Ray cluster, or search if it has a `sweep` section. The same command again follows it, or resumes."""
@@ -50,6 +54,12 @@ def submit_command(
     from ganray.submission.variables import kept_back, passed_variables
 
     checked = load_job(job, overrides)
+    if kubernetes:
+        _check_kubernetes(dry_run=dry_run, names=names, include=include)
+        from ganray.submission.kubernetes import render
+
+        click.echo(render(Path(job), checked, overrides, image=image, variables=passed_variables(checked, [])), nl=False)
+        return
     with tempfile.TemporaryDirectory(prefix="ganray-submit-") as folder:
         variables = passed_variables(checked, names)
         package = build_package(Path(job), checked, Path(folder) / "package.zip", include=include)
@@ -66,6 +76,16 @@ def submit_command(
             print_rows(facts, as_json=as_json)
         else:
             sys.exit(_submit(submission, facts, address=address, name=checked.name, follows=follow, as_json=as_json))
+
+
+def _check_kubernetes(*, dry_run: bool, names: tuple[str, ...], include: tuple[Path, ...]) -> None:
+    """Raise `ConfigError` for options that a RayJob has no use for."""
+    if not dry_run:
+        raise ConfigError("--kubernetes", "a RayJob is printed, not applied", "add --dry-run, and pipe it to `kubectl apply -f -`")
+    if names:
+        raise ConfigError("--env", "a RayJob takes no values from here", "put them into the secret ganray-storage, which its pods read")
+    if include:
+        raise ConfigError("--include", "a RayJob takes no files along", "put them into the image, or on s3://")
 
 
 def _submit(submission: "Submission", facts: dict[str, Any], *, address: str | None, name: str, follows: bool, as_json: bool) -> int:

@@ -39,10 +39,13 @@ class Submission:
 
 def make_submission(job: Job, overrides: Sequence[str], package: Package, variables: Mapping[str, str]) -> Submission:
     """Return the submission of a job: one with a `sweep` section is searched, any other trained. Raises `ConfigError`."""
-    command = command_of(job)
-    run = record_uri(job)
-    entrypoint = shlex.join(["python", "-m", "ganray", command, package.job, *overrides])
-    return Submission(run, entrypoint, package, variables, {"name": job.name, KIND: command, RUN: run})
+    entrypoint = shlex.join(["python", "-m", "ganray", command_of(job), package.job, *overrides])
+    return Submission(record_uri(job), entrypoint, package, variables, metadata_of(job))
+
+
+def metadata_of(job: Job) -> dict[str, str]:
+    """Return what Ray's dashboard shows of a job, and by what `ganray jobs` knows it."""
+    return {"name": job.name, KIND: command_of(job), RUN: record_uri(job)}
 
 
 def command_of(job: Job) -> str:

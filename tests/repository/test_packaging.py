@@ -44,9 +44,12 @@ def build(tree: Path, kind: str) -> zipfile.ZipFile:
 def test_a_wheel_has_the_jobs_and_data(tree: Path, tmp_path: Path) -> None:
     with build(tree, "wheel") as wheel:
         wheel.extractall(tmp_path)
-    jobs = sorted(path.name for path in (tmp_path / "ganray/jobs").iterdir())
+    jobs = sorted(path.name for path in (tmp_path / "ganray/jobs").iterdir() if path.is_file())
     assert jobs == sorted(path.name for path in (REPOSITORY / "jobs").glob("*.yaml"))
     assert all(load_job(tmp_path / "ganray/jobs" / name) for name in jobs)
+    assert {path.name for path in (REPOSITORY / "jobs/kubernetes").iterdir()} == {
+        path.name for path in (tmp_path / "ganray/jobs/kubernetes").iterdir()
+    }
     data = ["py.typed", "data/bundled/fashion-mnist-test.parquet", "metrics/weights/fashion-mnist.safetensors", "sweep/report/page.html.j2"]
     assert all((tmp_path / "ganray" / name).is_file() for name in data)
 
