@@ -8,7 +8,7 @@ USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; }
 # A core a process: threads of several processes would wait for one another.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
-.PHONY: quickstart check test lint types unit bench chaos clean
+.PHONY: quickstart check test lint types unit bench chaos docs docs-serve clean
 
 quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
@@ -43,8 +43,15 @@ chaos: .venv/installed
 	$(BIN)/python -m tests.chaos
 	$(BIN)/pytest -m "chaos or slow"
 
+# The documentation site, in site/; or on a port of this machine, made anew at each change.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 clean:
-	rm -rf .venv store
+	rm -rf .venv store site
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(USABLE) || $(PYTHON) -c "$(SUPPORTED)" || { echo "error: PYTHON: '$(PYTHON)' is not Python 3.11 or 3.12; $(SAY)" >&2; exit 1; }

@@ -133,11 +133,12 @@ def test_a_grid_shows_the_samples_and_another_seed_shows_others(storage: Path, s
         assert np.array_equal(np.asarray(Image.open(out)), expected) is same
 
 
-def test_the_readmes_python_loads_what_was_published(storage: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    command = [sys.executable, "-c", f"{code}\nprint(tuple(samples.shape), bool((samples.abs() <= 1).all()))"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=storage.parent)
-    assert done.stdout == "(16, 1, 16, 16) True\n", done.stderr
+def test_the_python_of_readme_and_pages_loads_what_was_published(storage: Path) -> None:
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    blocks = [block for page in pages for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
+    code = "\n".join(f"{block}\nprint(tuple(samples.shape)[1:], bool((samples.abs() <= 1).all()))" for block in blocks)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=storage.parent)
+    assert done.stdout == "(1, 16, 16) True\n" * len(blocks), done.stderr
 
 
 def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(address: str, storage: Path, tmp_path: Path) -> None:
