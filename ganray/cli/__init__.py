@@ -11,8 +11,9 @@ from ganray.cli.display import StderrHandler
 from ganray.cli.generators import directions_command, generate_command, provenance_command, publish_command
 from ganray.cli.jobs import jobs_group, submit_command
 from ganray.cli.models import models_group
+from ganray.cli.report import report_command
 from ganray.cli.runs import config_command, runs_group, train_command
-from ganray.cli.sweeps import sweep_command, sweep_report_command
+from ganray.cli.sweeps import sweep_command
 from ganray.cluster.signals import interrupt_on_signal
 from ganray.config.reading.places import JOBS
 from ganray.errors import GanrayError
@@ -54,7 +55,7 @@ for command in (
     provenance_command,
     export_command,
     sweep_command,
-    sweep_report_command,
+    report_command,
     submit_command,
     jobs_group,
 ):

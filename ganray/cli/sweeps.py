@@ -1,15 +1,14 @@
-"""`ganray sweep` and `ganray sweep-report`."""
+"""`ganray sweep`."""
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ganray.cli.display import console_reporter
 from ganray.cli.listing import print_json, print_rows
-from ganray.cli.options import LocalPath, address_option, check_name, json_option, storage_option, with_job
+from ganray.cli.options import address_option, json_option, with_job
 from ganray.sweep.table import SweepView, short
 
 if TYPE_CHECKING:
@@ -44,21 +43,6 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     print_json(result.to_json()) if as_json else click.echo(_summary(result))
     if result.ended == "interrupted":
         sys.exit(130)
-
-
-@click.command("sweep-report")
-@click.argument("sweep")
-@storage_option
-@click.option("--out", type=LocalPath(dir_okay=False, writable=True), help="The HTML file; else SWEEP.html here.")
-@json_option
-def sweep_report_command(sweep: str, storage: str, out: Path | None, as_json: bool) -> None:
-    """Write one self-contained HTML page about SWEEP, by name, finished or not: curves, fields, lineage, finalists."""
-    check_name("SWEEP", sweep)
-    from ganray.sweep.report import write_report
-
-    path = out or Path(f"{sweep}.html")
-    write_report(storage, sweep, path)
-    print_json({"out": str(path)}) if as_json else click.echo(f"report  {path}")
 
 
 def _summary(result: "SweepResult") -> str:

@@ -18,6 +18,7 @@ from ganray.storage.files import open_regular
 WHITE = 255
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
 GRID_SIDE = 64  # pixels: smaller images are enlarged to about this side in a grid
+PADDING = 2  # pixels between images of a grid
 
 Pixels = NDArray[np.uint8]  # [C, H, W] unless said otherwise; C: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha
 
@@ -68,9 +69,22 @@ def encode_png(pixels: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
     return _save_png(_to_pil(pixels), texts)
 
 
-def grid_png(images: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
+def grid_png(images: Pixels, texts: Mapping[str, str] | None = None, *, columns: int | None = None) -> bytes:
     """Return images [N, C, H, W], N > 0, as the PNG file of their `grid`, with `texts` as in `encode_png`."""
-    return _save_png(grid(images), texts)
+    return _save_png(grid(images, columns), texts)
+
+
+def split_grid(png: bytes, shape: tuple[int, int, int]) -> Pixels:
+    """Return the images uint8 [N, C, H, W] of a `grid` with default padding and scale, white tiles at its end included."""
+    channels, height, width = shape
+    with Image.open(BytesIO(png)) as image:
+        pixels = np.asarray(image).reshape(image.height, image.width, channels).transpose(2, 0, 1)
+    scale = _scale(height, width)
+    step_y, step_x = height * scale + PADDING, width * scale + PADDING
+    rows, columns = pixels.shape[1] // step_y, pixels.shape[2] // step_x
+    tiles = pixels[:, PADDING:, PADDING:].reshape(channels, rows, step_y, columns, step_x)
+    inside = tiles[:, :, : height * scale : scale, :, : width * scale : scale]
+    return np.ascontiguousarray(inside.transpose(1, 3, 0, 2, 4)).reshape(-1, *shape)
 
 
 def read_png(path: Path) -> tuple[Pixels, dict[str, str]]:
@@ -90,7 +104,7 @@ def to_pixels(image: Image.Image) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def grid(images: Pixels, columns: int | None = None, padding: int = 2, scale: int | None = None) -> Image.Image:
+def grid(images: Pixels, columns: int | None = None, padding: int = PADDING, scale: int | None = None) -> Image.Image:
     """Lay out images [N, C, H, W], N > 0, row by row on white.
 
     `columns` is near the square root of N by default. Every image is enlarged by the whole number `scale`, by default to a
@@ -98,7 +112,7 @@ def grid(images: Pixels, columns: int | None = None, padding: int = 2, scale: in
     """
     num, channels, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(num))
-    scale = scale or max(1, round(GRID_SIDE / max(height, width)))
+    scale = scale or _scale(height, width)
     images = images.repeat(scale, axis=2).repeat(scale, axis=3)
     step_y, step_x = height * scale + padding, width * scale + padding
     rows = math.ceil(num / columns)
@@ -107,6 +121,11 @@ def grid(images: Pixels, columns: int | None = None, padding: int = 2, scale: in
         top, left = padding + index // columns * step_y, padding + index % columns * step_x
         canvas[:, top : top + height * scale, left : left + width * scale] = image
     return _to_pil(canvas)
+
+
+def _scale(height: int, width: int) -> int:
+    """Return by how much the images of a grid are enlarged."""
+    return max(1, round(GRID_SIDE / max(height, width)))
 
 
 def _save_png(image: Image.Image, texts: Mapping[str, str] | None) -> bytes:

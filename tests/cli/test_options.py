@@ -59,7 +59,7 @@ def test_an_argument_that_cannot_be_costs_one_line(
         ["runs", "list"],
         ["runs", "show", "r"],
         ["publish", "r"],
-        ["sweep-report", "s"],
+        ["report", "s"],
     ],
     ids=" ".join,
 )

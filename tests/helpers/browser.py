@@ -19,6 +19,19 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 FLAGS += ["--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0"]
 FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND"]
 HEIGHT = 900
+LOOK = """(() => {
+  const marks = (chart) => [...chart.querySelectorAll(".main-svg .trace path, .main-svg .point path")].filter((mark) => {
+    const { width, height } = mark.getBoundingClientRect();
+    return width + height > 0;
+  });
+  return {
+    marks: Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => [chart.id, marks(chart).length])),
+    overflow: document.documentElement.scrollWidth - innerWidth,
+    widths: [...document.querySelectorAll(".chart")].map((chart) => [chart.querySelector("svg").clientWidth, chart.clientWidth]),
+    images: [...document.querySelectorAll("img")].map((image) => image.naturalWidth),
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+  };
+})()"""  # what a page of plotly's charts shows
 
 
 @dataclass

@@ -50,7 +50,12 @@ def test_a_wheel_has_the_jobs_and_data(tree: Path, tmp_path: Path) -> None:
     assert {path.name for path in (REPOSITORY / "jobs/kubernetes").iterdir()} == {
         path.name for path in (tmp_path / "ganray/jobs/kubernetes").iterdir()
     }
-    data = ["py.typed", "data/bundled/fashion-mnist-test.parquet", "metrics/weights/fashion-mnist.safetensors", "sweep/report/page.html.j2"]
+    data = [
+        "py.typed",
+        "data/bundled/fashion-mnist-test.parquet",
+        "metrics/weights/fashion-mnist.safetensors",
+        "report/templates/base.html.j2",
+    ]
     assert all((tmp_path / "ganray" / name).is_file() for name in data)
 
 

@@ -43,7 +43,7 @@ COMMANDS = [
         "models pull m --storage URI",
     ),
     *("models verify m --storage URI", "runs list --storage URI", "runs show r --storage URI", "publish r --storage URI"),
-    *("generate URI --out x.png --local", "sweep-report s --storage URI", "provenance URI", "provenance grid.png --storage URI"),
+    *("generate URI --out x.png --local", "report s --storage URI", "provenance URI", "provenance grid.png --storage URI"),
     *(
         "config jobs/quickstart.yaml storage=URI",
         "train jobs/quickstart.yaml storage=URI --dry-run",

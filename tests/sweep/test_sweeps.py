@@ -88,7 +88,7 @@ def test_a_finished_sweep_says_so_and_goes_on_for_more_trials(found: Path) -> No
 
 
 def test_a_report_of_a_real_sweep_has_its_finalists(found: Path) -> None:
-    done = command_line("sweep-report", "tiny", "--storage", str(found), "--out", str(found / "tiny.html"), "--json")
+    done = command_line("report", "tiny", "--storage", str(found), "--out", str(found / "tiny.html"), "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"out": str(found / "tiny.html")}), done.stderr
     page = (found / "tiny.html").read_text()
     assert page.count('<img src="data:image/png;base64,') == 2

@@ -13,8 +13,9 @@ import plotly.graph_objects as go
 
 from ganray.config import Sweep
 from ganray.config.space import Choice, Dimension, LogUniform
+from ganray.report.figures import NAMED, chart, round_numbers, short, spans_decade
+from ganray.report.sweep_figures import describe, line_of, metric_name
 from ganray.sweep.records import Trial
-from ganray.sweep.report.figures import NAMED, chart, describe, line_of, metric_name, round_numbers, short, spans_decade
 
 
 @dataclass(frozen=True)

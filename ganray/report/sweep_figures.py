@@ -1,7 +1,4 @@
-"""The charts of a sweep as plotly figures: best score so far, learning curves, importances and a population's lineage.
-
-Colours are those of a light page: a dark page inverts its charts as a whole, so that what is weak stays weak.
-"""
+"""The charts of a sweep as plotly figures: best score so far, learning curves, importances and a population's lineage."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +9,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ganray.config import Sweep
+from ganray.report.figures import COLOURS, INK, NAMED, chart, images_axis, shade, short, value_axis
 from ganray.sweep.records import Exploit, Trial, rank_key
 
-STRONG, WEAK = (12, 92, 148), (205, 213, 221)  # the best trial's line, and the worst one's
-INK, GRID, EXTINCT, BROKEN = "#1c2733", "rgba(28,39,51,0.11)", "#b8c2cc", "#c92a2a"
-FOUNDERS = ("#0c5c94", "#d9480f", "#2b8a3e", "#9c36b5", "#b08900", "#c2255c", "#0b7285", "#5f3dc4")
-NAMED = "%{meta}<extra></extra>"  # what the pointer shows: the trace's meta, without the box for a trace's name
+EXTINCT, BROKEN = "#b8c2cc", "#c92a2a"
 
 
 def best_so_far(sweep: Sweep, trials: list[Trial]) -> go.Figure | None:
@@ -35,7 +30,7 @@ def best_so_far(sweep: Sweep, trials: list[Trial]) -> go.Figure | None:
     dots.update(marker={"color": shade(0.6), "size": 5}, hovertemplate="%{y:.4g} by %{text}<extra></extra>")
     steps = go.Scatter(x=spent, y=best_scores, text=[describe(trial) for trial in incumbents], mode="lines")
     steps.update(line={"color": shade(0), "width": 2.5, "shape": "hv"}, hovertemplate="best so far: %{y:.4g} by %{text}<extra></extra>")
-    return chart([dots, steps], xaxis=_images_axis("images of all trials"), yaxis=_score_axis(sweep, scores))
+    return chart([dots, steps], xaxis=images_axis("images of all trials"), yaxis=value_axis(metric_name(sweep), scores))
 
 
 def spending(trials: list[Trial]) -> list[tuple[int, float | None, Trial]]:
@@ -58,7 +53,9 @@ def learning_curves(sweep: Sweep, trials: list[Trial], ranked: list[Trial]) -> g
         if points:
             curves.append(_learning_curve(trial, points, line_of(ranks.get(trial.number, len(ranked)), len(ranked))))
     scores = [score for curve in curves for score in curve.y]
-    return chart(curves, height=400, xaxis=_images_axis("images of a trial"), yaxis=_score_axis(sweep, scores)) if curves else None
+    return (
+        chart(curves, height=400, xaxis=images_axis("images of a trial"), yaxis=value_axis(metric_name(sweep), scores)) if curves else None
+    )
 
 
 def _learning_curve(trial: Trial, points: Sequence[tuple[float, float]], line: dict[str, Any]) -> go.Scatter:
@@ -93,10 +90,10 @@ def lineage(trials: list[Trial]) -> go.Figure | None:
         arrows.append(_exploit(trials[number], trials[copy["from"]], copy, width))
         since[number], founder[number] = images, founder[copy["from"]]
     pieces += [(trial, since[trial.number], max(trial.images, since[trial.number]), founder[trial.number]) for trial in trials]
-    colours = dict(zip(sorted(set(founder.values())), FOUNDERS * len(trials), strict=False))
+    colours = dict(zip(sorted(set(founder.values())), COLOURS * len(trials), strict=False))
     members = [_member(trial, start, stop, colours.get(origin, EXTINCT)) for trial, start, stop, origin in pieces]
     levels = {"type": "category", "categoryarray": [trial.name for trial in trials], "autorange": "reversed", "showgrid": False}
-    return chart([*members, *arrows], height=80 + 28 * len(trials), xaxis=_images_axis("images of a member"), yaxis=levels)
+    return chart([*members, *arrows], height=80 + 28 * len(trials), xaxis=images_axis("images of a member"), yaxis=levels)
 
 
 def _member(trial: Trial, start: int, stop: int, colour: str) -> go.Scatter:
@@ -114,23 +111,6 @@ def _exploit(trial: Trial, donor: Trial, copy: Exploit, width: int) -> go.Scatte
     return arrow.update(marker={"symbol": "arrow", "angleref": "previous", "size": [5, 10], "color": INK})
 
 
-def chart(traces: Sequence[Any], *, height: int = 320, **layout: Any) -> go.Figure:
-    """Return a figure in the report's style: no frame, faint grid, text of the page's font and size."""
-    figure = go.Figure(traces)
-    figure.update_layout(template=go.layout.Template(), height=height, showlegend=False, hovermode="closest", **layout)
-    figure.update_layout(font={"family": "system-ui, sans-serif", "size": 12, "color": INK}, margin={"l": 8, "r": 24, "t": 24, "b": 8})
-    figure.update_layout(paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
-    figure.update_layout(hoverlabel={"align": "left", "bgcolor": "#ffffff", "bordercolor": "#9aa5b1", "font": {"color": INK, "size": 12}})
-    figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#9aa5b1", "activecolor": INK})
-    axes = {"automargin": True, "gridcolor": GRID, "zeroline": False, "ticks": "outside", "tickcolor": "rgba(0,0,0,0)"}
-    return figure.update_xaxes(**axes).update_yaxes(**axes)
-
-
-def shade(share: float) -> str:
-    """Return the colour of a place in a ranking, 0 (best) to 1."""
-    return f"rgb({','.join(str(round(strong + (weak - strong) * share)) for strong, weak in zip(STRONG, WEAK, strict=True))})"
-
-
 def line_of(rank: int, count: int) -> dict[str, Any]:
     """Return the line of the trial at a place in the ranking; the best one is also the widest."""
     share = min(rank / max(count - 1, 1), 1.0)
@@ -145,40 +125,6 @@ def describe(trial: Trial) -> str:
     return "<br>".join(lines)
 
 
-def short(value: Any) -> str:
-    """Return a value in four digits, "" for none."""
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def metric_name(sweep: Sweep) -> str:
     """Return the metric as axes name it: "metric/frechet" is "frechet"."""
     return sweep.metric.removeprefix("metric/")
-
-
-def spans_decade(values: Sequence[float]) -> bool:
-    """Return whether values are told apart better on a logarithmic axis."""
-    return min(values) > 0 and max(values) > 10 * min(values)
-
-
-def round_numbers(low: float, high: float, *, log: bool) -> list[float]:
-    """Return a handful of round values from below `low` to above `high`; with `log`, these two are logarithms."""
-    if log:
-        factors = (1, 2, 5) if high - low < 2 else (1,)
-        return [factor * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
-    if low == high:
-        return [low]
-    power = 10.0 ** math.floor(math.log10(high - low))
-    step = next(factor * power for factor in (0.2, 0.5, 1, 2) if (high - low) <= 6 * factor * power)
-    return [step * number for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
-
-
-def _images_axis(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "rangemode": "tozero", "tickformat": "~s"}
-
-
-def _score_axis(sweep: Sweep, scores: Sequence[float]) -> dict[str, Any]:
-    scale: dict[str, Any] = {"title": {"text": metric_name(sweep)}}
-    if not spans_decade(scores):
-        return scale
-    ticks = round_numbers(math.log10(min(scores)), math.log10(max(scores)), log=True)
-    return scale | {"type": "log", "tickvals": ticks, "ticktext": [short(tick) for tick in ticks]}

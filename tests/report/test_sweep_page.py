@@ -4,7 +4,6 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ from ganray.cli import group
 from ganray.config import Job, Sweep, check_job
 from ganray.errors import ConfigError
 from ganray.modalities.image import grid
+from ganray.report.figures import round_numbers
+from ganray.report.importance import importances
+from ganray.report.parallel_coordinates import parallel_coordinates, short_paths
+from ganray.report.sweep_figures import best_so_far, lineage, spending
+from ganray.report.sweep_page import FINALISTS, render
 from ganray.storage import open_store
 from ganray.sweep.records import JOB, Trial, TrialStatus, write_trials
-from ganray.sweep.report import FINALISTS, render
-from ganray.sweep.report.figures import best_so_far, lineage, round_numbers, spending
-from ganray.sweep.report.importance import importances
-from ganray.sweep.report.parallel_coordinates import parallel_coordinates, short_paths
-from tests.helpers.browser import Browser, chromium
+from tests.helpers.browser import LOOK, Browser
 
 RATE, GAMMA = "optimizer.generator.lr", "penalties.r1_gamma"
 CHARTS = ["best-score-over-images-spent", "learning-curves", "parallel-coordinates", "importance", "lineage"]
@@ -70,16 +70,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     grid(np.random.default_rng(0).integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).save(image, "PNG")
     store.write("finalists/0007.png", image.getvalue())
     out = storage / "drawn.html"
-    done = CliRunner().invoke(group, ["sweep-report", "drawn", "--storage", str(storage), "--out", str(out)])
+    done = CliRunner().invoke(group, ["report", "drawn", "--storage", str(storage), "--out", str(out)])
     assert done.exit_code == 0, done.output
     return out
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser that this module's tests share."""
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 def test_the_page_is_self_contained_and_has_every_section(page: Path) -> None:
@@ -156,23 +149,9 @@ def test_a_sweep_that_has_just_begun_has_a_page_too(tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_is_not_there_costs_a_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="SWEEP: there is no sweep 'none' with trials"):
-        CliRunner().invoke(group, ["sweep-report", "none", "--storage", str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(ConfigError, match="NAME: there is no run or sweep 'none' in"):
+        CliRunner().invoke(group, ["report", "none", "--storage", str(tmp_path)], catch_exceptions=False)
     assert not list(tmp_path.iterdir())
-
-
-LOOK = """(() => {
-  const marks = (chart) => [...chart.querySelectorAll(".main-svg .trace path, .main-svg .point path")].filter((mark) => {
-    const { width, height } = mark.getBoundingClientRect();
-    return width + height > 0;
-  });
-  return {
-    marks: Object.fromEntries([...document.querySelectorAll("section:has(.chart)")].map((it) => [it.id, marks(it).length])),
-    overflow: document.documentElement.scrollWidth - innerWidth,
-    widths: [...document.querySelectorAll(".chart")].map((chart) => [chart.querySelector("svg").clientWidth, chart.clientWidth]),
-    dark: matchMedia("(prefers-color-scheme: dark)").matches,
-  };
-})()"""
 
 
 @pytest.mark.e2e
@@ -182,7 +161,7 @@ def test_a_browser_without_network_draws_every_chart(page: Path, browser: Browse
     view = browser.visit(page.as_uri(), LOOK, width=width, dark=dark)
     assert view.errors == []
     assert {url.partition(":")[0] for url in view.requests} == {"file", "data"}
-    assert list(view.result["marks"]) == CHARTS
+    assert list(view.result["marks"]) == [f"{chart}-0" for chart in CHARTS]
     assert min(view.result["marks"].values()) >= 2
     assert view.result["overflow"] <= 0
     assert all(drawn == given for drawn, given in view.result["widths"])
