@@ -18,8 +18,8 @@ from ganray.cluster.session import ray_session
 from ganray.config import Job, load_job
 from ganray.config.schedules import decide_schedules
 from ganray.gan.batch import Batch
+from ganray.gan.layouts import from_pixels
 from ganray.gan.random_streams import RandomStream
-from ganray.gan.sampling import from_pixels
 from ganray.gan.state import create_state
 from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.runs.resolve import cpu_has_bfloat16

@@ -1,5 +1,7 @@
 """Fashion-MNIST for benchmarks that train without Ray: images in memory, and metrics in the shipped extractor's features."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,8 +13,9 @@ from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
 from ganray.evaluation.extractor import shipped_weights
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
+from ganray.gan.layouts import PixelLayout, from_pixels
 from ganray.gan.prior import Prior
-from ganray.gan.sampling import from_pixels, num_chunks, sample_chunk
+from ganray.gan.sampling import num_chunks, sample_chunk
 from ganray.gan.state import calibrated_ema, create_state
 from ganray.gan.step import AdversarialStep, Recipe, recipe_of
 from ganray.metrics.feature_extractor import load_extractor
@@ -87,5 +90,5 @@ class Ganray:
     def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
         """Return uint8 samples [number, 1, 32, 32], of one class with `label`."""
         generator = calibrated_ema(self.state, self.job.networks.ghost_batch, self.prior, seed=self.job.seed)
-        chunks = [sample_chunk(generator, self.prior, seed=0, chunk=chunk, label=label) for chunk in range(num_chunks(number))]
-        return torch.cat(chunks)[:number]
+        sample = partial(sample_chunk, generator, self.prior, PixelLayout(self.job.data.shape), seed=0, label=label)
+        return torch.cat([sample(chunk=chunk) for chunk in range(num_chunks(number))])[:number]

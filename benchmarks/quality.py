@@ -16,7 +16,8 @@ from benchmarks.interleave import interleave
 from benchmarks.plain import LATENT_DIM, PlainTraining
 from ganray.config import load_job
 from ganray.data.loading.order import rows
-from ganray.gan.sampling import CHUNK, to_pixels
+from ganray.gan.layouts import to_pixels
+from ganray.gan.sampling import CHUNK
 from ganray.metrics.frechet import frechet_distance
 from ganray.modalities.image import grid
 

@@ -15,8 +15,8 @@ from benchmarks.plain import PlainTraining
 from benchmarks.ratios import alternate, summary
 from ganray.config import check_job
 from ganray.gan.batch import Batch
+from ganray.gan.layouts import from_pixels
 from ganray.gan.random_streams import RandomStream
-from ganray.gan.sampling import from_pixels
 from ganray.gan.state import create_state
 from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.runs.resolve import cpu_has_bfloat16

@@ -1,6 +1,7 @@
 """The errors that ganray raises on purpose: one line each that names the field, the problem and the remedy."""
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 CREDENTIALS = re.compile(  # the user information of a URI, which may have lost a slash as a path, and settings that are secret
@@ -83,3 +84,9 @@ def without_credentials(text: str) -> str:
 def plural(number: float, noun: str) -> str:
     """Return a count and its noun as a message has them: "1 worker", "2 workers", "60,000 samples"."""
     return f"{number:,.12g} {noun}{'' if number == 1 else 's'}"
+
+
+def enumerated(names: Sequence[str], *, last: str = "and") -> str:
+    """Return names as a message has them: "a, b and c"."""
+    *first, final = names
+    return f"{', '.join(first)} {last} {final}" if first else final

@@ -10,6 +10,7 @@ from ganray.cli.options import LocalPath, address_option, json_option, with_job
 from ganray.config import Job, load_job
 from ganray.config.evaluate import SCORES
 from ganray.errors import plural
+from ganray.modalities.codec import by
 from ganray.train.view import TrainingView
 
 
@@ -28,7 +29,7 @@ def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, a
     if as_json:
         print_json({"uri": dataset.uri, **card.model_dump(mode="json")})
         return
-    click.echo(f"{plural(card.count, 'sample')} of {card.channels} x {card.height} x {card.width} in {dataset.uri}")
+    click.echo(f"{plural(card.count, 'sample')} of {by(card.shape)} in {dataset.uri}")
     if card.duplicates:
         click.echo(f"{plural(card.duplicates, 'sample')} of them repeat earlier ones")
     if card.skipped.count:

@@ -31,7 +31,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, LIMIT - 1), help="Sample i is a function of the seed and i alone."
 )
-@click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), a .parquet file, or a folder of PNG files.")
+@click.option("--out", required=True, type=LocalPath(), help="Of images a .png (one grid), a .parquet file, or a folder of PNG files.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
 @click.option("--local", is_flag=True, help="Generate in this process, without Ray.")

@@ -1,10 +1,12 @@
-"""The `data` section: the source of the samples and the shape that they are prepared to."""
+"""The `data` section: the source of the samples, their kind, and what they are prepared to."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ganray.config.compatibility import check_pixel_fields, check_source
 from ganray.config.fields import Integer, Name, Place, PositiveCount, Real, Section, Text, kind_or
+from ganray.config.modalities import ImageModality, Modality
 
 Byte = Annotated[Integer, Field(ge=0, le=255)]
 BitDepth = Annotated[PositiveCount, Field(le=16)]
@@ -58,9 +60,10 @@ Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(disc
 
 
 class Data(Section):
-    """The training data: raw samples of a source, prepared once into fixed-shape uint8 shards."""
+    """The training data: raw samples of a source, prepared once into shards of arrays of one shape and type."""
 
     source: Source = Field(FashionMnistSource(), description="where the samples come from")
+    modality: Modality = Field(ImageModality(), description="the kind of sample that is learned and generated")
     name: Name | None = Field(None, description="name of the prepared dataset; null: from the source")
     resolution: PositiveCount | tuple[PositiveCount, PositiveCount] = Field(32, description="pixels: one side, or [height, width]")
     channels: Literal[1, 2, 3, 4] = Field(3, description="1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha")
@@ -72,9 +75,15 @@ class Data(Section):
     mode: Literal["auto", "resident", "streaming"] = Field(
         "auto", description="resident: loaded into each node's object store; streaming: read as needed; auto: by size"
     )
-    resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared pixels up to which `auto` means resident")
-    shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of pixels)")
+    resident_limit_mb: PositiveCount = Field(4096, description="MB of prepared samples up to which `auto` means resident")
+    shuffle_window: PositiveCount = Field(4, description="shards that streaming shuffles together (a shard holds up to 16 MB of samples)")
     max_bad_fraction: Real = Field(0.001, ge=0, le=1, description="fraction of unreadable samples that is tolerated, 0 to 1")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Data":
+        check_source(self.modality.kind, self.source.kind)
+        check_pixel_fields(self.modality.kind, self)
+        return self
 
     @property
     def has_alpha(self) -> bool:
@@ -88,15 +97,15 @@ class Data(Section):
 
     @property
     def height(self) -> int:
-        """Height of a sample in pixels."""
+        """Height of an image in pixels."""
         return self.resolution if isinstance(self.resolution, int) else self.resolution[0]
 
     @property
     def width(self) -> int:
-        """Width of a sample in pixels."""
+        """Width of an image in pixels."""
         return self.resolution if isinstance(self.resolution, int) else self.resolution[1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one sample."""
+        """(channels, height, width) of an image, or of a frame."""
         return self.channels, self.height, self.width

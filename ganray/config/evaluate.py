@@ -15,7 +15,7 @@ class ScoreKind:
     """A score: its range, whether less or more of it is better, and what a job needs to have it.
 
     `mode` is None where a value in between is best, `target`. `needs` names what not every job has: an extractor that tells the
-    data's classes apart, or a conditional generator, too.
+    data's classes apart, or a conditional generator, too. `kinds` of samples have it.
     """
 
     mode: Mode | None
@@ -23,6 +23,7 @@ class ScoreKind:
     high: float = float("inf")
     target: float | None = None
     needs: Literal["classes", "conditional"] | None = None
+    kinds: tuple[str, ...] = ("image",)
 
     @property
     def direction(self) -> str:

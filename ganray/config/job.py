@@ -1,11 +1,12 @@
 """The job file's model: one object that says everything about a run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ganray.config.compatibility import KINDS, check_augment, check_extractor, check_family, with_defaults
 from ganray.config.data import Data
-from ganray.config.evaluate import DEFAULT_SCORE, Evaluate, Mode, none_is_disabled
+from ganray.config.evaluate import SCORES, Evaluate, Mode, none_is_disabled
 from ganray.config.fields import Count, FieldError, Name, Place, Real, Section
 from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
@@ -59,8 +60,11 @@ class Job(Section):
 
     @property
     def deciding_score(self) -> tuple[str, Mode]:
-        """The score that says which generator is the best, and its direction: the sweep's, or the Frechet distance."""
-        return (self.sweep.metric, self.sweep.direction) if self.sweep else (DEFAULT_SCORE, "min")
+        """The score that says which generator is the best, and its direction: the sweep's, or that of the kind of sample."""
+        if self.sweep:
+            return self.sweep.metric, self.sweep.direction
+        score = KINDS[self.data.modality.kind].score
+        return score, SCORES[score].mode or "max"
 
     @property
     def min_workers(self) -> int:
@@ -72,6 +76,19 @@ class Job(Section):
         """The most workers that train at once."""
         return self.workers.max if isinstance(self.workers, Workers) else self.workers
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_its_kind(cls, job: Any) -> Any:
+        return with_defaults(job)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Job":
+        kind = self.data.modality.kind
+        check_family(kind, self.networks.kind)
+        check_augment(kind, self.augment.kind, mirror=self.augment.mirror)
+        check_extractor(kind, self.evaluate.extractor.kind)
+        return self
+
     @model_validator(mode="after")
     def _batch_splits(self) -> "Job":
         groups, rest = divmod(self.train.batch_size, self.networks.ghost_batch)
@@ -81,7 +98,8 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _resolution_fits(self) -> "Job":
-        check_sides((self.data.height, self.data.width), field="data.resolution")
+        if KINDS[self.data.modality.kind].has_pixels:
+            check_sides((self.data.height, self.data.width), field="data.resolution")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The shard format: a zstd Parquet file with one row group of fixed-size binary images (CHW, uint8) and int32 labels.
+"""The shard format: a zstd Parquet file with one row group of fixed-size binary samples and int32 labels.
 
 A fixed-size binary column reads at memory speed; list and tensor columns of uint8 take 4 bytes a value and read 17 times slower.
 """
@@ -12,24 +12,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-MAX_SHARD_BYTES = 16 * 2**20  # of pixels
+MAX_SHARD_BYTES = 16 * 2**20  # of samples
 MAX_SHARD_ROWS = 16_384
 PREFIX, SUFFIX = "shard-", ".parquet"
 
-Shape = tuple[int, int, int]  # (channels, height, width) of a sample
+SAMPLE, LABEL = "image", "label"  # columns; samples of every kind are in the first, which is named after the first kind there was
+
+
+@dataclass(frozen=True)
+class SampleType:
+    """The shape of a sample, of any rank, and NumPy's name of the type of its numbers."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of a sample."""
+        return int(np.prod(self.shape)) * self.numbers.itemsize
+
+    @property
+    def numbers(self) -> np.dtype[Any]:
+        """The type of a sample's numbers, little-endian in shards whatever the machine."""
+        return np.dtype(self.dtype).newbyteorder("<")
 
 
 @dataclass(frozen=True)
 class ShardArrays:
-    """One shard's samples: pixels uint8 [N, C, H, W] and labels int32 [N], -1 where there is none. Pixels are read-only."""
+    """One shard's samples [N, *shape] of their type, read-only, and labels int32 [N], -1 where there is none."""
 
-    pixels: NDArray[np.uint8]
+    samples: NDArray[Any]
     labels: NDArray[np.int32]
 
 
-def rows_per_shard(shape: Shape) -> int:
-    """Return the rows in every shard but the last: up to 16 MB of pixels, and no more than 16,384."""
-    return max(1, min(MAX_SHARD_ROWS, MAX_SHARD_BYTES // int(np.prod(shape))))
+def rows_per_shard(sample_type: SampleType) -> int:
+    """Return the rows in every shard but the last: up to 16 MB of samples, and no more than 16,384."""
+    return max(1, min(MAX_SHARD_ROWS, MAX_SHARD_BYTES // sample_type.num_bytes))
 
 
 def shard_file(number: int) -> str:
@@ -43,27 +61,27 @@ def is_shard_file(name: str) -> bool:
 
 
 def encode_shard(table: pa.Table) -> bytes:
-    """Return a table of `image` and `label` as a shard's bytes; the same rows give the same bytes with one version of pyarrow."""
+    """Return a table of samples and labels as a shard's bytes; the same rows give the same bytes with one version of pyarrow."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=["label"], row_group_size=table.num_rows, write_statistics=False)
+    pq.write_table(table, sink, compression="zstd", use_dictionary=[LABEL], row_group_size=table.num_rows, write_statistics=False)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
-def decode_shard(data: bytes, shape: Shape) -> ShardArrays:
+def decode_shard(data: bytes, sample_type: SampleType) -> ShardArrays:
     """Return the samples in a shard's bytes."""
-    return shard_arrays(pq.ParquetFile(pa.BufferReader(data)).read(columns=["image", "label"], use_threads=False), shape)
+    return shard_arrays(pq.ParquetFile(pa.BufferReader(data)).read(columns=[SAMPLE, LABEL], use_threads=False), sample_type)
 
 
-def digests(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each sample's pixels, [N]: equal samples have equal ones."""
-    rows = np.ascontiguousarray(pixels.reshape(len(pixels), -1))
+def digests(samples: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each sample's bytes, [N]: equal samples have equal ones."""
+    rows = np.ascontiguousarray(samples.reshape(len(samples), -1))
     return np.frombuffer(b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows), np.dtype("<u8"))
 
 
-def shard_arrays(table: pa.Table, shape: Shape) -> ShardArrays:
-    """Return a table of `image` and `label`, both without nulls, as arrays; the pixels without a copy."""
-    images: Any = table["image"].combine_chunks()
-    size = int(np.prod(shape))
-    pixels = np.frombuffer(images.buffers()[1], np.uint8, len(images) * size, images.offset * size)
-    return ShardArrays(pixels.reshape(len(images), *shape), table["label"].to_numpy())
+def shard_arrays(table: pa.Table, sample_type: SampleType) -> ShardArrays:
+    """Return a table of samples and labels, both without nulls, as arrays; the samples without a copy."""
+    column: Any = table[SAMPLE].combine_chunks()
+    size = int(np.prod(sample_type.shape))
+    samples = np.frombuffer(column.buffers()[1], sample_type.numbers, len(column) * size, column.offset * sample_type.num_bytes)
+    return ShardArrays(samples.reshape(len(column), *sample_type.shape), table[LABEL].to_numpy())

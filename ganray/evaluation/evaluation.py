@@ -8,11 +8,14 @@ import torch
 from torch import nn
 
 from ganray.config import Evaluate, Job
+from ganray.config.compatibility import KINDS
 from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
 from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, fit_on_cluster, fit_weights, resolved
 from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
+from ganray.evaluation.samples import SampleEvaluation, SampleScorer
 from ganray.evaluation.score import score_generator
+from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol, Score
 
@@ -48,35 +51,44 @@ class Evaluation:
             **distinct,
         )
 
-    def scorer(self, device: torch.device | str = "cpu") -> "Scorer":
+    def scorer(self, device: torch.device | str = "cpu") -> "FeatureScorer":
         """Load extractor and reference statistics."""
-        return Scorer(self, torch.device(device))
+        return FeatureScorer(self, torch.device(device))
 
 
-class Scorer:
+class FeatureScorer:
     """Scores generators by one protocol. Where there are several ranks, all must call it with the same generator, in eval mode."""
 
     def __init__(self, evaluation: Evaluation, device: torch.device) -> None:
         self.config, self.protocol = evaluation.config, evaluation.protocol
+        self.layout = layout_of(evaluation.dataset.card.codec)
         self.network = evaluation.extractor.network().to(device)
         self.reference = load_reference(evaluation.dataset, evaluation.reference)
 
     def __call__(self, generator: nn.Module, prior: Prior) -> Score | None:
         """Return the generator's score on rank 0, None elsewhere."""
-        scores = score_generator(generator, prior, self.network, self.reference, self.config)
+        scores = score_generator(generator, prior, self.layout, self.network, self.reference, self.config)
         return None if scores is None else Score(scores[self.protocol.metric], scores, self.protocol)
 
 
-def find_evaluation(job: Job, dataset: PreparedDataset, extractor: FittedExtractor | None) -> Evaluation | None:
-    """Return how a resolved job's generators are scored by an extractor, None if it or the reference statistics are still to be made."""
+AnyEvaluation = Evaluation | SampleEvaluation
+Scorer = FeatureScorer | SampleScorer
+
+
+def find_evaluation(job: Job, dataset: PreparedDataset, extractor: FittedExtractor | None) -> AnyEvaluation | None:
+    """Return how a resolved job's generators are scored, None if they are not, or the extractor or statistics are still to be made."""
+    if job.evaluate.enabled and not KINDS[dataset.card.kind].has_extractor:
+        return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
     reference = extractor and find_reference(job, dataset, extractor)
     return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score) if extractor and reference else None
 
 
 def prepare_evaluation(
     job: Job, dataset: PreparedDataset, *, stage: Callable[[str], None] | None = None, progress: Callable[[int, int], None] | None = None
-) -> Evaluation:
+) -> AnyEvaluation:
     """Return how a resolved job's generators are scored, after making what is missing, on Ray: extractor and reference statistics."""
+    if not KINDS[dataset.card.kind].has_extractor:
+        return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
     if stage:
         stage(FITTING)
     extractor = ensure_extractor(job, dataset, partial(fit_on_cluster, job, dataset, progress=progress))
@@ -93,11 +105,13 @@ def make_evaluation(
     *,
     extractor: FittedExtractor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Evaluation:
+) -> AnyEvaluation:
     """Return what `prepare_evaluation` does, after making what is missing in this process. `progress` takes stage, done and total.
 
     `extractor` is given where it is known: a job may name a file that only the driver's machine has.
     """
+    if not KINDS[dataset.card.kind].has_extractor:
+        return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
     fitting, measuring = (partial(progress, stage) if progress else None for stage in (FITTING, MEASURING))
     extractor = extractor or ensure_extractor(job, dataset, partial(fit_weights, resolved(job), dataset, device, progress=fitting))
     measure = partial(measure_here, job, dataset, extractor, device, progress=measuring)

@@ -57,8 +57,8 @@ def find_fitted(job: Job, dataset: PreparedDataset) -> FittedExtractor | None:
 
 def _checked(weights: bytes, dataset: PreparedDataset) -> FittedExtractor:
     network = load_extractor(weights)
-    if network.channels != dataset.card.channels:
-        problem = f"its network takes {network.channels} channels and the data has {dataset.card.channels}"
+    if network.channels != dataset.card.shape[0]:
+        problem = f"its network takes {network.channels} channels and the data has {dataset.card.shape[0]}"
         raise DataError("evaluate.extractor.weights", problem, "leave it at auto to have one fitted")
     return FittedExtractor(extractor_hash(weights), weights)
 
@@ -162,13 +162,13 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
     """Return a prepared dataset, or an even choice of its shards, in memory."""
     numbers = np.unique(np.linspace(0, len(dataset.card.shards) - 1, MAX_SHARDS).round().astype(int))
     shards = [read_shard(dataset, int(number)) for number in numbers]
-    images = np.concatenate([shard.pixels for shard in shards])
+    images = np.concatenate([shard.samples for shard in shards])
     labels = np.concatenate([shard.labels for shard in shards]).astype(np.int64)
 
     def sample(rows: np.ndarray) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
-    return Dataset(sample, len(images), dataset.card.channels)
+    return Dataset(sample, len(images), dataset.card.shape[0])
 
 
 def _read_uri(uri: str) -> bytes:

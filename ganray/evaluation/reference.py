@@ -125,14 +125,14 @@ def _collect(task: "ray.ObjectRef[Part]") -> Part:
 
 @ray.remote(max_retries=3)
 def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
-    """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset, and hashes of their pixels, [n]."""
+    """Return the features float32 [n, D] of some rows of a shard, by their place in the dataset, and their hashes, [n]."""
     torch.set_num_threads(1)
     return _part(load_extractor(weights).to("cuda" if ray.get_gpu_ids() else "cpu"), dataset, number, rows)
 
 
 def _part(network: FeatureNetwork, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
-    pixels = read_shard(dataset, number).pixels[rows % dataset.card.rows_per_shard]
-    return features_of(network, torch.from_numpy(pixels)).numpy(), digests(pixels)
+    samples = read_shard(dataset, number).samples[rows % dataset.card.rows_per_shard]
+    return features_of(network, torch.from_numpy(samples)).numpy(), digests(samples)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ganray.config import Evaluate
 from ganray.gan.distributed import gather_interleaved, rank, world_size
+from ganray.gan.layouts import Layout
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, chunk_inputs, num_chunks, sample_chunk
 from ganray.metrics.classes import class_coverage, conditional_accuracy
@@ -16,6 +17,7 @@ from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.kernel import kernel_distance
 from ganray.metrics.precision_recall import precision_recall
 
+DIVERSITY = "metric/diversity"
 MIN_DIVERSITY = 1e-4  # of a generator that is not broken: its features' variance over that of the reals
 
 
@@ -33,10 +35,10 @@ class Reference:
 
 
 def score_generator(
-    generator: nn.Module, prior: Prior, extractor: FeatureNetwork, reference: Reference, evaluate: Evaluate
+    generator: nn.Module, prior: Prior, layout: Layout, extractor: FeatureNetwork, reference: Reference, evaluate: Evaluate
 ) -> dict[str, float] | None:
     """Return the scores on rank 0 and None elsewhere. Every rank must call this with the same generator, in eval mode."""
-    features = fake_features(generator, prior, extractor, num_samples=evaluate.num_samples, seed=evaluate.seed)
+    features = fake_features(generator, prior, layout, extractor, num_samples=evaluate.num_samples, seed=evaluate.seed)
     if rank() != 0:
         return None
     scores = compare(features, reference, neighbours=evaluate.num_neighbours)
@@ -46,15 +48,18 @@ def score_generator(
 
 
 @torch.no_grad()
-def fake_features(generator: nn.Module, prior: Prior, extractor: FeatureNetwork, *, num_samples: int, seed: int) -> Tensor:
+def fake_features(generator: nn.Module, prior: Prior, layout: Layout, extractor: FeatureNetwork, *, num_samples: int, seed: int) -> Tensor:
     """Return the features float32 [num_samples, D] of samples 0 to num_samples - 1, the same for any number of ranks."""
-    total = num_chunks(num_samples)
-    mine = range(rank(), total, world_size())
-    chunks = [extractor.features(sample_chunk(generator, prior, seed=seed, chunk=chunk)) for chunk in mine]
+    chunks = [extractor.features(sample_chunk(generator, prior, layout, seed=seed, chunk=chunk)) for chunk in own_chunks(num_samples)]
     device = next(generator.parameters()).device
     shape = (CHUNK, extractor.num_features)
     local = torch.stack(chunks) if chunks else torch.zeros(0, *shape, device=device)
-    return gather_interleaved(local, total).flatten(0, 1)[:num_samples]
+    return gather_interleaved(local, num_chunks(num_samples)).flatten(0, 1)[:num_samples]
+
+
+def own_chunks(num_samples: int) -> range:
+    """Return the numbers of the chunks that this rank generates."""
+    return range(rank(), num_chunks(num_samples), world_size())
 
 
 def compare(features: Tensor, reference: Reference, *, neighbours: int) -> dict[str, float]:
@@ -84,7 +89,7 @@ def compare_classes(features: Tensor, prior: Prior, extractor: FeatureNetwork, r
 
 
 def is_broken(generator: nn.Module, scores: dict[str, float]) -> bool:
-    """Return whether the generator is unusable: non-finite weights (which uint8 samples hide) or scores, or collapsed samples."""
+    """Return whether the generator is unusable: non-finite weights (which stored samples hide) or scores, or collapsed samples."""
     finite = all(bool(tensor.isfinite().all()) for tensor in generator.state_dict().values())
     scored = all(math.isfinite(value) for value in scores.values())
-    return not (finite and scored and scores["metric/diversity"] >= MIN_DIVERSITY)
+    return not (finite and scored and scores.get(DIVERSITY, 1.0) >= MIN_DIVERSITY)

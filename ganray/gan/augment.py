@@ -37,9 +37,9 @@ def apply_augment(config: Augment, images: Tensor, uniforms: Tensor | None, *, i
 
 
 def mirror(images: Tensor, *, seed: int, attempt: int, start: int) -> Tensor:
-    """Return real images [N, C, H, W], the samples `start` on, half of them mirrored left to right."""
+    """Return real images [N, ..., W], the samples `start` on, half of them mirrored left to right."""
     coins = RandomStream(seed, "mirror", attempt).uniforms(start, len(images), 1)
-    return torch.where(torch.from_numpy(coins < 0.5).view(-1, 1, 1, 1), images.flip(3), images)
+    return torch.where(torch.from_numpy(coins < 0.5).view(-1, *[1] * (images.ndim - 1)), images.flip(-1), images)
 
 
 def change_colour(images: Tensor, uniforms: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Sampling in fixed chunks: sample i is a function of the seed and i, whatever the number of samples, processes and machines.
 
-A convolution's last bits can depend on the size of its batch; chunks of one size keep the pixels equal.
+A convolution's last bits can depend on the size of its batch; chunks of one size keep the samples equal.
 """
 
 import torch
 from torch import Tensor, nn
 
+from ganray.gan.layouts import Layout
 from ganray.gan.prior import Prior, truncate
 
 CHUNK = 64
@@ -18,9 +19,16 @@ def num_chunks(num_samples: int) -> int:
 
 @torch.no_grad()
 def sample_chunk(
-    generator: nn.Module, prior: Prior, *, seed: int, chunk: int, label: int | None = None, truncation: float | None = None
+    generator: nn.Module,
+    prior: Prior,
+    layout: Layout,
+    *,
+    seed: int,
+    chunk: int,
+    label: int | None = None,
+    truncation: float | None = None,
 ) -> Tensor:
-    """Return the samples from index `chunk * CHUNK` on as uint8 [CHUNK, C, H, W], on the generator's device.
+    """Return the samples from index `chunk * CHUNK` on as they would be stored, [CHUNK, ...], on the generator's device.
 
     With `label` all are of that class; without, classes are sampled from the prior. `truncation` is a threshold of the latents.
     """
@@ -30,19 +38,9 @@ def sample_chunk(
         latents = truncate(latents, truncation)
     if label is not None:
         labels = torch.full((CHUNK,), label)
-    return to_pixels(generator(latents.to(device), labels if labels is None else labels.to(device)))
+    return layout.to_samples(generator(latents.to(device), labels if labels is None else labels.to(device)))
 
 
 def chunk_inputs(prior: Prior, *, seed: int, chunk: int) -> tuple[Tensor, Tensor | None]:
     """Return the latents [CHUNK, latent_dim] and labels [CHUNK] (or None) of a chunk."""
     return prior.sample(seed, "samples", chunk * CHUNK, CHUNK)
-
-
-def to_pixels(samples: Tensor) -> Tensor:
-    """Return samples in [-1, 1] as uint8 pixels."""
-    return samples.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def from_pixels(pixels: Tensor) -> Tensor:
-    """Return uint8 pixels [N, C, H, W] as float32 in [-1, 1], channels last in memory."""
-    return pixels.contiguous(memory_format=torch.channels_last).float().div_(127.5).sub_(1)

@@ -11,6 +11,7 @@ from torch import nn
 
 from ganray.config import Networks, Optimizer
 from ganray.gan.networks import Shape, build_networks, measure_standing_statistics
+from ganray.gan.networks.memory import to_device
 from ganray.gan.prior import Prior
 from ganray.gan.schedules import value_at
 
@@ -68,10 +69,10 @@ def create_state(
     num_classes: int = 0,
     spectral_norm: bool = False,
 ) -> GanState:
-    """Return the initial state for samples of `shape` (C, H, W), the same on every rank."""
+    """Return the initial state for samples of `shape`, as networks see them, the same on every rank."""
     built = build_networks(networks, shape, seed=seed, num_classes=num_classes, spectral_norm=spectral_norm)
     for network in built:
-        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # an overload that torch does not declare
+        to_device(network, device)
     return state_of(*built)
 
 

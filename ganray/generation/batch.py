@@ -1,5 +1,6 @@
-"""Batch generation from a published generator, by Ray Data or in this process, with equal pixels."""
+"""Batch generation from a published generator, by Ray Data or in this process, with equal samples."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,14 +16,14 @@ from torch import Tensor
 from ganray.config.fields import LIMIT, shortened
 from ganray.errors import ConfigError
 from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
-from ganray.generation.record import Record, make_record
-from ganray.modalities.image import Pixels, encode_png, grid_png
+from ganray.generation.formats import check_place, find_writer
+from ganray.generation.record import make_record
+from ganray.modalities.codec import Samples
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.storage.base import Progress
-from ganray.storage.files import atomic_write, local_errors
+from ganray.storage.files import local_errors
 
-MAX_GRID_SAMPLES = 4096
 MAX_NAMED = 20  # classes that an error names
 MAX_DIGITS = 9  # of the number of a class
 BLOCKS_PER_CPU = 4  # tasks of Ray Data: few enough that building the generator in each does not count
@@ -44,30 +44,26 @@ def generate(
 ) -> Path:
     """Write samples 0 to num - 1 of a published generator, and return `out`.
 
-    `artifact` is the URI of a version's folder, or of a model's (then its best). `out` is a `.png` (a grid), a `.parquet` file
-    (columns `index`, and `image` with the `bytes` of a PNG, as the Hub and a source of kind parquet read them), or else a folder
-    of PNG files named by index. Sample i is a function of the artifact, the seed, i, `label` and `truncation` alone. `label` is
-    the name or number of a class, for all samples; without it, classes are as frequent as in the training data. `truncation` is a
-    threshold of the latents (Brock et al. 2019, section 3.1): the lower, the more typical and alike are samples. `local` generates
-    in this process, without Ray; otherwise `address` is the cluster's. Every file carries a provenance record. With `public_key`,
-    a PEM file, the artifact must be signed by the private half.
+    `artifact` is the URI of a version's folder, or of a model's (then its best). For images, `out` is a `.png` (a grid), a `.parquet`
+    file (columns `index`, and `image` with the `bytes` of a PNG, as the Hub and a source of kind parquet read them), or else a folder of
+    PNG files named by index; other kinds have formats of their own. Sample i is a function of the artifact, the seed, i, `label` and
+    `truncation` alone. `label` is the name or number of a class, for all samples; without it, classes are as frequent as in the training
+    data. `truncation` is a threshold of the latents (Brock et al. 2019, section 3.1): the lower, the more typical and alike are samples.
+    `local` generates in this process, without Ray; otherwise `address` is the cluster's. Every file carries a provenance record. With
+    `public_key`, a PEM file, the artifact must be signed by the private half.
 
     Raises `ConfigError` for an unusable `num`, `seed`, `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
     check_numbers(num, seed, truncation)
-    check_out(out, num)
+    check_place(out)
     version = open_artifact(artifact)
     files = read_artifact(version, public_key=public_key)
-    number = class_number(build_checked(files, where=version.uri), label)
+    generator = build_checked(files, where=version.uri)
+    write, number = find_writer(out, num, generator.codec.kind), class_number(generator, label)
     settings = Settings(seed, number, truncation)
-    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation)
-    if local:
-        _write(out, num, in_process(files, settings, chunks=range(num_chunks(num))), record, progress)
-    else:
-        from ganray.cluster.session import ray_session  # Ray takes a while to import, which `local` does without
-
-        with ray_session(address):
-            _write(out, num, on_cluster(files, settings, num=num), record, progress)
+    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation).of(num=num)
+    with _chunks(files, settings, num, local=local, address=address) as chunks, local_errors("write", out, field="--out"):
+        write(out, _counted(chunks, num, progress), record, generator.codec)
     return out
 
 
@@ -114,18 +110,6 @@ def check_numbers(num: int, seed: int, truncation: float | None) -> None:
             raise ConfigError(option, f"expected {minimum} to 2^63 - 1, got {shortened(number)}", "use a number in that range")
 
 
-def check_out(out: Path, num: int) -> None:
-    """Raise `ConfigError` if `num` samples cannot be written to `out`."""
-    if out.suffix == ".png" and num > MAX_GRID_SAMPLES:
-        remedy = f"name a folder or a .parquet file, or ask for {MAX_GRID_SAMPLES} at most"
-        raise ConfigError("--out", f"a grid of {num} images is too large", remedy)
-    if out.suffix not in (".png", ".parquet", ""):
-        raise ConfigError("--out", f"unsupported format {out.suffix!r}", "name a .png file, a .parquet file or a folder")
-    nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
-    if nearest != out and not nearest.is_dir():
-        raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be created")
-
-
 @dataclass(frozen=True)
 class Settings:
     """What samples depend on beside the generator and their index: see `sample_chunk`."""
@@ -135,12 +119,13 @@ class Settings:
     truncation: float | None = None
 
     def sample(self, generator: PublishedGenerator, chunk: int) -> Tensor:
-        """Return a chunk, by its number, as uint8 [CHUNK, C, H, W]."""
-        return sample_chunk(generator, generator.prior, seed=self.seed, chunk=chunk, label=self.label, truncation=self.truncation)
+        """Return a chunk, by its number, [CHUNK, ...] as stored."""
+        draw = partial(sample_chunk, seed=self.seed, label=self.label, truncation=self.truncation)
+        return draw(generator, generator.prior, generator.layout, chunk=chunk)
 
 
-def in_process(files: Mapping[str, bytes], settings: Settings, *, chunks: Iterable[int]) -> Iterator[Pixels]:
-    """Yield the chunks of the given numbers, uint8 [CHUNK, C, H, W], generated on one thread, as on a cluster, for equal pixels."""
+def in_process(files: Mapping[str, bytes], settings: Settings, *, chunks: Iterable[int]) -> Iterator[Samples]:
+    """Yield the chunks of the given numbers, [CHUNK, ...] as stored, generated on one thread, as on a cluster, for equal samples."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -151,7 +136,7 @@ def in_process(files: Mapping[str, bytes], settings: Settings, *, chunks: Iterab
         torch.set_num_threads(before)
 
 
-def on_cluster(files: Mapping[str, bytes], settings: Settings, *, num: int) -> Iterator[Pixels]:
+def on_cluster(files: Mapping[str, bytes], settings: Settings, *, num: int) -> Iterator[Samples]:
     """Yield the chunks of `num` samples in order, generated by Ray Data on all CPUs of the cluster."""
     import ray
 
@@ -159,38 +144,32 @@ def on_cluster(files: Mapping[str, bytes], settings: Settings, *, num: int) -> I
     chunks = ray.data.range(num_chunks(num), override_num_blocks=min(num_chunks(num), BLOCKS_PER_CPU * cpus))
     chunks.context.execution_options.preserve_order = True
     for row in chunks.map_batches(partial(make_chunks, weights=ray.put(files), settings=settings), batch_size=None).iter_rows():
-        yield row["pixels"]
+        yield row["samples"]
 
 
-def make_chunks(block: dict[str, NDArray[Any]], *, weights: Any, settings: Settings) -> dict[str, Pixels]:
-    """Return a block of chunks, by their numbers in `id`, as uint8 [n, CHUNK, C, H, W]. `weights` refers to the artifact's files."""
+def make_chunks(block: dict[str, NDArray[Any]], *, weights: Any, settings: Settings) -> dict[str, Samples]:
+    """Return a block of chunks, by their numbers in `id`, [n, CHUNK, ...] as stored. `weights` refers to the artifact's files."""
     import ray
 
     torch.set_num_threads(1)
     generator = build(ray.get(weights))
     chunks = [settings.sample(generator, int(chunk)) for chunk in block["id"]]
-    return {"pixels": torch.stack(chunks).numpy()}
+    return {"samples": torch.stack(chunks).numpy()}
 
 
-def _write(out: Path, num: int, chunks: Iterable[Pixels], record: Record, progress: Progress | None) -> None:
-    """Write chunks of samples, with their record, in the format of `out`."""
-    samples = _counted(chunks, num, progress)
-    with local_errors("write", out, field="--out"):
-        if out.suffix == ".png":
-            with atomic_write(out) as file:
-                file.write(grid_png(np.concatenate(list(samples)), record.of(num=num).texts()))
-        elif out.suffix == ".parquet":
-            from ganray.generation.parquet import write_parquet  # pyarrow takes a while to import, too
+@contextlib.contextmanager
+def _chunks(files: Mapping[str, bytes], settings: Settings, num: int, *, local: bool, address: str | None) -> Iterator[Iterator[Samples]]:
+    """Give the chunks of `num` samples, generated in this process or, while the block runs, on a cluster."""
+    if local:
+        yield in_process(files, settings, chunks=range(num_chunks(num)))
+        return
+    from ganray.cluster.session import ray_session  # Ray takes a while to import, which `local` does without
 
-            with atomic_write(out) as file:
-                write_parquet(file, samples, record.of(num=num))
-        else:
-            out.mkdir(parents=True, exist_ok=True)
-            for index, image in enumerate(image for chunk in samples for image in chunk):
-                (out / f"{index:06d}.png").write_bytes(encode_png(image, record.of(index=index).texts()))
+    with ray_session(address):
+        yield on_cluster(files, settings, num=num)
 
 
-def _counted(chunks: Iterable[Pixels], num: int, progress: Progress | None) -> Iterator[Pixels]:
+def _counted(chunks: Iterable[Samples], num: int, progress: Progress | None) -> Iterator[Samples]:
     """Yield the chunks, the last one truncated to `num` samples in all, and report progress in samples."""
     for number, chunk in enumerate(chunks):
         samples = chunk[: num - number * CHUNK]

@@ -7,9 +7,11 @@ import numpy as np
 
 from ganray.errors import ArtifactError, ConfigError, DataError, plural
 from ganray.gan.sampling import CHUNK, num_chunks
-from ganray.generation.batch import MAX_GRID_SAMPLES, Settings, in_process
+from ganray.generation.batch import Settings, in_process
+from ganray.generation.formats import MAX_GRID_SAMPLES
 from ganray.generation.record import Record, parse_record
-from ganray.modalities.image import Pixels, UnreadableImage, grid, read_png, to_pixels
+from ganray.modalities.codec import Codec
+from ganray.modalities.image import Pixels, UnreadableImage, pixels_of, read_png
 from ganray.registry.artifact import build_checked, read_artifact
 from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
@@ -47,10 +49,10 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
     files = read_artifact(version, public_key=public_key)
-    num_classes = build_checked(files, where=version.uri).num_classes
-    if record.label is not None and record.label >= num_classes:
+    generator = build_checked(files, where=version.uri)
+    if record.label is not None and record.label >= generator.num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
-    expected = regenerate(record, files)
+    expected = regenerate(record, files, generator.codec)
     difference = _difference(pixels, expected)
     if difference is None or difference > MAX_DIFFERENCE:
         found = "another size" if difference is None else f"differences of up to {plural(difference, 'grey level')}"
@@ -74,16 +76,16 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes]) -> Pixels:
-    """Return the image of a record, uint8 [C, H, W]: one sample, or the grid of the first `num`."""
+def regenerate(record: Record, files: dict[str, bytes], codec: Codec) -> Pixels:
+    """Return the image of a record, uint8 [C, H, W]: one sample that is an image, or the preview of the first `num`."""
     settings = Settings(record.seed, record.label, record.truncation)
-    if record.index is not None:
+    if record.index is not None and codec.kind == "image":
         (chunk,) = in_process(files, settings, chunks=[record.index // CHUNK])
         sample: Pixels = chunk[record.index % CHUNK]
         return sample
     num = record.num or 1
     chunks = in_process(files, settings, chunks=range(num_chunks(num)))
-    return to_pixels(grid(np.concatenate(list(chunks))[:num]))
+    return pixels_of(codec.preview(np.concatenate(list(chunks))[:num]))
 
 
 def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:

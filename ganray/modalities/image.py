@@ -98,6 +98,12 @@ def read_png(path: Path) -> tuple[Pixels, dict[str, str]]:
         raise UnreadableImage(_reason(error)) from error
 
 
+def pixels_of(png: bytes) -> Pixels:
+    """Return the pixels of a PNG file's bytes, grey or RGB."""
+    with Image.open(BytesIO(png), formats=["PNG"]) as image:
+        return to_pixels(image)
+
+
 def to_pixels(image: Image.Image) -> Pixels:
     """Return a Pillow image's pixels: grey as one channel, any other mode as RGB."""
     pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))

@@ -10,23 +10,27 @@ from torch import Tensor, nn
 
 from ganray.config import Networks
 from ganray.errors import ArtifactError
+from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
+from ganray.modalities.codec import Codec
 from ganray.registry.alias import read_best
-from ganray.registry.generator_config import FORMAT, InvalidConfig, check_weights, parse_config
+from ganray.registry.generator_config import FORMAT, FORMAT_OF_OTHERS, InvalidConfig, check_weights, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
 
 
 class PublishedGenerator(nn.Module):
-    """A generator with what its inputs are: maps latents [N, latent_dim], and labels [N] if it is conditional, to samples in [-1, 1].
+    """A generator with what its inputs are: maps latents [N, latent_dim], and labels [N] if it is conditional, to samples.
 
+    They are images in [-1, 1], or what the `layout` of another kind makes stored samples of, which the `codec` describes and writes.
     `classes` are the names of the classes by number, None where they have none; `prior` is the distribution of the inputs.
     """
 
-    def __init__(self, network: nn.Module, prior: Prior, classes: list[str] | None) -> None:
+    def __init__(self, network: nn.Module, prior: Prior, classes: list[str] | None, codec: Codec) -> None:
         super().__init__()
-        self.network, self.prior, self.classes = network, prior, classes
+        self.network, self.prior, self.classes, self.codec = network, prior, classes, codec
+        self.layout = layout_of(codec)
 
     @property
     def latent_dim(self) -> int:
@@ -39,17 +43,19 @@ class PublishedGenerator(nn.Module):
         return self.prior.num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return samples [N, C, H, W] in [-1, 1] of latents float [N, latent_dim] and, if conditional, labels int64 [N]."""
+        """Return samples, [N, C, H, W] in [-1, 1] of images, of latents float [N, latent_dim] and, if conditional, labels int64 [N]."""
         samples: Tensor = self.network(latents, labels)
         return samples
 
 
-def generator_config(networks: Networks, shape: tuple[int, int, int], prior: Prior, classes: list[str] | None) -> dict[str, Any]:
-    """Return the content of an artifact's `config.json`: all that `build` needs beside the weights. `shape` is (C, H, W)."""
+def generator_config(networks: Networks, codec: Codec, prior: Prior, classes: list[str] | None) -> dict[str, Any]:
+    """Return the content of an artifact's `config.json`: all that `build` needs beside the weights."""
+    modality = {} if codec.kind == "image" else {"modality": codec.to_json()}
     return {
-        "format": FORMAT,
+        "format": FORMAT_OF_OTHERS if modality else FORMAT,
         "networks": networks.model_dump(mode="json"),
-        "shape": list(shape),
+        "shape": list(codec.shape),
+        **modality,
         "num_classes": prior.num_classes,
         "class_shares": list(prior.class_shares),
         "classes": classes,
@@ -60,7 +66,7 @@ def load_generator(uri: str, *, public_key: str | Path | None = None) -> Publish
     """Return a published generator, in eval mode on the CPU, verified against its manifest.
 
     `uri` is a version's folder, or a model's (then its best version), local or `s3://`. The module maps latents
-    [N, latent_dim], and labels [N] if it is conditional, to samples [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
+    [N, latent_dim], and labels [N] if it is conditional, to samples, images [N, C, H, W] in [-1, 1]. With `public_key`, a PEM file,
     it must be signed by the private half, as the model and version that its folder names. Raises `ArtifactError` for an artifact
     that is missing, damaged or not signed, `ConfigError` for a malformed URI or key file, `StorageError` for a storage that cannot
     be read.
@@ -103,4 +109,4 @@ def build(files: Mapping[str, bytes]) -> PublishedGenerator:
     config = parse_config(files[CONFIG])
     network = config.network()
     network.load_state_dict(safetensors.torch.load(files[GENERATOR]))
-    return PublishedGenerator(network, config.prior, config.classes).eval().requires_grad_(False)
+    return PublishedGenerator(network, config.prior, config.classes, config.codec).eval().requires_grad_(False)

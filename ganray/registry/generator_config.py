@@ -3,7 +3,9 @@ and against the shapes in the header of the weights, before memory is taken for 
 """
 
 import json
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 import torch
@@ -12,16 +14,22 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ganray.config import Networks
-from ganray.config.networks import check_groups, check_sides
+from ganray.config.compatibility import check_family
+from ganray.config.networks import check_groups, check_shape
 from ganray.config.renamed import modernise
+from ganray.gan.layouts import Layout, layout_of
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
+from ganray.modalities.codec import Codec
+from ganray.modalities.codecs import codec_from_json
 
-FORMAT = 2  # 1 had other names for some fields, which `modernise` reads
+FORMAT = 2  # of images; 1 had other names for some fields, which `modernise` reads
+FORMAT_OF_OTHERS = 3  # of other kinds of samples, whose codec it holds
 MAX_CONFIG_BYTES = 64 << 20
 MAX_HEADER_BYTES = 16 << 20
 MAX_TENSORS = 10_000  # of a generator
-MAX_SIZE = 1 << 24  # of a layer, in any of its dimensions
+MAX_SIZE = 1 << 24  # of a layer, in any of its dimensions, and of a sample in all
+MAX_RANK = 4  # of a sample
 
 SKIPPED = {"normal_", "mul", "div", "outer"}  # functions that change no shape; `outer` is of kernels that no state holds
 
@@ -34,18 +42,27 @@ class InvalidConfig(ValueError):
 
 
 class GeneratorConfig(BaseModel):
-    """The content of `config.json`; `shape` is (C, H, W), `class_shares` are class probabilities, none for an unconditional generator."""
+    """The content of `config.json`; `shape` is that of a stored sample, (C, H, W) of an image.
+
+    `modality` is the codec of samples that are no images, `class_shares` are class probabilities, none for an unconditional generator.
+    """
 
     model_config = ConfigDict(frozen=True)
-    format: StrictInt = Field(ge=1, le=FORMAT)
+    format: StrictInt = Field(ge=1, le=FORMAT_OF_OTHERS)
     networks: Networks
-    shape: tuple[Annotated[StrictInt, Field(ge=1, le=4)], StrictInt, StrictInt]
+    shape: Annotated[tuple[Annotated[StrictInt, Field(ge=1, le=MAX_SIZE)], ...], Field(min_length=1, max_length=MAX_RANK)]
+    modality: dict[str, Any] | None = None
     class_shares: tuple[Weight, ...]
     classes: list[str] | None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        check_sides(self.shape[1:], field="shape")
+        if (self.format == FORMAT_OF_OTHERS) != (self.modality is not None):
+            raise ValueError(f"format {self.format} is not that of its kind of samples")
+        if self.codec.shape != self.shape or math.prod(self.shape) > MAX_SIZE:
+            raise ValueError(f"shape {self.shape} is not that of its samples")
+        check_family(self.codec.kind, self.networks.kind)
+        check_shape(self.networks, self.layout.shape, field="shape")
         check_groups(self.networks, field="networks.group_width")
         sizes = {name: value for name, value in vars(self.networks).items() if isinstance(value, int) and value > MAX_SIZE}
         if sizes:
@@ -54,6 +71,16 @@ class GeneratorConfig(BaseModel):
             raise ValueError(f"classes are {len(self.classes)}, and class_shares {len(self.class_shares)}")
         return self
 
+    @cached_property
+    def codec(self) -> Codec:
+        """What the samples are. Raises `ValueError` for what is no kind of sample."""
+        return codec_from_json({"kind": "image", "shape": list(self.shape)} if self.modality is None else self.modality)
+
+    @property
+    def layout(self) -> Layout:
+        """How the network's outputs become samples."""
+        return layout_of(self.codec)
+
     @property
     def prior(self) -> Prior:
         """The distribution of the generator's inputs."""
@@ -61,7 +88,7 @@ class GeneratorConfig(BaseModel):
 
     def network(self) -> nn.Module:
         """Return the generator, freshly initialised."""
-        return build_generator(self.networks, self.shape, self.prior.num_classes)
+        return build_generator(self.networks, self.layout.shape, self.prior.num_classes)
 
 
 def parse_config(data: bytes) -> GeneratorConfig:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-TASK = "unconditional-image-generation"
 HUB_DATASETS = {"fashion-mnist": "zalando-datasets/fashion_mnist"}  # datasets of the Hub by ganray's names
 # The Hub's identifiers of licences (its documentation, "Licenses"); any other licence is `other`, with a name.
 _IDENTIFIERS = """
@@ -18,15 +17,17 @@ _IDENTIFIERS = """
 LICENCES = frozenset(_IDENTIFIERS.split())
 
 
-def hub_metadata(name: str, *, kind: str, licence: str | None, scores: Mapping[str, float], dataset: str, metric: str) -> dict[str, Any]:
-    """Return a card's metadata. `dataset` is the name of the training data; the score of `metric` comes first."""
-    metadata: dict[str, Any] = {"library_name": "ganray", "pipeline_tag": TASK, "tags": ["gan", "ganray", kind, "pytorch"]}
+def hub_metadata(
+    name: str, *, kind: str, task: str, licence: str | None, scores: Mapping[str, float], dataset: str, metric: str
+) -> dict[str, Any]:
+    """Return a card's metadata. `task` is the Hub's, `dataset` the name of the training data; the score of `metric` comes first."""
+    metadata: dict[str, Any] = {"library_name": "ganray", "pipeline_tag": task, "tags": ["gan", "ganray", kind, "pytorch"]}
     if licence:
         metadata |= hub_licence(licence)
     if hub_name := HUB_DATASETS.get(dataset):
         metadata["datasets"] = [hub_name]
     results = {
-        "task": {"type": TASK},
+        "task": {"type": task},
         "dataset": {"name": dataset, "type": HUB_DATASETS.get(dataset, dataset)},
         "metrics": [{"type": score.removeprefix("metric/"), "name": score, "value": value} for score, value in _first(scores, metric)],
     }

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ganray.config import Adam, Cosine, Job
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.errors import plural
 from ganray.metrics.score import Protocol
@@ -15,9 +16,9 @@ from ganray.registry.hub import hub_metadata
 def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dataset: DatasetCard, lineage: Mapping[str, Any]) -> str:
     """Return the card as Markdown, with the Hub's metadata in front. `dataset` is the card of the training data."""
     sections = [
-        _summary(job, lineage["images_seen"]),
+        _summary(job, dataset, lineage["images_seen"]),
         _use(job),
-        _loading(job),
+        _loading(job, dataset),
         f"## Scores\n\n{_table('metric', 'value', scores)}",
         f"Only scores of the same protocol can be compared:\n\n{_table('protocol', '', protocol.dump())}",
         _data(job, dataset),
@@ -28,6 +29,7 @@ def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dat
     metadata = hub_metadata(
         job.model_name,
         kind=job.networks.kind,
+        task=KINDS[dataset.kind].task,
         licence=job.publish.licence,
         scores=scores,
         dataset=dataset.name,
@@ -37,12 +39,11 @@ def model_card(job: Job, *, scores: Mapping[str, float], protocol: Protocol, dat
     return "\n\n".join([front_matter, *sections]) + "\n"
 
 
-def _summary(job: Job, images_seen: int) -> str:
-    channels, height, width = job.data.shape
+def _summary(job: Job, dataset: DatasetCard, images_seen: int) -> str:
     return f"""# {job.model_name}
 
-A {job.networks.kind} generator of {height} x {width} {"grey" if channels <= 2 else "colour"} images.
-Trained with ganray on {plural(images_seen, "image")}.
+A {job.networks.kind} generator of {dataset.codec.noun}.
+Trained with ganray on {plural(images_seen, KINDS[dataset.kind].noun)}.
 
 ![samples](samples.png)"""
 
@@ -58,18 +59,25 @@ def _use(job: Job) -> str:
 {stated.limits or "Not stated by its publisher. It reproduces the gaps and biases of its training data."}"""
 
 
-def _loading(job: Job) -> str:
-    channels, height, width = job.data.shape
+def _loading(job: Job, dataset: DatasetCard) -> str:
+    rules = KINDS[dataset.kind]
     return f"""## Load it
 
 ```python
 import ganray, torch
 
 generator = ganray.load_generator("path or s3:// URI of this folder")
-{_labels(job)}samples = generator({_inputs(job)})  # [16, {channels}, {height}, {width}] in [-1, 1]
+{_labels(job)}samples = generator({_inputs(job)})  # {_outputs(dataset)}
 ```
 
-or `ganray generate URI --num 64 --out grid.png`."""
+or `ganray generate URI --num 64 --out {rules.example}`."""
+
+
+def _outputs(dataset: DatasetCard) -> str:
+    """Return what a generator's outputs are."""
+    if dataset.kind == "image":
+        return f"{[16, *dataset.shape]} in [-1, 1]"
+    return "for networks; generator.layout.to_samples(samples) are as stored"
 
 
 def _labels(job: Job) -> str:

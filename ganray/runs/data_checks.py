@@ -1,6 +1,7 @@
 """What a dataset's card decides: whether a job can be trained on the data, and how its generators are scored. No torch, no Ray."""
 
-from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionMnistSource, Job, RotationExtractor
+from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, FashionMnistSource, Job, RotationExtractor
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError, DataError
 
@@ -42,8 +43,10 @@ def _check_labels(job: Job, card: DatasetCard) -> None:
         raise ConfigError("networks.conditional", problem, "use false, or a source whose samples all have one")
 
 
-def _extractor(evaluate: Evaluate, card: DatasetCard) -> ClassifierExtractor | RotationExtractor:
+def _extractor(evaluate: Evaluate, card: DatasetCard) -> Extractor:
     extractor = evaluate.extractor
+    if not KINDS[card.kind].has_extractor:
+        return extractor
     if isinstance(extractor, AutoExtractor):
         extractor = ClassifierExtractor() if card.num_classes > 1 else RotationExtractor()
     if isinstance(extractor, ClassifierExtractor) and extractor.weights == "auto":

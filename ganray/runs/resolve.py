@@ -113,7 +113,7 @@ def cpu_has_bfloat16() -> bool:
 def _mode(job: Job, card: DatasetCard) -> str:
     if job.data.mode != "auto":
         return job.data.mode
-    megabytes = card.count * card.channels * card.height * card.width / 1e6
+    megabytes = card.count * card.sample_type.num_bytes / 1e6
     stores = [node["Resources"].get("object_store_memory", 0) / 1e6 for node in ray.nodes() if node["Alive"]]
     fits = megabytes <= min(job.data.resident_limit_mb, RESIDENT_SHARE * min(stores))
     return "resident" if fits else "streaming"

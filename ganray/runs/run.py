@@ -188,7 +188,7 @@ class Run:
         remove_unfinished(self.store)
 
     def write_samples(self, images_seen: int, png: bytes) -> None:
-        """Write a grid of samples."""
+        """Write a preview of samples, a PNG file's bytes."""
         self._write(f"samples/{images_seen:012d}.png", png)
 
     def write_metrics(self, part: str, records: list[Record]) -> None:

@@ -76,6 +76,7 @@ def record_start(run: Run, job: Job, card: DatasetCard) -> None:
     start = find_start(job)
     if start is None:
         return
+    _check_codec(start, card)
     _check_classes(job, start, card)
     tensors = {f"generator.{name}": tensor for name, tensor in safetensors.torch.load(start.files[GENERATOR]).items()}
     checkpoint, discriminator = _find_discriminator(run.storage, job, start)
@@ -115,14 +116,24 @@ def start_origin(run: Run) -> dict[str, Any] | None:
 
 def _check_networks(job: Job, start: Start) -> None:
     """Raise `ConfigError` unless a version's generator is built as the job's."""
-    theirs = {"data.channels": start.config.shape[0], "data.resolution": list(start.config.shape[1:])}
-    ours: dict[str, Any] = {"data.channels": job.data.channels, "data.resolution": [job.data.height, job.data.width]}
+    theirs: dict[str, Any] = {"data.modality": start.config.codec.kind}
+    ours: dict[str, Any] = {"data.modality": job.data.modality.kind}
+    if theirs == ours == {"data.modality": "image"}:
+        theirs |= {"data.channels": start.config.shape[0], "data.resolution": list(start.config.shape[1:])}
+        ours |= {"data.channels": job.data.channels, "data.resolution": [job.data.height, job.data.width]}
     for fields, networks in ((theirs, start.config.networks), (ours, job.networks)):
         fields |= {f"networks.{name}": value for name, value in networks.model_dump().items() if name not in OF_THE_DISCRIMINATOR}
     for field in sorted(theirs.keys() | ours.keys(), key=lambda field: (field != "networks.kind", field)):
         if theirs.get(field) != ours.get(field):
             problem = f"the generator of {start.origin['artifact']} has {theirs.get(field)} and this job {ours.get(field)}"
             raise ConfigError(field, problem, f"use {theirs.get(field)}, or another train.start_from")
+
+
+def _check_codec(start: Start, card: DatasetCard) -> None:
+    """Raise `ConfigError` unless the numbers in a version's samples mean what those in the data's do."""
+    if start.config.codec.to_json() != card.codec.to_json():
+        problem = f"the samples of {start.origin['artifact']} are encoded otherwise than those of {card.name}"
+        raise ConfigError("train.start_from", problem, "use a version that was trained on data prepared alike, or null")
 
 
 def _check_classes(job: Job, start: Start, card: DatasetCard) -> None:
@@ -144,7 +155,11 @@ def _find_discriminator(storage: ObjectStore, job: Job, start: Start) -> tuple[s
     except DamagedCheckpoint:
         return None, {}
     _, ours = build_networks(
-        job.networks, job.data.shape, seed=0, num_classes=start.config.prior.num_classes, spectral_norm=job.penalties.spectral_norm
+        job.networks,
+        start.config.layout.shape,
+        seed=0,
+        num_classes=start.config.prior.num_classes,
+        spectral_norm=job.penalties.spectral_norm,
     )
     expected, found = ours.state_dict(), state["discriminator"]
     fits = {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in expected.items()}

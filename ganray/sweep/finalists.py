@@ -13,10 +13,9 @@ import ray
 from ganray.cluster.capacity import worker_resources
 from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Job
-from ganray.evaluation.evaluation import Evaluation, prepare_evaluation
+from ganray.evaluation.evaluation import AnyEvaluation, prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
-from ganray.modalities.image import grid_png
 from ganray.registry.artifact import build, generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from ganray.runs.checkpoint import Checkpoint
@@ -74,19 +73,20 @@ def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalis
 
 
 @ray.remote(max_retries=3)
-def score_trial(job: Job, sweep: Run, evaluation: Evaluation, trial: Trial, known: dict[tuple[int, str], Finalist]) -> Finalist:
-    """Return a trial's second scores, and write a grid of its samples."""
+def score_trial(job: Job, sweep: Run, evaluation: AnyEvaluation, trial: Trial, known: dict[tuple[int, str], Finalist]) -> Finalist:
+    """Return a trial's second scores, and write a preview of its samples."""
     checkpoint = trial_run(sweep, trial.number).best_checkpoint()
     before = known.get((trial.number, checkpoint.name))
     if before and before.protocol == evaluation.protocol:
         return before
     own = trial_job(job, trial.params, trial.number)
-    config = generator_config(own.networks, own.data.shape, prior_of(own, evaluation.dataset.card), evaluation.dataset.card.classes)
+    card = evaluation.dataset.card
+    config = generator_config(own.networks, card.codec, prior_of(own, card), card.classes)
     generator = build({CONFIG: to_json(config), GENERATOR: checkpoint.read(GENERATOR)})
     score = evaluation.scorer()(generator, generator.prior)
     assert score is not None  # of a single process
-    samples = sample_chunk(generator, generator.prior, seed=own.evaluate.seed, chunk=0)
-    sweep.store.write(f"finalists/{trial.name}.png", grid_png(samples.numpy()))
+    samples = sample_chunk(generator, generator.prior, generator.layout, seed=own.evaluate.seed, chunk=0)
+    sweep.store.write(f"finalists/{trial.name}.png", card.codec.preview(samples.numpy()))
     first, metric = scored(checkpoint), job.required_sweep.metric
     return Finalist(
         trial=trial.number,

@@ -3,8 +3,9 @@
 from difflib import get_close_matches
 
 from ganray.config import Job, RotationExtractor
+from ganray.config.compatibility import KINDS
 from ganray.config.evaluate import DEFAULT_SCORE, SCORES
-from ganray.errors import ConfigError
+from ganray.errors import ConfigError, enumerated
 
 FIELD = "sweep.metric"
 PREFIX = "metric/"
@@ -17,9 +18,12 @@ def check_metric(job: Job) -> None:
         raise ConfigError("evaluate", "is none, and a sweep compares scores", "leave it out")
     if sweep.metric not in SCORES:
         raise ConfigError(FIELD, f"there is no score {sweep.metric!r}", _meant(sweep.metric))
-    kind = SCORES[sweep.metric]
+    rules, kind = KINDS[job.data.modality.kind], SCORES[sweep.metric]
+    if job.data.modality.kind not in kind.kinds:
+        having = [name for name, score in SCORES.items() if job.data.modality.kind in score.kinds]
+        raise ConfigError(FIELD, f"{rules.nouns} have no {sweep.metric}", f"use {enumerated(having, last='or')}")
     if kind.mode is None and sweep.mode == "auto":
-        raise ConfigError(FIELD, f"of {sweep.metric} {kind.direction}, neither less nor more", f"use {DEFAULT_SCORE}, or set sweep.mode")
+        raise ConfigError(FIELD, f"of {sweep.metric} {kind.direction}, neither less nor more", f"use {rules.score}, or set sweep.mode")
     if kind.mode and sweep.mode not in ("auto", kind.mode):
         raise ConfigError("sweep.mode", f"{sweep.mode} is against {sweep.metric}, of which {kind.direction}", "leave it at auto")
 

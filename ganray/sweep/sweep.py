@@ -84,7 +84,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
         if finished := read_result(sweep, resume_sweep(job, sweep.job)):
             return finished
     else:
-        listing = list_source(job.data.source, storage)  # what is wrong with it is raised before anything is started or written
+        listing = list_source(job.data, storage)  # what is wrong with it is raised before anything is started or written
         find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")

@@ -6,11 +6,13 @@ from typing import Any
 import torch
 
 from ganray.config import Job
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
-from ganray.evaluation.evaluation import Evaluation, find_evaluation
+from ganray.evaluation.evaluation import AnyEvaluation, find_evaluation
 from ganray.evaluation.extractor import FittedExtractor, find_fitted
+from ganray.gan.layouts import Layout, layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
 from ganray.runs.run import Run
@@ -35,7 +37,7 @@ class WorkerContext:
     run: Run
     dataset: PreparedDataset
     resident: ResidentShards | None
-    evaluation: Evaluation | None
+    evaluation: AnyEvaluation | None
     progress_actor: Any
     stop_at: int | None = None
     start: Run | None = None
@@ -52,6 +54,11 @@ class WorkerContext:
         return prior_of(self.job, self.dataset.card)
 
     @property
+    def layout(self) -> Layout:
+        """How the run's networks see its samples."""
+        return layout_of(self.dataset.card.codec)
+
+    @property
     def precision(self) -> torch.dtype:
         """What the networks compute in, under autocast."""
         return PRECISIONS[self.job.train.precision]
@@ -61,7 +68,7 @@ def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerConte
     """Return what the workers are handed, with resident data in the object store."""
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
-    extractor = find_fitted(job, dataset) if job.evaluate.enabled else None
+    extractor = find_fitted(job, dataset) if job.evaluate.enabled and KINDS[dataset.card.kind].has_extractor else None
     evaluation = find_evaluation(job, dataset, extractor)
     return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start, extractor=extractor)
 
@@ -85,7 +92,7 @@ def random_state(context: WorkerContext, device: torch.device) -> GanState:
     job = context.job
     return create_state(
         job.networks,
-        job.data.shape,
+        context.layout.shape,
         seed=job.seed,
         device=device,
         num_classes=context.prior.num_classes,

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ganray.config import Job
+from ganray.config.compatibility import KINDS
 from ganray.config.training import Seconds, deal
 
 
 def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
     """Return, by name and in reading order, what `ganray train` would do with this job."""
-    channels, height, width = job.data.shape
     train, storage = job.train, absolute(job.storage)
     run = f"{storage}/runs/{job.name}"
     cluster = address or os.environ.get("RAY_ADDRESS") or "a local Ray of its own"
@@ -25,7 +25,7 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "workers": f"{_workers(job)}, with {job.resources.cpus_per_worker:g} CPU and {gpu}",
         "batch": _batch(job),
         "precision": train.precision,
-        "data": f"{_source(job)} as {channels} x {height} x {width}, {job.data.mode}",
+        "data": f"{_source(job)} as {_samples(job)}, {job.data.mode}",
         "networks": f"{_networks(job)}, width {job.networks.width}, latent_dim {job.networks.latent_dim}",
         **({"starts from": absolute(train.start_from)} if train.start_from else {}),
         "loss": f"{job.loss.kind}, {_augment(job)}{_penalties(job)}",
@@ -36,6 +36,14 @@ def plan(job: Job, *, address: str | None = None) -> dict[str, Any]:
         "dataset": f"{storage}/datasets",
         "publishes": f"{storage}/models/{job.model_name}" if publishes else "nothing until `ganray publish`",
     }
+
+
+def _samples(job: Job) -> str:
+    """Return what the data is made to, as far as the job alone tells."""
+    if KINDS[job.data.modality.kind].has_pixels:
+        channels, height, width = job.data.shape
+        return f"{channels} x {height} x {width}"
+    return KINDS[job.data.modality.kind].nouns
 
 
 def _evaluations(job: Job) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionMnistSource, Job
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset, find_dataset
 from ganray.data.preparation.key import dataset_folder
@@ -24,16 +25,17 @@ def examine(job: Job) -> dict[str, Any]:
     that the job cannot be trained on, as far as is known.
     """
     storage = open_store(job.storage)
-    listing = list_source(job.data.source, storage)
+    listing = list_source(job.data, storage)
     dataset = _prepared(job, listing, storage)
     if dataset is None:
         return _listed(job, listing)
     check_data(job, dataset.card)
+    samples = {"real samples": f"{_of_card(dataset.card)}, prepared"}
     extractor = resolve_evaluate(job.evaluate, dataset.card).extractor
-    assert not isinstance(extractor, AutoExtractor)
+    if isinstance(extractor, AutoExtractor):  # of a kind that is scored without
+        return samples
     is_ready = extractor.weights != "auto" or storage.list(extractor_key(extractor, dataset))
-    samples = f"{_of_card(dataset.card)}, prepared"
-    return {"real samples": samples, "extractor": f"{extractor.kind}, {READY if is_ready else TO_BE_FITTED}"}
+    return {**samples, "extractor": f"{extractor.kind}, {READY if is_ready else TO_BE_FITTED}"}
 
 
 def _prepared(job: Job, listing: Listing, storage: ObjectStore) -> PreparedDataset | None:
@@ -50,7 +52,10 @@ def _listed(job: Job, listing: Listing) -> dict[str, Any]:
     count = "samples, nobody has counted them" if listing.count is None else plural(listing.count, "sample")
     classes = "labelled" if listing.is_labelled and listing.classes is None else _classes(listing.classes or [])
     left_out = f", {plural(len(listing.left_out), 'file')} left out" if listing.left_out else ""
-    return {"real samples": f"{count}, {classes}{left_out}, to be prepared", "extractor": _expected(job.evaluate, job, listing)}
+    samples = {"real samples": f"{count}, {classes}{left_out}, to be prepared"}
+    if not KINDS[job.data.modality.kind].has_extractor:
+        return samples
+    return {**samples, "extractor": _expected(job.evaluate, job, listing)}
 
 
 def _expected(evaluate: Evaluate, job: Job, listing: Listing) -> str:

@@ -16,7 +16,6 @@ from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.directions import find_directions
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
-from ganray.modalities.image import grid_png
 from ganray.registry.artifact import PublishedGenerator, build, generator_config, load_generator
 from ganray.registry.manifest import CARD, CONFIG, DIRECTIONS, GENERATOR, METRICS, SAMPLES, to_json
 from ganray.registry.model_card import model_card
@@ -124,15 +123,15 @@ def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, l
     scores, protocol = (best.scores, best.protocol) if best else ({}, Protocol())
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
-        CONFIG: to_json(generator_config(job.networks, job.data.shape, prior_of(job, dataset.card), dataset.card.classes)),
+        CONFIG: to_json(generator_config(job.networks, dataset.card.codec, prior_of(job, dataset.card), dataset.card.classes)),
         METRICS: to_json({"scores": scores, "protocol": protocol.dump()}),
     }
     card = model_card(job, scores=scores, protocol=protocol, dataset=dataset.card, lineage=lineage)
     generator = build(files)
     if job.publish.directions:
         files[DIRECTIONS] = to_json({"directions": describe_directions(generator, job.publish.directions)})
-    samples = sample_chunk(generator, generator.prior, seed=job.evaluate.seed, chunk=0)
-    return {**files, SAMPLES: grid_png(samples.numpy()), CARD: card.encode()}
+    samples = sample_chunk(generator, generator.prior, generator.layout, seed=job.evaluate.seed, chunk=0)
+    return {**files, SAMPLES: generator.codec.preview(samples.numpy()), CARD: card.encode()}
 
 
 def describe_directions(generator: PublishedGenerator, num: int) -> list[dict[str, Any]]:
@@ -163,7 +162,7 @@ def score_published(uri: str, job: Job, dataset: PreparedDataset, protocol: Prot
     """Return a published generator's score under a job's protocol, None if its samples or the extractor do not fit that."""
     evaluation = dataclasses.replace(prepare_evaluation(job, dataset), metric=protocol.metric, mode=protocol.mode)
     generator = load_generator(uri)
-    if evaluation.protocol != protocol or sample_chunk(generator, generator.prior, seed=0, chunk=0).shape[1:] != job.data.shape:
+    if evaluation.protocol != protocol or generator.codec.to_json() != dataset.card.codec.to_json():
         return None
     score = evaluation.scorer()(generator, generator.prior)
     return score.value if score else None

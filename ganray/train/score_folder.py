@@ -10,6 +10,8 @@ from torch import Tensor
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, Job, check_job
+from ganray.config.compatibility import KINDS
+from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset, find_dataset
 from ganray.data.loading.reading import read_shard
 from ganray.data.preparation.prepare import prepare
@@ -47,11 +49,8 @@ def score_folder(folder: str, *, against: str, reporter: Reporter | None = None)
     `GanrayError`.
     """
     reporter, dataset = reporter or line_reporter(TrainingView(Job())), open_dataset(against)
-    source = FolderSource(path=folder, labels="none")
-    listing = list_source(source)
-    card = dataset.card
-    size, background = (card.height, card.width), card.background
-    data = Data(source=source, resolution=size, channels=card.channels, filter=card.filter, background=background, bit_depth=card.bit_depth)
+    data = _as_prepared(FolderSource(path=folder, labels="none"), dataset.card, against)
+    listing = list_source(data)
     with scratch_folder("score") as scratch:
         with ray_session("local"):
             reporter.stage("reading images")
@@ -67,6 +66,14 @@ def score_folder(folder: str, *, against: str, reporter: Reporter | None = None)
         scores |= compare_classes(features, NO_GENERATOR, network, reference, seed=0)
     protocol = evaluation.protocol.model_copy(update={"num_samples": len(features), "seed": None})
     return FolderScore(folder, len(features), images.card.skipped.count, scores, protocol.dump())
+
+
+def _as_prepared(source: FolderSource, card: DatasetCard, against: str) -> Data:
+    """Return a section that prepares images as those of a dataset were. Raises `DataError` for a dataset of another kind."""
+    if card.kind != "image":
+        raise DataError(AGAINST, f"{against} holds {KINDS[card.kind].nouns}, and FOLDER images", "name a dataset of images")
+    sizes = {"resolution": (card.height, card.width), "channels": card.channels}
+    return Data(source=source, **sizes, filter=card.filter, background=card.background, bit_depth=card.bit_depth)
 
 
 def open_dataset(uri: str) -> PreparedDataset:
@@ -97,11 +104,13 @@ def _evaluation(job: Job, dataset: PreparedDataset, device: torch.device, report
             reporter.stage(stage)
         reporter.advance(done, total)
 
-    return make_evaluation(job, dataset, device, progress=progress)
+    evaluation = make_evaluation(job, dataset, device, progress=progress)
+    assert isinstance(evaluation, Evaluation), "datasets of images have an extractor"
+    return evaluation
 
 
 def _features(evaluation: Evaluation, images: PreparedDataset, device: torch.device) -> Tensor:
     """Return the features of all images, [N, D], on the CPU."""
     network = evaluation.extractor.network().to(device)
-    shards = (read_shard(images, number).pixels for number in range(len(images.card.shards)))
-    return torch.cat([features_of(network, torch.from_numpy(np.asarray(pixels))) for pixels in shards])
+    shards = (read_shard(images, number).samples for number in range(len(images.card.shards)))
+    return torch.cat([features_of(network, torch.from_numpy(np.asarray(samples))) for samples in shards])

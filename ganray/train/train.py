@@ -10,6 +10,7 @@ from ganray.cluster.capacity import check_local_resources
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
+from ganray.config.compatibility import KINDS
 from ganray.data.dataset import PreparedDataset
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
@@ -47,7 +48,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         if finished := run.result(job):
             return finished
     else:
-        listing = list_source(job.data.source, storage)  # its errors are raised before anything is started or written
+        listing = list_source(job.data, storage)  # its errors are raised before anything is started or written
         find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
@@ -122,6 +123,9 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 
     They are its hash, how it was fitted, and its accuracy on held-out samples. Raises `GanrayError`.
     """
+    if not KINDS[job.data.modality.kind].has_extractor:
+        problem = f"{KINDS[job.data.modality.kind].nouns} are scored as they are, without an extractor"
+        raise ConfigError("data.modality", problem, "leave `fit-extractor` out")
     reporter = reporter or line_reporter(TrainingView(job))
     with _prepared(job, address, reporter) as dataset:
         reporter.stage("fitting the feature extractor")
@@ -136,7 +140,7 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[PreparedDataset]:
     """Give a job's prepared dataset, connected to Ray while the block runs."""
     storage = open_storage(job)
-    listing = list_source(job.data.source, storage)  # its errors are raised before anything is started or written
+    listing = list_source(job.data, storage)  # its errors are raised before anything is started or written
     with ray_session(address):
         storage.check_writable()
         check_shared(storage)

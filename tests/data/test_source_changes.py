@@ -22,7 +22,7 @@ from ganray.storage import ObjectStore
 
 def prepared(data: Data, storage: ObjectStore) -> PreparedDataset:
     """What a preparation of the source as it is would leave, without shards."""
-    listing, facts = list_source(data.source, storage), {"classes": None, "class_counts": None, "licence": None}
+    listing, facts = list_source(data, storage), {"classes": None, "class_counts": None, "licence": None}
     card = DatasetCard(
         **{"name": "x", "key": dataset_key(data, listing), "fingerprint": "0", "count": 30, "filter": data.filter, "skipped": Skipped()},
         **dict(zip(("channels", "height", "width"), data.shape, strict=True)),
@@ -88,7 +88,7 @@ def test_a_new_run_says_that_its_source_has_changed_since_an_earlier_one(
     earlier = prepared(data, storage)
     change(source, how)
     storage.write(f"{earlier.folder[:-12]}damaged/{CARD}", b"{")
-    warn_of_earlier(data, list_source(source, storage), storage)
+    warn_of_earlier(data, list_source(Data(source=source), storage), storage)
     expected = [f"{source.path} has changed since {earlier.folder} was prepared, of 30 images: it is prepared anew"]
     assert warnings(caplog) == ([] if how == "not at all" else expected)
 
@@ -98,7 +98,7 @@ def test_another_preparation_of_the_same_source_is_no_change(
     settings: dict[str, Any], source: Source, storage: ObjectStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepared(Data(source=source), storage)
-    warn_of_earlier(Data(source=source, **settings), list_source(source, storage), storage)
+    warn_of_earlier(Data(source=source, **settings), list_source(Data(source=source), storage), storage)
     assert warnings(caplog) == []
 
 

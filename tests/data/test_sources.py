@@ -19,11 +19,13 @@ from ganray.cluster.errors import unwrapped_errors
 from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource, ParquetSource
 from ganray.data.card import DatasetCard
-from ganray.data.preparation.shards import decode_rows
+from ganray.data.preparation.shards import encode_rows
 from ganray.data.sources import list_source
 from ganray.data.sources.fashion_mnist import FILES, download, read_bundled, read_idx
+from ganray.data.sources.rows import Listing
 from ganray.errors import GanrayError
 from ganray.modalities.image import Target
+from ganray.modalities.image_codec import ImageCodec
 from ganray.storage import open_store
 from tests.helpers.make_bundled_data import bundle
 from tests.helpers.prepared import prepare
@@ -48,6 +50,10 @@ def idx_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / f"{images}.gz").write_bytes(gzip.compress(header + b"".join(table["image"].to_pylist()), 1))
     (folder / labels).write_bytes((0x801).to_bytes(4, "big") + (10_000).to_bytes(4, "big") + bytes(table["label"].to_pylist()))
     return folder
+
+
+def listed(source: FashionMnistSource | FolderSource | ParquetSource) -> Listing:
+    return list_source(Data(source=source))
 
 
 def png(grey: int) -> bytes:
@@ -170,7 +176,7 @@ def test_raw_pixels_of_another_size_are_unreadable(tmp_path: Path) -> None:
 def test_parquet_columns_that_do_not_fit_are_errors(change: dict[str, str], field: str, tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [png(1)], "label": [1], "score": [0.5]}), tmp_path / "data.parquet")
     with pytest.raises(GanrayError) as error:
-        list_source(ParquetSource(path=str(tmp_path / "data.parquet")).model_copy(update=change)).open()
+        listed(ParquetSource(path=str(tmp_path / "data.parquet")).model_copy(update=change)).open()
     assert error.value.field == field
 
 
@@ -178,11 +184,11 @@ def test_a_source_that_breaks_while_it_is_read_is_an_error_of_one_line(tmp_path:
     (tmp_path / "cat").mkdir()
     for index in range(20):
         (tmp_path / "cat" / f"{index}.png").write_bytes(png(index))
-    rows = list_source(FolderSource(path=str(tmp_path))).open()
+    rows = listed(FolderSource(path=str(tmp_path))).open()
     shutil.rmtree(tmp_path / "cat")
     (tmp_path / "cat").write_text("no longer a folder")
     with pytest.raises(GanrayError) as error, unwrapped_errors():
-        list(decode_rows(rows, Target((1, 8, 8), "box")).iter_internal_ref_bundles())
+        list(encode_rows(rows, ImageCodec(Target((1, 8, 8), "box"))).iter_internal_ref_bundles())
     assert error.value.field == "data.source.path"
     assert "\n" not in str(error.value)
 
@@ -193,7 +199,7 @@ def test_missing_and_empty_folders_are_errors(kind: str, tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     for name, problem in (("missing", "does not exist"), ("empty", "there are no")):
         with pytest.raises(GanrayError, match=problem) as error:
-            list_source(model(path=str(tmp_path / name)))
+            listed(model(path=str(tmp_path / name)))
         assert error.value.field == "data.source.path"
     assert not (tmp_path / "missing").exists()
 
@@ -201,13 +207,13 @@ def test_missing_and_empty_folders_are_errors(kind: str, tmp_path: Path) -> None
 def test_a_file_that_is_not_parquet_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("not Parquet at all")
     with pytest.raises(GanrayError, match="not a Parquet file"):
-        list_source(ParquetSource(path=str(tmp_path))).open()
+        listed(ParquetSource(path=str(tmp_path))).open()
 
 
 def test_fashion_mnist_from_idx_files_equals_the_bundled_one(idx_files: Path, tmp_path: Path) -> None:
     assert read_idx(open_store(str(idx_files)), "test").equals(read_bundled())
-    from_files = list_source(FashionMnistSource(split="test", path=str(idx_files)))
-    assert from_files.identity == list_source(FashionMnistSource(split="test")).identity
+    from_files = listed(FashionMnistSource(split="test", path=str(idx_files)))
+    assert from_files.identity == listed(FashionMnistSource(split="test")).identity
     assert from_files.open().count == 10_000
     bundle(str(idx_files), tmp_path / "again.parquet")
     assert pq.read_table(tmp_path / "again.parquet").equals(read_bundled())

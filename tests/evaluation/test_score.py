@@ -7,6 +7,7 @@ import torch
 
 from ganray.config import DcganNetworks, Networks, R3ganNetworks
 from ganray.evaluation.score import Reference, compare, compare_classes, fake_features, is_broken
+from ganray.gan.layouts import PixelLayout
 from ganray.gan.networks import build_networks
 from ganray.gan.networks.norm import GhostBatchNorm, measure_standing_statistics
 from ganray.gan.prior import Prior
@@ -16,7 +17,7 @@ from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments
 from tests.helpers.gan_runs import NETWORKS, SHAPE, on_ranks, run_steps
 
-PRIOR = Prior(NETWORKS.latent_dim)
+PRIOR, LAYOUT = Prior(NETWORKS.latent_dim), PixelLayout(SHAPE)
 
 
 class Brightness(torch.nn.Module):
@@ -32,7 +33,7 @@ def features_on_rank(*, rank: int, world_size: int, num_samples: int) -> torch.T
     """Return all samples' features, as rank sees them."""
     torch.set_num_threads(1)
     generator, _ = build_networks(NETWORKS, SHAPE, seed=1)
-    return fake_features(generator.eval(), PRIOR, Brightness(), num_samples=num_samples, seed=5)
+    return fake_features(generator.eval(), PRIOR, LAYOUT, Brightness(), num_samples=num_samples, seed=5)
 
 
 def test_two_workers_evaluate_the_very_samples_that_one_does(tmp_path: Path) -> None:
@@ -51,11 +52,11 @@ def test_three_workers_share_fewer_chunks_than_workers(tmp_path: Path) -> None:
 def test_a_sample_depends_on_seed_and_index_alone() -> None:
     generator, _ = build_networks(NETWORKS, SHAPE, seed=1)
     measure_standing_statistics(generator, [(torch.randn(8, NETWORKS.latent_dim),)])
-    first = sample_chunk(generator, PRIOR, seed=0, chunk=3)
+    first = sample_chunk(generator, PRIOR, LAYOUT, seed=0, chunk=3)
     assert first.shape == (CHUNK, *SHAPE)
     assert first.dtype == torch.uint8
-    assert torch.equal(first, sample_chunk(generator, PRIOR, seed=0, chunk=3))
-    assert not torch.equal(first, sample_chunk(generator, PRIOR, seed=1, chunk=3))
+    assert torch.equal(first, sample_chunk(generator, PRIOR, LAYOUT, seed=0, chunk=3))
+    assert not torch.equal(first, sample_chunk(generator, PRIOR, LAYOUT, seed=1, chunk=3))
 
 
 def test_normalisation_by_groups_equals_batch_norm_of_each_group() -> None:

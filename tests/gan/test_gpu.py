@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ganray.gan.batch import Batch
+from ganray.gan.layouts import from_pixels
 from ganray.gan.prior import Prior
-from ganray.gan.sampling import from_pixels
 from ganray.gan.state import calibrated_ema, create_state
 from ganray.gan.step import AdversarialStep
 from tests.helpers.cases import EVERYTHING

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ganray.generation.parquet import write_parquet
+from ganray.generation.formats.image_parquet import write_parquet
 from ganray.generation.record import KEY, Record
 from ganray.modalities.image import Target, decode
 from tests.data.test_parquet import read

@@ -9,6 +9,7 @@ from ganray.config import DcganNetworks
 from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol
+from ganray.modalities.image_codec import ImageCodec
 from ganray.registry.artifact import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.promotion import promote_if_better
@@ -27,7 +28,7 @@ def artifact(seed: int = 0, score: float = 1.0, *, contrast: float = 1.0, classe
     weights = {name: tensor * contrast if tensor.ndim == 4 else tensor for name, tensor in generator.state_dict().items()}
     return {
         GENERATOR: safetensors.torch.save(weights),
-        CONFIG: to_json(generator_config(networks, SHAPE, Prior(networks.latent_dim, shares), classes)),
+        CONFIG: to_json(generator_config(networks, ImageCodec.of_shape(SHAPE), Prior(networks.latent_dim, shares), classes)),
         METRICS: to_json({"scores": {"metric/frechet": score}, "protocol": PROTOCOL.dump()}),
     }
 

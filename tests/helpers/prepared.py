@@ -23,7 +23,7 @@ def read_back(prepared: PreparedDataset) -> tuple[np.ndarray, np.ndarray]:
 
 def prepared_earlier(data: Data, storage: ObjectStore) -> PreparedDataset | None:
     """Return what `prepare` would find."""
-    return find_dataset(storage, dataset_folder(data, list_source(data.source, storage)))
+    return find_dataset(storage, dataset_folder(data, list_source(data, storage)))
 
 
 def keys_of(storage: ObjectStore) -> set[str]:
@@ -32,4 +32,4 @@ def keys_of(storage: ObjectStore) -> set[str]:
 
 def prepare(data: Data, storage: ObjectStore, *, progress: Callable[[int, int], None] | None = None) -> PreparedDataset:
     """Prepare a source's samples as a run does, which lists the source first."""
-    return prepare_listing(data, list_source(data.source, storage), storage, progress=progress)
+    return prepare_listing(data, list_source(data, storage), storage, progress=progress)

@@ -14,6 +14,7 @@ from ganray.config import DcganNetworks, R3ganNetworks
 from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
+from ganray.modalities.image_codec import ImageCodec
 from ganray.registry.artifact import build_checked, generator_config
 from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
@@ -94,7 +95,8 @@ def test_a_config_that_is_no_object_is_refused(content: bytes) -> None:
 
 
 def test_an_unconditional_generator_may_know_the_classes_of_its_data() -> None:
-    config = parse_config(to_json(generator_config(DcganNetworks(width=8), (1, 16, 16), Prior(8, ()), ["boot", "coat"])))
+    codec = ImageCodec.of_shape((1, 16, 16))
+    config = parse_config(to_json(generator_config(DcganNetworks(width=8), codec, Prior(8, ()), ["boot", "coat"])))
     assert (config.classes, config.prior.num_classes) == (["boot", "coat"], 0)
 
 
@@ -159,6 +161,6 @@ def test_every_family_passes_the_check(networks: Any, classes: list[str] | None,
     monkeypatch.undo()
     shape, shares = (3, 16, 32), (0.25, 0.75) if classes else ()
     generator = build_generator(networks, shape, len(shares))
-    config = to_json(generator_config(networks, shape, Prior(networks.latent_dim, shares), classes))
+    config = to_json(generator_config(networks, ImageCodec.of_shape(shape), Prior(networks.latent_dim, shares), classes))
     loaded = build_checked({CONFIG: config, GENERATOR: safetensors.torch.save(generator.state_dict())}, where="there")
     assert (loaded.num_classes, loaded.classes) == (len(shares), classes)

@@ -24,9 +24,10 @@ from ganray.runs.status import Progress
 from ganray.storage import open_store
 from ganray.train.context import WorkerContext, fresh_state
 from tests.helpers.artifacts import NETWORKS, PROTOCOL, SHAPE, artifact, never
+from tests.helpers.cards import card
 
 QUICKSTART = Path(__file__).parents[2] / "jobs/quickstart.yaml"
-CARD = cast(Any, SimpleNamespace(name="mine", class_counts=None, count=100))
+CARD = card(name="mine")
 CLASSES = ["boot", "coat", "dress"]
 
 
@@ -149,12 +150,12 @@ def test_a_version_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("counts", "fits"), [([1, 2, 3], True), ([5, 5], False)])
 def test_a_conditional_version_has_as_many_classes_as_the_data(tmp_path: Path, counts: list[int], fits: bool) -> None:
     job = job_for(publish(tmp_path, 1, classes=CLASSES), "networks.conditional=true")
-    run, card = Run(open_store(tmp_path), "runs/new"), cast(Any, SimpleNamespace(name="mine", class_counts=counts, count=sum(counts)))
+    run, mine = Run(open_store(tmp_path), "runs/new"), card(sum(counts), name="mine", class_counts=counts)
     if fits:
-        record_start(run, job, card)
+        record_start(run, job, mine)
         return
     with pytest.raises(ConfigError, match=r"train\.start_from: the generator of .* has 3 classes and mine has 2"):
-        record_start(run, job, card)
+        record_start(run, job, mine)
     assert not run.store.list("start")
 
 

@@ -11,7 +11,7 @@ import torch
 from ganray.config import load_job
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch
-from ganray.gan.sampling import from_pixels
+from ganray.gan.layouts import PixelLayout, from_pixels
 from ganray.train.context import WorkerContext
 from ganray.train.worker import batches
 
@@ -31,7 +31,7 @@ def load(monkeypatch: pytest.MonkeyPatch, *overrides: str, rank: int, world_size
     monkeypatch.setattr(batches, "_reader", lambda context, attempt: read)
     monkeypatch.setattr(batches, "rank", lambda: rank)
     monkeypatch.setattr(batches, "world_size", lambda: world_size)
-    context = cast(WorkerContext, SimpleNamespace(job=job))
+    context = cast(WorkerContext, SimpleNamespace(job=job, layout=PixelLayout(PIXELS.shape[1:])))
     with batches.BatchLoader(context, torch.device("cpu"), start=start, attempt=0) as loader:
         return loader.next()
 

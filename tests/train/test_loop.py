@@ -21,6 +21,7 @@ from ganray.storage import open_store
 from ganray.train.context import WorkerContext
 from ganray.train.worker import batches, loop, metrics
 from tests.helpers.artifacts import PROTOCOL
+from tests.helpers.cards import card
 
 QUICKSTART = Path(__file__).parents[2] / "jobs/quickstart.yaml"
 TINY = ["data.resolution=16", "networks={kind: dcgan, width: 8, latent_dim: 8, ghost_batch: 16}", "workers=1", "train.max_seconds=null"]
@@ -60,7 +61,7 @@ def train(run: Run, recalls: list[float], *overrides: str) -> None:
     job = check_job(decide_schedules(load_job(QUICKSTART, [*TINY, *overrides]).model_dump(mode="json"), 2560))
     latest = run.latest_checkpoint()
     done = latest.images_seen // 640 if latest else 0
-    dataset = cast(Any, SimpleNamespace(card=SimpleNamespace(class_counts=None, count=len(REALS))))
+    dataset = cast(Any, SimpleNamespace(card=card(len(REALS))))
     evaluation = cast(Any, SimpleNamespace(scorer=lambda _: Scorer(recalls[done:])))
     context = WorkerContext(job, run, dataset, cast(Any, object()), evaluation, ACTOR)
     loop.train_worker(context)

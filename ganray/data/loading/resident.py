@@ -9,7 +9,7 @@ from ganray.cluster.errors import unwrapped_errors
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
 from ganray.data.loading.reading import SampleArrays, gather, read_shard
-from ganray.data.shard import Shape, ShardArrays
+from ganray.data.shard import SampleType, ShardArrays
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ResidentShards:
     refs: list[ray.ObjectRef[ShardArrays]]
     count: int
     rows_per_shard: int
-    shape: Shape
+    sample_type: SampleType
 
 
 def load_resident(dataset: PreparedDataset) -> ResidentShards:
@@ -41,7 +41,7 @@ def load_resident(dataset: PreparedDataset) -> ResidentShards:
         running.append(is_loaded)
     with unwrapped_errors():
         ray.get(loaded)
-    return ResidentShards(refs, dataset.card.count, dataset.card.rows_per_shard, dataset.card.shape)
+    return ResidentShards(refs, dataset.card.count, dataset.card.rows_per_shard, dataset.card.sample_type)
 
 
 class Resident:
@@ -52,10 +52,10 @@ class Resident:
         self.shards: list[ShardArrays] = ray.get(resident.refs)
 
     def samples(self, start: int, number: int) -> SampleArrays:
-        """Return images uint8 [number, C, H, W] and labels int64 [number] of the samples from `start` on, as the run sees them."""
+        """Return samples [number, *shape] and labels int64 [number] of the samples from `start` on, as the run sees them."""
         data = self.resident
         chosen = rows(start, number, count=data.count, seed=self.seed, attempt=self.attempt)
-        return gather(chosen, self.shards.__getitem__, rows_per_shard=data.rows_per_shard, shape=data.shape)
+        return gather(chosen, self.shards.__getitem__, rows_per_shard=data.rows_per_shard, sample_type=data.sample_type)
 
 
 # No CPU: a shard that is read again, after a node died, must not wait for one while the workers hold them all.

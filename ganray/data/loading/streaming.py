@@ -61,7 +61,7 @@ class StreamingConfig(DataConfig):
     """The `dataset_config` of a stream: reads its windows for as many workers as have started, in order, and not far ahead."""
 
     def __init__(self, stream: Stream) -> None:
-        window_bytes = stream.window_size * int(np.prod(stream.dataset.card.shape))
+        window_bytes = stream.window_size * stream.dataset.card.sample_type.num_bytes
         limits = ExecutionResources.for_limits(object_store_memory=MAX_WINDOWS_IN_STORE * window_bytes)
         super().__init__(execution_options=ExecutionOptions(preserve_order=True, resource_limits=limits))
         self.stream = stream
@@ -97,18 +97,18 @@ def read_windows(windows: Dataset, stream: Stream, world_size: int) -> Dataset:
 
 
 class Streaming:
-    """One worker's local batches of a stream, in order: (images uint8 [n, C, H, W], labels int64 [n]), n the local batch size."""
+    """One worker's local batches of a stream, in order: (samples [n, *shape], labels int64 [n]), n the local batch size."""
 
     def __init__(self, iterator: DataIterator, dataset: PreparedDataset, *, local_batch_size: int) -> None:
-        self.iterator, self.shape, self.local_batch_size = iterator, dataset.card.shape, local_batch_size
+        self.iterator, self.sample_type, self.local_batch_size = iterator, dataset.card.sample_type, local_batch_size
 
     def __iter__(self) -> Iterator[SampleArrays]:
         whole_blocks: Any = None  # a batch a block, which Ray's annotation leaves out
         for table in self.iterator.iter_batches(batch_size=whole_blocks, batch_format="pyarrow", prefetch_batches=1):
-            for images, labels in zip(_buffers(table["images"]), _buffers(table["labels"]), strict=True):
-                steps = np.frombuffer(images, np.uint8).reshape(-1, self.local_batch_size, *self.shape)
-                for pixels, classes in zip(steps, np.frombuffer(labels, np.int64).reshape(-1, self.local_batch_size), strict=True):
-                    yield pixels.copy(), classes.copy()
+            for data, labels in zip(_buffers(table["samples"]), _buffers(table["labels"]), strict=True):
+                steps = np.frombuffer(data, self.sample_type.numbers).reshape(-1, self.local_batch_size, *self.sample_type.shape)
+                for samples, classes in zip(steps, np.frombuffer(labels, np.int64).reshape(-1, self.local_batch_size), strict=True):
+                    yield samples.copy(), classes.copy()
 
 
 def _windows(start: int, total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -123,13 +123,14 @@ def _read_window(batch: pa.Table, stream: Stream, world_size: int) -> Iterator[p
     card, size = stream.dataset.card, stream.window_size
     start, stop, attempt = (batch[name][0].as_py() for name in ("start", "stop", "attempt"))
     rows = window_rows(stop - size, stop, count=card.count, rows_per_shard=card.rows_per_shard, seed=stream.seed, attempt=attempt)
-    images, labels = gather(rows[start - stop :], partial(read_shard, stream.dataset), rows_per_shard=card.rows_per_shard, shape=card.shape)
+    read = partial(read_shard, stream.dataset)
+    samples, labels = gather(rows[start - stop :], read, rows_per_shard=card.rows_per_shard, sample_type=card.sample_type)
     steps = (-1, stream.batch_size)
     for share in deal(stream.batch_size, world_size, ghost_batch=stream.ghost_batch):
         local = slice(share.start, share.start + share.size)
         yield pa.table(
             {
-                "images": _binary(images.reshape(*steps, *card.shape)[:, local]),
+                "samples": _binary(samples.reshape(*steps, *card.shape)[:, local]),
                 "labels": _binary(labels.reshape(steps)[:, local]),
             }
         )

@@ -5,9 +5,10 @@ from typing import Any
 
 from ganray.cluster.background import BackgroundCall
 from ganray.config import Data
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
-from ganray.data.preparation.key import dataset_folder, dataset_key
+from ganray.data.preparation.key import dataset_folder, dataset_key, sample_settings
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import GanrayError, plural
@@ -24,11 +25,11 @@ def warn_of_change_in_background(data: Data, dataset: PreparedDataset) -> None:
 def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
     """Log a warning if a source is not any more what a run's dataset was prepared from; one that is not there is passed over."""
     try:
-        listing = list_source(data.source, dataset.storage)
+        listing = list_source(data, dataset.storage)
     except GanrayError:
         return
     if _is_alike(data, dataset.card) and dataset_key(data, listing) != dataset.card.key:
-        place, count = _place(dataset.card.source), plural(dataset.card.count, "image")
+        place, count = _place(dataset.card.source), plural(dataset.card.count, KINDS[dataset.card.kind].noun)
         message = "%s has changed since %s was prepared: this goes on with the %s of then; a run of another name takes those of now"
         logger.warning(message, place, dataset.folder, count)
 
@@ -41,7 +42,7 @@ def warn_of_earlier(data: Data, listing: Listing, storage: ObjectStore) -> None:
         earlier = info.key.removesuffix(f"/{CARD}")
         card = _read_card(storage, earlier)
         if card and earlier != folder and _is_alike(data, card):
-            place, count = _place(card.source), plural(card.count, "image")
+            place, count = _place(card.source), plural(card.count, KINDS[card.kind].noun)
             logger.warning("%s has changed since %s was prepared, of %s: it is prepared anew", place, earlier, count)
             return
 
@@ -57,11 +58,14 @@ def _read_card(storage: ObjectStore, folder: str) -> DatasetCard | None:
 def _is_alike(data: Data, card: DatasetCard) -> bool:
     """Return whether a dataset was prepared by the same settings; those that its version did not have are as they are by default."""
     source = data.source.model_dump(mode="json")
+    return _is_made_alike(data, card) and {**source, **card.source} == source
+
+
+def _is_made_alike(data: Data, card: DatasetCard) -> bool:
+    if data.modality.kind != "image" or card.kind != "image":
+        return card.settings == sample_settings(data)
     settings = (data.shape, data.filter, data.background_rgb, data.bit_depth, data.has_alpha)
-    return (card.shape, card.filter, card.background, card.bit_depth, card.premultiplied) == settings and {
-        **source,
-        **card.source,
-    } == source
+    return (card.shape, card.filter, card.background, card.bit_depth, card.premultiplied) == settings
 
 
 def _place(source: dict[str, Any]) -> str:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import re
+from typing import Any
 
 from ganray.config import Data
+from ganray.config.compatibility import KINDS
 from ganray.data.card import FORMAT
 from ganray.data.sources.rows import Listing
 
@@ -13,8 +15,18 @@ FOLDER = "datasets"
 
 def dataset_key(data: Data, listing: Listing) -> str:
     """Return the SHA-256 of what decides a dataset's samples: the source's listing and the settings; no sample is read."""
-    settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
+    if data.modality.kind == "image":
+        settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
+    else:
+        settings = [FORMAT, data.source.kind, sample_settings(data), listing.identity]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+
+def sample_settings(data: Data) -> dict[str, Any]:
+    """Return, for other kinds than images, what the job says of samples: its section, and where they have pixels how those are made."""
+    pixels = {"shape": data.shape, "filter": data.filter, "later": _later_settings(data)} if KINDS[data.modality.kind].has_pixels else {}
+    settings: dict[str, Any] = json.loads(json.dumps({**data.modality.model_dump(mode="json"), **pixels}))
+    return settings
 
 
 def _later_settings(data: Data) -> list[str]:

@@ -1,4 +1,4 @@
-"""Preparation of a source, once: fixed-shape uint8 shards and a dataset card, in a folder named by a key of source and settings.
+"""Preparation of a source, once: shards of arrays of one shape and a dataset card, in a folder named by a key of source and settings.
 
 The key is known before the first byte, so that shards are written to their final place; the card, written last, commits them.
 Two preparations of one key write the same bytes, and what a killed one left is overwritten by the next.
@@ -10,25 +10,28 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
 from ganray.cluster.errors import unwrapped_errors
 from ganray.config import Data
+from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard, Shard, Skipped, SkippedSample
 from ganray.data.dataset import CARD, PreparedDataset, find_dataset
 from ganray.data.preparation.changes import warn_of_earlier
-from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dataset_name
-from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, decode_rows, fingerprint, write_shards
-from ganray.data.shard import is_shard_file, rows_per_shard
+from ganray.data.preparation.codecs import make_codec
+from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dataset_name, sample_settings
+from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, encode_rows, fingerprint, write_shards
+from ganray.data.shard import SampleType, is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
 from ganray.errors import DataError, plural
+from ganray.modalities.codec import Codec
 from ganray.modalities.deep import FULL_DEPTH
-from ganray.modalities.image import Target
 from ganray.storage import MissingObject, ObjectStore
 
 ABANDONED_AFTER_S = 7 * 86_400  # shards without a card that nobody has written to for so long are of a killed preparation
-PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what pixels come out
+PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what samples come out
 logger = logging.getLogger(__name__)
 
 NUM_NAMED = 5  # unreadable samples that an error names
@@ -60,7 +63,8 @@ def check_skipped(skipped: int, examples: list[SkippedSample], seen: int, data: 
     """Raise `DataError` naming the first unreadable samples if they are all, or more than `data.max_bad_fraction`, of those seen."""
     named = ", ".join(f"{example.name} ({example.reason})" for example in examples[:NUM_NAMED])
     if skipped == seen:
-        raise DataError(PATH_FIELD, f"none of {plural(seen, 'sample')} could be read: {named}", "name a source that holds images")
+        remedy = f"name a source that holds {KINDS[data.modality.kind].nouns}"
+        raise DataError(PATH_FIELD, f"none of {plural(seen, 'sample')} could be read: {named}", remedy)
     if skipped > data.max_bad_fraction * seen:
         problem = f"{skipped:,} of {plural(seen, 'sample')} could not be read: {named}"
         raise DataError("data.max_bad_fraction", problem, f"repair or remove them, or allow more than {data.max_bad_fraction}")
@@ -82,11 +86,11 @@ def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, progress:
     folder = dataset_folder(data, listing)
     with _removed_on_failure(storage, folder), unwrapped_errors():
         rows = listing.open()
-        decoded = decode_rows(rows, Target(data.shape, data.filter, data.background_rgb, data.bit_depth))
-        counts, target = DecodeCounts(), ShardTarget(storage, folder, data.shape, len(rows.classes or []))
-        shards = write_shards(decoded, counts, target, _checker(data, rows.count, progress))
+        codec = make_codec(data, rows)
+        counts, target = DecodeCounts(), ShardTarget(storage, folder, SampleType(codec.shape, codec.dtype), len(rows.classes or []))
+        shards = write_shards(encode_rows(rows, codec), counts, target, _checker(data, rows.count, progress))
         check_skipped(counts.skipped, counts.examples, counts.seen, data)
-        card = _make_card(data, listing, rows, shards, counts)
+        card = _make_card(data, listing, rows, codec, shards, counts)
         storage.write(f"{folder}/{CARD}", card.model_dump_json(indent=2).encode())
     return PreparedDataset(storage, folder, card)
 
@@ -103,34 +107,36 @@ def _checker(data: Data, total: int, progress: Progress | None) -> Callable[[Dec
     return check
 
 
-def _make_card(data: Data, listing: Listing, rows: Rows, shards: list[WrittenShard], counts: DecodeCounts) -> DatasetCard:
-    channels, height, width = data.shape
+def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: list[WrittenShard], counts: DecodeCounts) -> DatasetCard:
     class_counts = np.sum([shard.class_counts for shard in shards], axis=0).tolist()
     num_distinct = len(np.unique(np.concatenate([shard.digests for shard in shards])))
     return DatasetCard(
         name=dataset_name(data, listing),
         key=dataset_key(data, listing),
-        fingerprint=fingerprint(data.shape, [shard.content for shard in shards]),
+        fingerprint=fingerprint(codec, [shard.content for shard in shards]),
         count=sum(shard.rows for shard in shards),
-        channels=channels,
-        height=height,
-        width=width,
+        **_facts(data, codec, counts),
         classes=rows.classes,
         class_counts=None if rows.classes is None else class_counts,
-        filter=data.filter,
-        background=data.background_rgb,
-        bit_depth=data.bit_depth,
-        premultiplied=data.has_alpha,
         source=data.source.model_dump(mode="json"),
-        rows_per_shard=rows_per_shard(data.shape),
+        rows_per_shard=rows_per_shard(SampleType(codec.shape, codec.dtype)),
         shards=[Shard(file=shard.file, rows=shard.rows, sha256=shard.sha256) for shard in shards],
         skipped=Skipped(count=counts.skipped, examples=counts.examples),
         left_out=Skipped(count=len(listing.left_out), examples=listing.left_out[:MAX_EXAMPLES]),
         licence=rows.licence,
-        peak=counts.peak,
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )
+
+
+def _facts(data: Data, codec: Codec, counts: DecodeCounts) -> dict[str, Any]:
+    """Return what a card says of samples of its kind, and how they were made."""
+    if codec.kind != "image":
+        return {"modality": codec.to_json(), "settings": sample_settings(data)}
+    channels, height, width = codec.shape
+    shape = {"channels": channels, "height": height, "width": width}
+    made = {"filter": data.filter, "background": data.background_rgb, "bit_depth": data.bit_depth, "premultiplied": data.has_alpha}
+    return {**shape, **made, "peak": counts.peak}
 
 
 @contextlib.contextmanager

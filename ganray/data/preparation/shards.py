@@ -1,6 +1,7 @@
 """Raw rows to shards: decoding in Ray Data, cutting at exact row counts, and writing in Ray tasks, each shard once."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,16 +15,16 @@ import ray.data
 from numpy.typing import NDArray
 
 from ganray.data.card import SkippedSample
-from ganray.data.shard import Shape, digests, encode_shard, rows_per_shard, shard_arrays, shard_file
+from ganray.data.shard import LABEL, SAMPLE, SampleType, digests, encode_shard, rows_per_shard, shard_arrays, shard_file
 from ganray.data.sources.rows import Rows
-from ganray.modalities.image import Target, UnreadableImage, decode, resize
+from ganray.modalities.codec import Codec, sample_bytes
 from ganray.storage import ObjectStore
 
 MAX_CONCURRENT_WRITES = 16  # shards, a bound on the memory that they take
 MAX_WAIT_S = 60.0  # for the writes under way when another one failed
 MAX_EXAMPLES = 100  # skipped samples that are named in the card
-DECODE_ROWS = 8  # a batch's encoded images are in memory together
-RAW_ROWS = 512
+ENCODE_ROWS = 8  # a batch's files are in memory together
+SMALL_ROWS = 512  # of raw samples that are no files
 
 Block = TypeVar("Block")
 
@@ -34,15 +35,15 @@ class ShardTarget:
 
     storage: ObjectStore
     folder: str
-    shape: Shape
+    sample_type: SampleType
     num_classes: int
 
 
 @dataclass(frozen=True)
 class WrittenShard:
-    """What is known of a shard in the store: the SHA-256 of its file, and of its pixels and labels as `content`.
+    """What is known of a shard in the store: the SHA-256 of its file, and of its samples and labels as `content`.
 
-    `digests` are hashes of its samples' pixels.
+    `digests` are hashes of its samples.
     """
 
     file: str
@@ -63,27 +64,27 @@ class DecodeCounts:
     examples: list[SkippedSample] = field(default_factory=list)
 
 
-def decode_rows(rows: Rows, target: Target) -> ray.data.Dataset:
-    """Decode to `image` (fixed-size binary, CHW uint8; null if unreadable), `label`, and for unreadable ones `name` and `reason`.
+def encode_rows(rows: Rows, codec: Codec) -> ray.data.Dataset:
+    """Encode to samples (fixed-size binary; null if unreadable), `label`, and for unreadable ones `name` and `reason`.
 
     `peak` is the highest value of an image with more than 8 bits, null for others.
     """
-    decode_batch = partial(_decode_batch, target=target, raw_shape=rows.raw_shape)
-    return rows.dataset.map_batches(decode_batch, batch_size=DECODE_ROWS if rows.raw_shape is None else RAW_ROWS, batch_format="pyarrow")
+    batch_size = ENCODE_ROWS if rows.are_files else SMALL_ROWS
+    return rows.dataset.map_batches(partial(_encode_batch, codec=codec), batch_size=batch_size, batch_format="pyarrow")
 
 
 def write_shards(
-    decoded: ray.data.Dataset, counts: DecodeCounts, target: ShardTarget, check: Callable[[DecodeCounts], None]
+    encoded: ray.data.Dataset, counts: DecodeCounts, target: ShardTarget, check: Callable[[DecodeCounts], None]
 ) -> list[WrittenShard]:
     """Write the readable rows, in order, as shards of `rows_per_shard` rows; the last may be shorter.
 
-    Blocks never pass through this process. `check` is called whenever a block is decoded and `counts` have grown; it may raise.
+    Blocks never pass through this process. `check` is called whenever a block is encoded and `counts` have grown; it may raise.
     If anything raises, the writes under way are awaited first, so that what they wrote can be removed.
     """
     running: list[ray.ObjectRef[WrittenShard]] = []
     written: list[ray.ObjectRef[WrittenShard]] = []
     try:
-        for number, parts in enumerate(cut_shards(_inspect(decoded, counts, check), rows_per_shard(target.shape))):
+        for number, parts in enumerate(cut_shards(_inspect(encoded, counts, check), rows_per_shard(target.sample_type))):
             if len(running) == MAX_CONCURRENT_WRITES:
                 running = ray.wait(running, num_returns=1)[1]
             blocks, bounds = [block for block, _, _ in parts], [(start, stop) for _, start, stop in parts]
@@ -114,16 +115,17 @@ def cut_shards(blocks: Iterable[tuple[Block, int]], num_rows: int) -> Iterator[l
         yield parts
 
 
-def fingerprint(shape: Shape, contents: list[str]) -> str:
-    """Return the SHA-256 of the shape and the shards' content hashes, in order: the same however Parquet encodes them."""
-    return hashlib.sha256("\n".join(["ganray dataset", repr(tuple(shape)), *contents]).encode()).hexdigest()
+def fingerprint(codec: Codec, contents: list[str]) -> str:
+    """Return the SHA-256 of what samples are and the shards' content hashes, in order: the same however Parquet encodes them."""
+    meaning = [] if codec.kind == "image" else [json.dumps(codec.to_json(), sort_keys=True)]
+    return hashlib.sha256("\n".join(["ganray dataset", repr(tuple(codec.shape)), *meaning, *contents]).encode()).hexdigest()
 
 
 def _inspect(
-    decoded: ray.data.Dataset, counts: DecodeCounts, check: Callable[[DecodeCounts], None]
+    encoded: ray.data.Dataset, counts: DecodeCounts, check: Callable[[DecodeCounts], None]
 ) -> Iterator[tuple[ray.ObjectRef[pa.Table], int]]:
     """Yield every block with the number of its readable rows as they are decoded, in order, and count the others."""
-    for bundle in decoded.iter_internal_ref_bundles():
+    for bundle in encoded.iter_internal_ref_bundles():
         for block in bundle.block_refs:
             rows, skipped, examples, peak = ray.get(_inspect_block.remote(block))
             counts.seen += rows + skipped
@@ -137,7 +139,7 @@ def _inspect(
 @ray.remote(num_cpus=0, scheduling_strategy="SPREAD")
 def _inspect_block(block: pa.Table) -> tuple[int, int, list[dict[str, str]], int | None]:
     """Count a block's readable and unreadable rows, name the first of the latter, and return the highest of the peaks."""
-    skipped = block.select(["name", "reason"]).filter(pc.is_null(block["image"]))
+    skipped = block.select(["name", "reason"]).filter(pc.is_null(block[SAMPLE]))
     peak = pc.max(block["peak"]).as_py()
     return block.num_rows - skipped.num_rows, skipped.num_rows, skipped.slice(0, MAX_EXAMPLES).to_pylist(), peak
 
@@ -146,55 +148,32 @@ def _inspect_block(block: pa.Table) -> tuple[int, int, list[dict[str, str]], int
 def _write_shard(target: ShardTarget, file: str, bounds: list[tuple[int, int]], *blocks: pa.Table) -> WrittenShard:
     """Write the given ranges of blocks' readable rows as one shard."""
     parts = [
-        block.select(["image", "label"]).filter(pc.is_valid(block["image"])).slice(start, stop - start)
+        block.select([SAMPLE, LABEL]).filter(pc.is_valid(block[SAMPLE])).slice(start, stop - start)
         for block, (start, stop) in zip(blocks, bounds, strict=True)
     ]
     table = pa.concat_tables(parts).combine_chunks()
-    data, arrays = encode_shard(table), shard_arrays(table, target.shape)
+    data, arrays = encode_shard(table), shard_arrays(table, target.sample_type)
     target.storage.write(f"{target.folder}/{file}", data)
     return WrittenShard(
         file=file,
         rows=table.num_rows,
         sha256=hashlib.sha256(data).hexdigest(),
-        content=hashlib.sha256(arrays.pixels.tobytes() + arrays.labels.astype("<i4").tobytes()).hexdigest(),
+        content=hashlib.sha256(arrays.samples.tobytes() + arrays.labels.astype("<i4").tobytes()).hexdigest(),
         class_counts=np.bincount(arrays.labels[arrays.labels >= 0], minlength=target.num_classes),
-        digests=digests(arrays.pixels),
+        digests=digests(arrays.samples),
     )
 
 
-def _decode_batch(batch: pa.Table, target: Target, raw_shape: Shape | None) -> pa.Table:
-    samples = zip(batch["data"].to_pylist(), batch["reason"].to_pylist(), strict=True)
-    decoded = [_Decoded(reason=reason) if reason else _decode_sample(data, target, raw_shape) for data, reason in samples]
-    names = [None if sample.reason is None else name for name, sample in zip(batch["name"].to_pylist(), decoded, strict=True)]
+def _encode_batch(batch: pa.Table, codec: Codec) -> pa.Table:
+    encoded = codec.encode_batch(batch["data"].combine_chunks())
+    reasons = [known or found for known, found in zip(batch["reason"].to_pylist(), encoded.reasons, strict=True)]
+    samples = [None if reason else sample for sample, reason in zip(encoded.samples, reasons, strict=True)]
+    names = [name if reason else None for name, reason in zip(batch["name"].to_pylist(), reasons, strict=True)]
     columns: dict[str, Any] = {
-        "image": pa.array([sample.image for sample in decoded], pa.binary(int(np.prod(target.shape)))),
-        "label": batch["label"],
+        SAMPLE: pa.array(samples, pa.binary(sample_bytes(codec))),
+        LABEL: batch["label"],
         "name": pa.array(names, pa.string()),
-        "reason": pa.array([sample.reason for sample in decoded], pa.string()),
-        "peak": pa.array([sample.peak for sample in decoded], pa.int32()),
+        "reason": pa.array(reasons, pa.string()),
+        "peak": pa.array(encoded.peaks, pa.int32()),
     }
     return pa.table(columns)
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """A sample's pixels, or the reason why it is unreadable; and the highest value of an image with more than 8 bits."""
-
-    image: bytes | None = None
-    reason: str | None = None
-    peak: int | None = None
-
-
-def _decode_sample(data: bytes | None, target: Target, raw_shape: Shape | None) -> _Decoded:
-    """Decode a sample. `raw_shape` is (height, width, channels)."""
-    if data is None:
-        return _Decoded(reason="there is nothing to read")
-    if raw_shape is None:
-        try:
-            pixels, peak = decode(data, target)
-        except UnreadableImage as error:
-            return _Decoded(reason=str(error))
-        return _Decoded(pixels.tobytes(), peak=peak)
-    if len(data) != np.prod(raw_shape):
-        return _Decoded(reason=f"has {len(data)} bytes instead of {np.prod(raw_shape)}")
-    return _Decoded(resize(np.frombuffer(data, np.uint8).reshape(raw_shape), target).tobytes())

@@ -1,6 +1,6 @@
 """Sources of samples: each is listed cheaply, and read as a Ray Dataset of raw rows."""
 
-from ganray.config import FashionMnistSource, FolderSource, Source
+from ganray.config import Data, FashionMnistSource, FolderSource
 from ganray.data.sources.fashion_mnist import list_fashion_mnist
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.parquet import list_parquet
@@ -8,15 +8,15 @@ from ganray.data.sources.rows import Listing
 from ganray.storage import ObjectStore
 
 
-def list_source(source: Source, storage: ObjectStore | None = None) -> Listing:
-    """List what a source has, without what lies in `storage`, the job's; reads no sample.
+def list_source(data: Data, storage: ObjectStore | None = None) -> Listing:
+    """List what the source of the data has, without what lies in `storage`, the job's; reads no sample.
 
     Raises `DataError` if it is missing, empty or of the wrong form.
     """
-    match source:
-        case FashionMnistSource():
+    match data.source:
+        case FashionMnistSource() as source:
             return list_fashion_mnist(source)
-        case FolderSource():
+        case FolderSource() as source:
             return list_folder(source, storage)
-        case _:
+        case source:
             return list_parquet(source, storage)

@@ -31,9 +31,15 @@ class Rows:
 
     dataset: "ray.data.Dataset"
     count: int
-    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: encoded images
+    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: other samples
     classes: list[str] | None = None
     licence: str | None = None
+    is_small: bool = False  # whether a sample is no file, but a line or a row
+
+    @property
+    def are_files(self) -> bool:
+        """Whether samples are encoded files, each of which may be large."""
+        return self.raw_shape is None and not self.is_small
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from ganray.gan.networks.spectral import add_spectral_norm
 
 __all__ = ["Shape", "build_generator", "build_networks", "measure_standing_statistics"]
 
-Shape = tuple[int, int, int]  # (C, H, W) of a sample
+Shape = tuple[int, ...]  # of a sample as networks see it: (C, H, W) of an image
 
 
 def build_networks(
     config: Networks, shape: Shape, *, seed: int, num_classes: int = 0, spectral_norm: bool = False
 ) -> tuple[nn.Module, nn.Module]:
-    """Return generator and discriminator for samples of `shape` (C, H, W), initialised by `seed` alone.
+    """Return generator and discriminator for samples of `shape`, initialised by `seed` alone.
 
     `num_classes` is 0 for unconditional networks.
     """
@@ -30,17 +30,22 @@ def build_networks(
 
 
 def build_generator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
-    """Return a generator from latents [N, latent_dim], and labels [N] if conditional, to samples [N, C, H, W]."""
+    """Return a generator from latents [N, latent_dim], and labels [N] if conditional, to samples [N, *shape]."""
     match config:
         case DcganNetworks():
-            return DcganGenerator(config, shape, num_classes)
+            return DcganGenerator(config, _of_image(shape), num_classes)
         case R3ganNetworks():
-            return R3ganGenerator(config, shape, num_classes)
+            return R3ganGenerator(config, _of_image(shape), num_classes)
 
 
 def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
     match config:
         case DcganNetworks():
-            return DcganDiscriminator(config, shape, num_classes)
+            return DcganDiscriminator(config, _of_image(shape), num_classes)
         case R3ganNetworks():
-            return R3ganDiscriminator(config, shape, num_classes)
+            return R3ganDiscriminator(config, _of_image(shape), num_classes)
+
+
+def _of_image(shape: Shape) -> tuple[int, int, int]:
+    channels, height, width = shape
+    return channels, height, width

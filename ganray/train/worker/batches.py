@@ -18,11 +18,10 @@ from ganray.data.loading.streaming import Streaming
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.distributed import rank, world_size
-from ganray.gan.sampling import from_pixels
 from ganray.train.context import WorkerContext
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
-Inputs = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # images, latents, labels, uniforms
+Inputs = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # samples as stored, latents, labels, uniforms
 
 
 class BatchLoader:
@@ -30,7 +29,7 @@ class BatchLoader:
 
     def __init__(self, context: WorkerContext, device: torch.device, *, start: int, attempt: int) -> None:
         job = context.job
-        self.device = device
+        self.device, self.layout = device, context.layout
         self.share = local_share(job)
         self.conditional = job.networks.conditional
         self.draw = partial(
@@ -48,8 +47,8 @@ class BatchLoader:
 
     def next(self) -> Batch:
         """Return the next step's local batch, waiting for it if need be."""
-        images, latents, labels, uniforms = self.prefetcher.next()
-        return Batch(from_pixels(self._move(images)), self._move(latents), self._move(labels), self._move(uniforms))
+        samples, latents, labels, uniforms = self.prefetcher.next()
+        return Batch(self.layout.from_samples(self._move(samples)), self._move(latents), self._move(labels), self._move(uniforms))
 
     @property
     def waited_s(self) -> float:
@@ -57,14 +56,14 @@ class BatchLoader:
         return self.prefetcher.waited_s
 
     def _make(self, images_seen: int) -> Inputs:
-        pixels, classes = self.read(images_seen)
+        stored, classes = self.read(images_seen)
         start = images_seen + self.share.start
-        images = torch.from_numpy(pixels)
+        samples = torch.from_numpy(stored)
         if self.mirror:
-            images = self.mirror(images, start=start)
+            samples = self.mirror(samples, start=start)
         latents, uniforms = self.draw(start=start, number=self.share.size)
         labels = torch.from_numpy(classes) if self.conditional else None
-        return self._pin(images), self._pin(latents), self._pin(labels), self._pin(uniforms)
+        return self._pin(samples), self._pin(latents), self._pin(labels), self._pin(uniforms)
 
     def _pin(self, tensor: MaybeTensor) -> MaybeTensor:
         return tensor if tensor is None or self.device.type != "cuda" else tensor.pin_memory()
@@ -74,7 +73,7 @@ class BatchLoader:
 
 
 def _reader(context: WorkerContext, attempt: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """Return what reads this rank's images and labels of the step that starts at a number of images seen."""
+    """Return what reads this rank's samples and labels of the step that starts at a number of images seen."""
     share = local_share(context.job)
     if context.resident is None:
         batches = iter(Streaming(ray.train.get_dataset_shard("train"), context.dataset, local_batch_size=share.size))

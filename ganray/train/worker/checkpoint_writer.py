@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ganray.cluster.scratch import scratch_folder
 from ganray.errors import GanrayError
 from ganray.gan.state import GanState
-from ganray.modalities.image import grid_png
+from ganray.modalities.codec import Codec
 from ganray.runs.checkpoint import GENERATOR, STATE, serialise_to
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.run import Run
@@ -30,14 +30,14 @@ MAX_PENDING_UPLOADS = 3
 
 
 class CheckpointWriter:
-    """Writes checkpoints and sample grids in order. An upload that failed raises at the next call, or when the block ends.
+    """Writes checkpoints and previews of samples in order. An upload that failed raises at the next call, or when the block ends.
 
     `metrics` uploads records beside them. `times` has the seconds that training stood still for the newest checkpoint, and that its
     upload took.
     """
 
-    def __init__(self, run: Run, state: GanState, *, keep: int) -> None:
-        self.run, self.keep = run, keep
+    def __init__(self, run: Run, codec: Codec, state: GanState, *, keep: int) -> None:
+        self.run, self.codec, self.keep = run, codec, keep
         self.metrics = MetricsUploader(run, state)
         self.times: dict[str, float] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
@@ -71,8 +71,8 @@ class CheckpointWriter:
         self.times["time/checkpoint_s"] = time.monotonic() - started
 
     def write_samples(self, samples: Tensor, images_seen: int) -> None:
-        """Write a grid of samples, uint8 [N, C, H, W]."""
-        self._submit(self.run.write_samples, images_seen, grid_png(samples.cpu().numpy()))
+        """Write a preview of samples [N, ...], as they would be stored."""
+        self._submit(self.run.write_samples, images_seen, self.codec.preview(samples.cpu().numpy()))
 
     def flush(self) -> None:
         """Wait until all is written."""

@@ -15,6 +15,7 @@ from ganray.gan.stats import STATS
 from ganray.runs.status import EndReason, MonitorState
 
 SKIPPED = "step/skipped"
+RECALL = "metric/recall"  # not every kind of sample has it
 MIN_DIVERSITY = 0.05  # of a batch of fakes: their mean squared distance over that of reals
 MAX_DIVERSITY = 100.0  # beyond which samples have left the range of images for good
 GROWTH = 1.1  # of the best diversity, from which it counts as progress
@@ -73,7 +74,9 @@ class DivergenceMonitor:
 
     def check_scores(self, scores: dict[str, float], images_seen: int) -> list[Event]:
         """Return the events of an evaluation; if `state.collapsed`, the run ends at the next line of metrics."""
-        recall, best = scores["metric/recall"], self.state.recall
+        if RECALL not in scores:
+            return []
+        recall, best = scores[RECALL], self.state.recall
         lost = best >= LOST_RECALL and recall < LOST_RECALL * best
         num_lost = self.state.num_lost_recalls + 1 if lost else 0
         ends = self.on_collapse if num_lost >= LOST_RECALLS else None

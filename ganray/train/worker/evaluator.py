@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ganray.cluster.background import BackgroundCall
-from ganray.evaluation.evaluation import Evaluation, Scorer, make_evaluation
+from ganray.evaluation.evaluation import AnyEvaluation, Scorer, make_evaluation
 from ganray.evaluation.score import is_broken
 from ganray.gan.distributed import broadcast, rank
 from ganray.gan.state import GanState
@@ -46,19 +46,19 @@ class Evaluator:
             name = checkpoint_name(state.attempt, state.images_seen)
             self.best = Best.of(score, images_seen=state.images_seen, checkpoint=name)
 
-    def _load(self, evaluation: Evaluation) -> Scorer:
-        """Load extractor and reference statistics; a best score of another protocol is forgotten."""
+    def _load(self, evaluation: AnyEvaluation) -> Scorer:
+        """Load what samples are compared with; a best score of another protocol is forgotten."""
         self.scorer = evaluation.scorer(self.device)
         self.best = comparable(self.best, self.scorer.protocol)
         return self.scorer
 
 
-def make_on_rank_zero(context: WorkerContext, device: torch.device) -> Evaluation:
+def make_on_rank_zero(context: WorkerContext, device: torch.device) -> AnyEvaluation:
     """Fit the extractor and measure the data on rank 0, as far as nobody has, and return the evaluation on every rank. A collective.
 
     Training stands still for it: the fit takes the same threads and changes settings of the process. Its progress goes to the driver.
     """
-    made: list[Evaluation] = []
+    made: list[AnyEvaluation] = []
 
     def show(stage: str | None, done: int = 0, total: int = 1) -> None:
         context.progress_actor.push.remote({"stage": stage, "stage_done": done / total})

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import ray.train
 import torch
+from torch import Tensor, nn
 
 from ganray.cluster.spot import watch_for_spot_notices
 from ganray.config.training import Seconds
 from ganray.gan.batch import Batch, num_uniforms
 from ganray.gan.distributed import rank
+from ganray.gan.networks.memory import channels_last_if_maps
 from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_ema, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
@@ -52,7 +54,7 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
     warm_up(step, context, device)
     with (
         BatchLoader(context, device, start=state.images_seen, attempt=state.attempt) as batches,
-        CheckpointWriter(context.run, state, keep=job.train.keep_checkpoints) if rank() == 0 else contextlib.nullcontext() as writer,
+        open_writer(context, state) if rank() == 0 else contextlib.nullcontext() as writer,
     ):
         metrics = MetricsLogger(context, state, batches, writer, progress)
         evaluator = Evaluator(context, device, best=progress.best)
@@ -78,12 +80,22 @@ def train(context: WorkerContext, device: torch.device, state: GanState, progres
                 if due.evaluate:
                     evaluator.evaluate(generator, state, metrics)
                 if writer and due.sample:
-                    writer.write_samples(sample_chunk(generator, context.prior, seed=job.evaluate.seed, chunk=0), state.images_seen)
+                    writer.write_samples(draw_samples(context, generator), state.images_seen)
             if writer and due.checkpoint:
                 writer.write_checkpoint(state, generator if due.evaluate else None, progress_at(progress, metrics, evaluator))
                 metrics.note_checkpoint()
             report(state, evaluator)
             metrics.restart_clock()  # none of this is training time
+
+
+def draw_samples(context: WorkerContext, generator: nn.Module) -> Tensor:
+    """Return the samples that the run's record shows, the same latents each time."""
+    return sample_chunk(generator, context.prior, context.layout, seed=context.job.evaluate.seed, chunk=0)
+
+
+def open_writer(context: WorkerContext, state: GanState) -> CheckpointWriter:
+    """Return what rank 0 writes the run's record with."""
+    return CheckpointWriter(context.run, context.dataset.card.codec, state, keep=context.job.train.keep_checkpoints)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device)
     with unchanged(step.state):
         step.state.images_seen = 0
         latents, labels = context.prior.sample(job.seed, "warm-up", 0, local_batch_size)
-        images = torch.zeros(local_batch_size, *job.data.shape).contiguous(memory_format=torch.channels_last)
+        images = channels_last_if_maps(torch.zeros(local_batch_size, *context.layout.shape))
         uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties)), 0.5)
         for _ in range(job.train.discriminator_steps):
             step(Batch(images.to(device), latents.to(device), labels if labels is None else labels.to(device), uniforms.to(device)))

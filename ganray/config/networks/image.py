@@ -1,10 +1,10 @@
-"""The `networks` section: which family generator and discriminator belong to, and how large they are."""
+"""Network families for images, and the sides that they can make."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from ganray.config.fields import FieldError, PositiveCount, Section, kind_or
+from ganray.config.fields import FieldError, PositiveCount, Section
 
 MIN_SIDE, MAX_SIDE = 16, 256  # pixels
 MIN_FEATURE_SIDE = 4  # pixels: images are halved while their shorter side stays at least this long
@@ -47,9 +47,6 @@ class R3ganNetworks(Section):
         return 1
 
 
-Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
-
-
 def check_sides(sides: tuple[int, int], *, field: str) -> None:
     """Raise `FieldError` for a height and width in pixels of which one cannot be halved as often as the networks do."""
     multiple = max(2 ** num_halvings(*sides), MIN_FEATURE_SIDE)
@@ -58,7 +55,7 @@ def check_sides(sides: tuple[int, int], *, field: str) -> None:
             raise _side_error(side, multiple, field)
 
 
-def check_groups(networks: Networks, *, field: str) -> None:
+def check_groups(networks: object, *, field: str) -> None:
     """Raise `FieldError` unless the groups of R3GAN's convolutions divide their channels."""
     if isinstance(networks, R3ganNetworks) and networks.expansion * networks.width % networks.group_width:
         channels = networks.expansion * networks.width

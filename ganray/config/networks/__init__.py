@@ -1,0 +1,23 @@
+"""The `networks` section: which family generator and discriminator belong to, and how large they are; a file a kind of sample."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ganray.config.fields import FieldError, kind_or
+from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
+
+__all__ = ["DcganNetworks", "Networks", "R3ganNetworks", "check_groups", "check_shape", "check_sides", "num_halvings"]
+
+Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+
+
+def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> None:
+    """Raise `FieldError` for a shape of samples, as networks see them, that a family cannot make."""
+    match networks:
+        case DcganNetworks() | R3ganNetworks():
+            channels, *sides = shape
+            if len(sides) != 2 or not 1 <= channels <= 4:
+                problem = f"expected [channels, height, width] of 1 to 4 channels, got {list(shape)}"
+                raise FieldError(problem, "use another family", field=field)
+            check_sides((sides[0], sides[1]), field=field)

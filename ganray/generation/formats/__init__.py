@@ -1,0 +1,55 @@
+"""The formats that generated samples are written in, by their kind and the suffix of `--out`; "" is a folder."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ganray.config.compatibility import KINDS
+from ganray.errors import ConfigError, enumerated
+from ganray.generation.formats.image import write_image_folder, write_image_parquet
+from ganray.generation.record import Record
+from ganray.modalities.codec import Codec, Samples
+from ganray.storage.files import atomic_write
+
+MAX_GRID_SAMPLES = 4096
+
+Writer = Callable[[Path, Iterable[Samples], Record, Codec], None]  # takes the record of all samples, as chunks
+
+
+def write_preview(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write all samples as one PNG file, as their codec shows them."""
+    with atomic_write(out) as file:
+        file.write(codec.preview(np.concatenate(list(chunks)), record.texts()))
+
+
+FORMATS: Mapping[str, Mapping[str, Writer]] = {
+    "image": {".png": write_preview, ".parquet": write_image_parquet, "": write_image_folder},
+}
+
+
+def check_place(out: Path) -> None:
+    """Raise `ConfigError` if a file or folder cannot be created at a path, or no kind of sample is written in its format."""
+    suffixes = dict.fromkeys(suffix for formats in FORMATS.values() for suffix in formats)
+    if out.suffix not in suffixes:
+        raise ConfigError("--out", f"unsupported format {out.suffix!r}", f"name {_named(list(suffixes))}")
+    nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    if nearest != out and not nearest.is_dir():
+        raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be created")
+
+
+def find_writer(out: Path, num: int, kind: str) -> Writer:
+    """Return what writes `num` samples of a kind to a path. Raises `ConfigError` if nothing does."""
+    formats = FORMATS[kind]
+    if out.suffix not in formats:
+        raise ConfigError("--out", f"{KINDS[kind].nouns} are not written as {out.suffix or 'a folder'}", f"name {_named(list(formats))}")
+    if formats[out.suffix] is write_preview and num > MAX_GRID_SAMPLES:
+        others = _named([suffix for suffix in formats if suffix != out.suffix])
+        remedy = f"name {others}, or ask for {MAX_GRID_SAMPLES} at most"
+        raise ConfigError("--out", f"a grid of {num} {KINDS[kind].nouns} is too large", remedy)
+    return formats[out.suffix]
+
+
+def _named(suffixes: list[str]) -> str:
+    """Return formats as a message has them: "a .png file, a .parquet file or a folder"."""
+    return enumerated([f"a {suffix} file" if suffix else "a folder" for suffix in suffixes], last="or")
