@@ -10,10 +10,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ganray.config.compatibility import KINDS
 from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.evaluation.extractor import named_weights, shipped_names, shipped_weights
 from ganray.gan.directions import find_directions
-from ganray.gan.sampling import CHUNK, chunk_inputs, to_pixels
+from ganray.gan.sampling import CHUNK, chunk_inputs
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor
 from ganray.modalities.image import Pixels, grid
 from ganray.registry.artifact import PublishedGenerator, build_checked, open_artifact, read_artifact
@@ -55,7 +56,7 @@ def write_directions(
     """
     version = open_artifact(artifact)
     files = read_artifact(version, public_key=public_key)
-    generator = build_checked(files, where=version.uri)
+    generator = _of_images(build_checked(files, where=version.uri))
     if not 1 <= num <= generator.latent_dim:
         raise ConfigError("--num", f"expected 1 to {generator.latent_dim}, the size of a latent vector, got {num}", "ask for fewer")
     try:
@@ -75,6 +76,13 @@ def write_directions(
         with atomic_write(out / DIRECTIONS) as file:
             file.write(json.dumps(facts, indent=2).encode())
     return facts
+
+
+def _of_images(generator: PublishedGenerator) -> PublishedGenerator:
+    """Return a generator of images. Raises `ConfigError` for one of another kind of samples."""
+    if generator.codec.kind != "image":
+        raise ConfigError("ARTIFACT", f"makes {KINDS[generator.codec.kind].nouns}, and directions are shown in images", "name another")
+    return generator
 
 
 def find_classifier(files: dict[str, bytes], extractor: str | None) -> Classifier | None:
@@ -127,7 +135,7 @@ def draw_sheet(strips: list[Image.Image], captions: list[str]) -> Image.Image:
 def _moved(generator: PublishedGenerator, vector: Tensor, step: float, chunk: int, *, seed: int = 0) -> Tensor:
     """Return a chunk of samples, uint8, whose latents are moved along a direction."""
     latents, labels = chunk_inputs(generator.prior, seed=seed, chunk=chunk)
-    return to_pixels(generator(latents + step * vector, labels))
+    return generator.layout.to_samples(generator(latents + step * vector, labels))
 
 
 def _caption(number: int, entry: dict[str, Any]) -> str:

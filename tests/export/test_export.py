@@ -20,6 +20,7 @@ from ganray.export import export
 from ganray.export.torch_export import read_metadata
 from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
+from ganray.modalities.image_codec import ImageCodec
 from ganray.registry.artifact import generator_config, load_generator
 from ganray.registry.manifest import CONFIG, GENERATOR, read_manifest, to_json
 from ganray.registry.registry import Registry
@@ -32,7 +33,7 @@ def residual() -> dict[str, bytes]:
     networks = R3ganNetworks(width=16, depth=1, latent_dim=8)
     generator, _ = build_networks(networks, SHAPE, seed=0)
     weights = {name: torch.randn(tensor.shape) / 8 for name, tensor in generator.state_dict().items()}
-    config = generator_config(networks, SHAPE, Prior(8), None)
+    config = generator_config(networks, ImageCodec.of_shape(SHAPE), Prior(8), None)
     return {**artifact(), GENERATOR: safetensors.torch.save(weights), CONFIG: to_json(config)}
 
 
