@@ -104,7 +104,7 @@ def stream_and_die(config: dict[str, Any]) -> None:
 def look_up_all(config: dict[str, Any]) -> None:
     """Write this rank's samples of two epochs of resident data."""
     resident = Resident(config["resident"], seed=5)
-    assert not resident.shards[0].pixels.flags.writeable  # it is the object store's own memory
+    assert not resident.shards[0].samples.flags.writeable  # it is the object store's own memory
     rank, size = ray.train.get_context().get_world_rank(), BATCH_SIZE // WORKERS
     write_samples(config["folder"], 0, [resident.samples(seen + rank * size, size) for seen in range(0, TOTAL, BATCH_SIZE)])
 
