@@ -88,7 +88,7 @@ def tile(images: Pixels) -> str:
 def some_reals(dataset: PreparedDataset, num: int = NUM_COMPARED) -> Pixels:
     """Return training samples uint8 [num, C, H, W], evenly spread over a few shards."""
     numbers = np.unique(np.linspace(0, len(dataset.card.shards) - 1, 4).round().astype(int))
-    pixels = np.concatenate([_spread(read_shard(dataset, int(number)).pixels, num) for number in numbers])
+    pixels = np.concatenate([_spread(read_shard(dataset, int(number)).samples, num) for number in numbers])
     return _spread(pixels, num)
 
 
@@ -99,7 +99,7 @@ def find_neighbours(fakes: Pixels, dataset: PreparedDataset, progress: Progress 
     search = _Search(np.concatenate([fakes, reals]), other_than=reals)
     numbers = _searched(dataset)
     for done, number in enumerate(numbers, start=1):
-        search.look(read_shard(dataset, number).pixels)
+        search.look(read_shard(dataset, number).samples)
         if progress:
             progress(done, len(numbers))
     pairs = np.stack([fakes, search.nearest[: len(fakes)]], axis=1).reshape(-1, *fakes.shape[1:])  # fake, real, fake, real

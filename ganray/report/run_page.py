@@ -78,10 +78,13 @@ def chart_sections(name: str, job: Job, records: Sequence[Record], events: Seque
 
 
 def compare_with_data(run: Run, progress: Progress | None) -> Comparison | None:
-    """Return the newest samples beside the data's, None without samples or where the data cannot be read any more."""
+    """Return the newest samples beside the data's, None without samples, where the data cannot be read any more, or has no images."""
     dataset = run.dataset
+    if dataset.card.kind != "image":
+        return None
+    channels, height, width = dataset.card.shape
     try:
-        fakes = newest_fakes(run.store, dataset.card.shape)
+        fakes = newest_fakes(run.store, (channels, height, width))
         if fakes is None:
             return None
         reals = some_reals(dataset)
