@@ -95,6 +95,9 @@ class ObjectStore(Protocol):
         Raises `MissingObject`, and, given `max_bytes`, `RefusedObject` as `read_at_most` does.
         """
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return `length` bytes of an object from `start` on, fewer where it ends. Raises `MissingObject`."""
+
     def open(self, key: str) -> BinaryIO:
         """Open an object to be read in pieces, at any position. Raises `MissingObject`, and `RefusedObject` for a pipe or a device."""
 

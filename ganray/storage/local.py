@@ -125,6 +125,12 @@ class LocalStore:
         with source, local_errors("write", path.parent, field=str(path)), atomic_write(path) as file:
             return copy_hashed(source, file, progress)
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Read from the middle of the file."""
+        with self.open(key) as file, self._errors("read", key):
+            file.seek(start)
+            return file.read(length)
+
     def open(self, key: str) -> BinaryIO:
         """Open the file that the path, or a link there, names."""
         with self._errors("read", key), self._missing(key):

@@ -184,6 +184,18 @@ def test_a_server_that_ignores_ranges_is_no_server_of_parts(bucket: str, monkeyp
         assert "content breaks off or changes" in complaint(lambda: file.read(4))
 
 
+def test_a_range_costs_one_request(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganray.storage.s3.transfer.ATTEMPTS", 1)
+    store = open_store(bucket)
+    with Stubber(store.connection.client) as stub:
+        stub.add_response("get_object", {"Body": io.BytesIO(b"middle"), "ContentRange": "bytes 3-8/90", "ContentLength": 6})
+        assert store.read_range("a", 3, 6) == b"middle"
+        stub.add_response("get_object", {"Body": io.BytesIO(b"begin"), "ContentLength": 90})  # of a server that ignores ranges
+        assert "content breaks off or changes" in complaint(lambda: store.read_range("a", 3, 5))
+        stub.add_response("get_object", {"Body": io.BytesIO(b"mid"), "ContentRange": "bytes 3-8/90", "ContentLength": 6})
+        assert "content breaks off or changes" in complaint(lambda: store.read_range("a", 3, 6))
+
+
 def test_an_object_that_is_replaced_while_it_is_read_is_told(bucket: str) -> None:
     store = open_store(bucket)
     store.write("a", b"one" * 1000)

@@ -221,6 +221,17 @@ def test_an_open_object_is_read_at_any_position(store: ObjectStore) -> None:
         store.open("a/c")
 
 
+def test_a_range_is_read_without_the_rest(store: ObjectStore) -> None:
+    content = os.urandom(300_000)
+    store.write("a/b", content)
+    for start, length in ((0, 10), (299_995, 5), (299_995, 10), (150_000, 100_000), (300_000, 5), (400_000, 5), (7, 0)):
+        assert store.read_range("a/b", start, length) == content[start : start + length]
+    store.write("empty", b"")
+    assert store.read_range("empty", 0, 5) == b""
+    with pytest.raises(MissingObject):
+        store.read_range("a/c", 0, 5)
+
+
 def test_pyarrow_reads_parquet_through_an_open_object(store: ObjectStore, tmp_path: Path) -> None:
     table = pa.table({"image": [os.urandom(1000) for _ in range(500)], "label": list(range(500))})
     pq.write_table(table, tmp_path / "table", row_group_size=100)

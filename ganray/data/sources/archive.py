@@ -51,9 +51,7 @@ class ArchiveReader:
 
     def _part(self, start: int, stop: int) -> bytes:
         try:
-            with self.store.open(self.key) as file:
-                file.seek(start)
-                return file.read(stop - start)
+            return self.store.read_range(self.key, start, stop - start)
         except MissingObject:
             return b""
 

@@ -78,6 +78,11 @@ def is_missing(error: ClientError) -> bool:
     return _status(error) == 404 and code_of(error) != "NoSuchBucket"
 
 
+def is_beyond_end(error: ClientError) -> bool:
+    """Whether a range of bytes was asked for that begins where the object has ended."""
+    return _status(error) == 416
+
+
 def is_unexplained(error: ClientError) -> bool:
     """Whether the request was a HEAD, whose errors have a status and no body, so that only another request tells the reason."""
     return code_of(error).isdecimal()

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from ganray.errors import StorageError
 from ganray.storage.base import FIELD
 from ganray.storage.s3.connection import Connection
-from ganray.storage.s3.errors import is_lost_condition, s3_errors
+from ganray.storage.s3.errors import is_beyond_end, is_lost_condition, s3_errors
 from ganray.storage.s3.transfer import BODY_ERRORS, DamagedObject, with_retries
 
 
@@ -53,7 +53,7 @@ class ObjectFile(io.RawIOBase):
 
         def get() -> bytes:
             try:
-                response = self._connection.client.get_object(
+                response: Mapping[str, Any] = self._connection.client.get_object(
                     **self._address, Range=f"bytes={start}-{start + wanted - 1}", IfMatch=self._tag
                 )
             except ClientError as error:
@@ -61,13 +61,40 @@ class ObjectFile(io.RawIOBase):
                     raise
                 problem = f"{self._address['Key']} was replaced while it was read"
                 raise StorageError(FIELD, problem, "run the same command again once it stays as it is") from None
-            with closing(response["Body"]) as body:
-                try:
-                    data: bytes = body.read(wanted)  # of a server that ignores ranges, not the whole object
-                except BODY_ERRORS as error:
-                    raise DamagedObject from error
-            if len(data) != wanted or not response.get("ContentRange", "bytes 0-").startswith(f"bytes {start}-"):
+            data = _body(response, start, wanted)
+            if len(data) != wanted:
                 raise DamagedObject
             return data
 
         return get
+
+
+def read_range(connection: Connection, address: Mapping[str, str], start: int, wanted: int) -> bytes:
+    """Return bytes of an object, fewer where it ends, by one request: no other tells its size. Raises `ClientError`."""
+
+    def get() -> bytes:
+        try:
+            return _body(connection.client.get_object(**address, Range=f"bytes={start}-{start + wanted - 1}"), start, wanted)
+        except ClientError as error:
+            if is_beyond_end(error):
+                return b""
+            raise
+
+    return with_retries(get) if wanted else b""
+
+
+def _body(response: Mapping[str, Any], start: int, wanted: int) -> bytes:
+    """Return the content of a response to a request for a range, of a server that ignores ranges not the whole object.
+
+    Raises `DamagedObject` for one that breaks off, or is of another place.
+    """
+    with closing(response["Body"]) as body:
+        try:
+            data: bytes = body.read(wanted)
+        except BODY_ERRORS as error:
+            raise DamagedObject from error
+    if not response.get("ContentRange", "bytes 0-").startswith(f"bytes {start}-"):
+        raise DamagedObject
+    if len(data) < min(wanted, response.get("ContentLength", 0)):
+        raise DamagedObject
+    return data

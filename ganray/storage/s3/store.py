@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -32,7 +33,7 @@ from ganray.storage.files import atomic_write, local_errors
 from ganray.storage.s3 import transfer
 from ganray.storage.s3.connection import ATTEMPTS, Connection, parse_uri
 from ganray.storage.s3.errors import is_conflict, is_lost_condition, is_missing, is_unexplained, s3_errors, was_retried
-from ganray.storage.s3.object_file import ObjectFile
+from ganray.storage.s3.object_file import ObjectFile, read_range
 from ganray.storage.s3.transfer import read_body, with_retries
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,11 @@ class S3Store:
             with atomic_write(path) as file:
                 return transfer.download(self.connection, self._address(key), head, file, progress)
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Get the bytes by one request, of which no checksum is kept."""
+        with s3_errors("read from", self.bucket, self._full(key)), self._missing(key):
+            return read_range(self.connection, self._address(key), start, length)
+
     def open(self, key: str) -> BinaryIO:
         """Look at the object's size and tag; its content is got by ranges."""
         with s3_errors("read from", self.bucket, self._full(key)):
@@ -185,9 +191,14 @@ class S3Store:
         return [entry for page in pages for entry in page.get(entries, ())]
 
     def _get(self, key: str) -> Mapping[str, Any]:
-        try:
+        with self._missing(key):
             response: Mapping[str, Any] = self.connection.client.get_object(**self._address(key))
             return response
+
+    @contextlib.contextmanager
+    def _missing(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except ClientError as error:
             if is_missing(error):
                 raise MissingObject(f"{self.uri} has no {key}") from None
