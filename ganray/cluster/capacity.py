@@ -1,13 +1,13 @@
 """Capacity: what a worker reserves, how many fit on a cluster at once, and errors for what never would."""
 
-from collections.abc import Iterable, Mapping
-
 import ray
 
+from ganray.cluster.autoscaling.demand import Demand, check_satisfiable
+from ganray.cluster.autoscaling.node_types import find_growth
+from ganray.cluster.autoscaling.room import count_workers, max_workers
+from ganray.cluster.autoscaling.status import ClusterNode, read_status
 from ganray.config import Job
 from ganray.errors import ClusterError, ConfigError, plural
-
-Resources = Mapping[str, float]  # amounts by Ray's names: "CPU", "GPU"
 
 
 def worker_resources(job: Job) -> dict[str, float]:
@@ -15,23 +15,17 @@ def worker_resources(job: Job) -> dict[str, float]:
     return {"CPU": job.resources.cpus_per_worker} | ({"GPU": job.resources.gpus_per_worker} if job.use_gpu is True else {})
 
 
-def count_workers(nodes: Iterable[Resources], worker: Resources) -> int:
-    """Return how many workers fit on nodes at once, each wholly on one node; fractions of a GPU do not span GPUs."""
-    return sum(min(_multiples(node.get(name, 0.0), amount) for name, amount in worker.items()) for node in nodes)
-
-
 def max_worker_groups(job: Job, *, workers: int) -> int:
     """Return how many groups of `workers` workers the connected cluster can hold, as it is or once its autoscaler has grown it."""
-    worker, grown = worker_resources(job), _autoscaler_limits()
-    now = count_workers(_node_resources(), worker) // workers
-    return max(now, count_workers([grown], worker) // workers) if grown else now
+    return max_workers(_nodes(), find_growth(), worker_resources(job)) // workers
 
 
 def check_worker_group_fits(job: Job, *, workers: int) -> None:
     """Raise `ClusterError`, naming the resource that is missing, if not even one group of `workers` workers can be placed."""
     if max_worker_groups(job, workers=workers):
         return
-    worker, nodes = worker_resources(job), _node_resources()
+    worker, nodes = worker_resources(job), [node.resources for node in _nodes()]
+    check_satisfiable(Demand(worker, workers, "sweep.workers"), _nodes(), find_growth())
     missing = [name for name in worker if not count_workers(nodes, {name: worker[name]}) // workers] or list(worker)
     wanted = " and ".join(f"{worker[name]:g} {name}" for name in missing)
     available = " and ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in missing)
@@ -55,19 +49,20 @@ def check_local_resources(job: Job) -> None:
         raise ConfigError("use_gpu", f"{who} {plural(needed['GPU'], 'GPU')} and this machine has {gpus:g}", remedy)
 
 
-def _node_resources() -> list[dict[str, float]]:
-    """Return what each node that is alive has in all, in use or not."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def check_reachable(job: Job) -> None:
+    """Raise `ClusterError` if neither the connected cluster nor what its autoscaler may start ever has room for the job's workers."""
+    demand, nodes = demand_of(job), _nodes()
+    if max_workers(nodes, None, demand.worker) < demand.number:
+        check_satisfiable(demand, nodes, find_growth())
 
 
-def _multiples(available: float, amount: float) -> int:
-    """Return how often an amount fits; an amount below 1 is placed within whole units, as Ray places fractions of a GPU."""
-    if 0 < amount < 1:
-        return int(available) * int(1 / amount + 1e-9) + int((available % 1) / amount + 1e-9)
-    return int(available / amount + 1e-9)
+def demand_of(job: Job) -> Demand:
+    """Return the fewest workers that a job trains with, and what they reserve."""
+    return Demand(worker_resources(job), job.min_workers)
 
 
-def _autoscaler_limits() -> Resources | None:
-    """Return the most resources that the cluster's autoscaler may add up to, None for a cluster without one."""
-    limits: Resources | None = ray._private.state.state.get_max_resources_from_cluster_config()
-    return limits or None
+def _nodes() -> list[ClusterNode]:
+    """Return the nodes that are alive, with what each has in all, in use or not."""
+    if status := read_status():
+        return list(status.nodes)
+    return [ClusterNode("", node["Resources"]) for node in ray.nodes() if node["Alive"]]

@@ -67,9 +67,9 @@ class RoomWatch:
     def __init__(self, bundle: Mapping[str, float], number: int) -> None:
         self.group = placement_group([dict(bundle)] * number)
 
-    def has_room(self) -> bool:
-        """Return whether there is room, which is held until `close`."""
-        return bool(self.group.wait(0))
+    def has_room(self, patience_s: float = 0.0) -> bool:
+        """Return whether there is room, which is held until `close`; waits so long for it."""
+        return bool(self.group.wait(patience_s))
 
     def close(self) -> None:
         """Give the places back."""

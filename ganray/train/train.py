@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganray.cluster.capacity import check_local_resources
+from ganray.cluster.capacity import check_local_resources, check_reachable
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
@@ -66,6 +66,8 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
     with ray_session(address):
         if is_local:
             check_local_resources(job)
+        else:
+            check_reachable(job)
         storage.check_writable()
         check_shared(storage)
         yield

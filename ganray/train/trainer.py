@@ -13,8 +13,11 @@ from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig
 
+from ganray.cluster.autoscaling.demand import outlook
+from ganray.cluster.autoscaling.status import read_status
+from ganray.cluster.autoscaling.wait import wait_for_room
 from ganray.cluster.background import BackgroundCall
-from ganray.cluster.capacity import worker_resources
+from ganray.cluster.capacity import demand_of, worker_resources
 from ganray.cluster.errors import unwrap
 from ganray.cluster.placement import remove_orphaned_placement_groups
 from ganray.cluster.scratch import scratch_folder
@@ -63,6 +66,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, event
             context = prepare_context(run, job, run.dataset)
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
+                wait_for_room(demand_of(job), stop, reporter.stage)
                 try:
                     fit(context, reporter, stop, events=events)
                 except WorkersDied as error:
@@ -177,7 +181,7 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
                 look(metrics, move, events)
             elif not has_warned and time.monotonic() - started > PATIENCE_S:
                 has_warned = True
-                logger.warning("%s", _missing_resources(context.job))
+                logger.warning("%s", outlook(demand_of(context.job), read_status(), ray.cluster_resources()))
             if stop.is_set() and not is_stopping:
                 is_stopping = True
                 logger.warning("stopping after a checkpoint; once more to stop at once")
@@ -191,14 +195,6 @@ def look(metrics: dict[str, Any], move: MoveWatch, events: EventRecorder | None)
         events.look(metrics)
     if events and move.reason and not was_due:
         events.move(move.reason)
-
-
-def _missing_resources(job: Job) -> str:
-    """Return which resources workers wait for, and which there are."""
-    resources = ray.cluster_resources()
-    gpus = f" and {job.resources.gpus_per_worker:g} GPU" if job.use_gpu else ""
-    needs = f"{job.min_workers} workers of {job.resources.cpus_per_worker:g} CPU{gpus}"
-    return f"waiting for room for {needs}; the cluster now has {resources.get('CPU', 0):g} CPU and {resources.get('GPU', 0):g} GPU in all"
 
 
 def translate(failure: BaseException, job: Job) -> BaseException:

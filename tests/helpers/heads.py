@@ -50,7 +50,7 @@ class Head:
 @contextlib.contextmanager
 def running_head(**variables: str) -> Iterator[Head]:
     """Give a head of two CPUs, with these environment variables, whose ports are open."""
-    ports = [_free_port() for _ in range(3)]
+    ports = [free_port() for _ in range(3)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **variables}
     environment.pop("RAY_ADDRESS", None)
@@ -60,7 +60,7 @@ def running_head(**variables: str) -> Iterator[Head]:
     head = Head(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment, process)
     try:
         until = time.monotonic() + 180
-        while not all(map(_is_open, ports[:2])):
+        while not all(map(is_open, ports[:2])):
             assert time.monotonic() < until, "the head did not come up"
             time.sleep(0.2)
         yield head
@@ -68,13 +68,15 @@ def running_head(**variables: str) -> Iterator[Head]:
         head.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
-def _is_open(port: int) -> bool:
+def is_open(port: int) -> bool:
+    """Return whether something listens on a port of this machine."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

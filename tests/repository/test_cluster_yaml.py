@@ -1,6 +1,7 @@
 """`cluster.yaml` is a cluster that Ray's launcher takes and that EC2 would start. Offline: no AWS, no credentials."""
 
 import copy
+import inspect
 import re
 import subprocess
 import tomllib
@@ -15,6 +16,7 @@ import yaml
 from botocore.model import ListShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 from packaging.requirements import Requirement
+from ray.autoscaler._private.providers import _get_node_provider_cls
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.instance_manager.subscribers.cloud_resource_monitor import CloudResourceMonitor
@@ -24,9 +26,11 @@ from ray.autoscaler.v2.utils import ResourceRequestUtil
 from ray.core.generated.autoscaler_pb2 import NodeState, NodeStatus
 from ray.core.generated.instance_manager_pb2 import Instance, InstanceUpdateEvent, NodeKind
 
+from ganray.cluster.autoscaling.spot_fallback import SpotFallbackNodeProvider
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "cluster.yaml").read_text()
-GPU_TYPES = ["gpu_spot", "gpu_on_demand"]
+GPU = "gpu"
 SECRETS = re.compile(r"(AKIA|ASIA)[A-Z0-9]{16}|aws_credentials|(access|secret)_?key|session_?token", re.IGNORECASE)
 
 
@@ -60,8 +64,7 @@ def unknown_values(value: Any, shape: Shape) -> list[str]:
 def launches(cluster: dict[str, Any], demand: dict[str, float], *, count: int) -> dict[str, int]:
     """Return the workers of each type that Ray's autoscaler would start beside a head whose CPUs are all free."""
     cluster = copy.deepcopy(cluster)
-    for name in GPU_TYPES:
-        cluster["available_node_types"][name]["resources"] = {"CPU": 4, "GPU": 1}  # what `ray up` would ask AWS
+    cluster["available_node_types"][GPU]["resources"] = {"CPU": 4, "GPU": 1}  # what `ray up` would ask AWS
     config = AutoscalingConfig(cluster, skip_content_hash=True)
     reply = ResourceDemandScheduler(None).schedule(
         SchedulingRequest(
@@ -93,7 +96,7 @@ def test_ray_rejects_an_unknown_key(cluster: dict[str, Any]) -> None:
         validate_config(cluster | {"idle_timeout_minute": 1})
 
 
-@pytest.mark.parametrize("node_type", ["head", *GPU_TYPES])
+@pytest.mark.parametrize("node_type", ["head", GPU])
 def test_ec2_accepts_every_node_config(cluster: dict[str, Any], node_type: str) -> None:
     assert ec2_problems(node_config(cluster, node_type)) == []
 
@@ -114,15 +117,15 @@ def test_ec2_accepts_every_node_config(cluster: dict[str, Any], node_type: str) 
     ],
 )
 def test_a_slip_in_a_node_config_passes_ray_but_not_this_check(cluster: dict[str, Any], path: list[Any], value: Any) -> None:
-    target = node_config(cluster, "gpu_spot")
+    target = node_config(cluster, GPU)
     for step in path[:-1]:
         target = target[step]
     target[path[-1]] = value
     validate_config(cluster)
-    assert ec2_problems(node_config(cluster, "gpu_spot"))
+    assert ec2_problems(node_config(cluster, GPU))
 
 
-@pytest.mark.parametrize("node_type", ["head", *GPU_TYPES])
+@pytest.mark.parametrize("node_type", ["head", GPU])
 def test_every_node_is_hardened_and_tagged(cluster: dict[str, Any], node_type: str) -> None:
     config = node_config(cluster, node_type)
     assert config["MetadataOptions"] == {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1}
@@ -137,7 +140,7 @@ def test_every_node_is_hardened_and_tagged(cluster: dict[str, Any], node_type: s
 
 def test_workers_do_not_hold_the_profile_that_starts_machines(cluster: dict[str, Any]) -> None:
     head = node_config(cluster, "head")["IamInstanceProfile"]
-    assert all(node_config(cluster, name)["IamInstanceProfile"] != head for name in GPU_TYPES)
+    assert node_config(cluster, GPU)["IamInstanceProfile"] != head
 
 
 def test_there_are_no_keys_in_the_file() -> None:
@@ -193,36 +196,35 @@ def test_the_head_runs_drivers_but_no_gpu_training(cluster: dict[str, Any]) -> N
     assert head["max_workers"] == 0
     assert head["resources"]["GPU"] == 0
     assert launches(cluster, {"CPU": 1}, count=head["resources"]["CPU"]) == {}
-    assert launches(cluster, {"CPU": 1}, count=head["resources"]["CPU"] + 1) == {"gpu_spot": 1}, "a comment on the head says so"
+    assert launches(cluster, {"CPU": 1}, count=head["resources"]["CPU"] + 1) == {GPU: 1}, "a comment on the head says so"
 
 
 def test_workers_come_from_nothing_and_go_when_idle(cluster: dict[str, Any]) -> None:
-    assert [cluster["available_node_types"][name]["min_workers"] for name in GPU_TYPES] == [0, 0]
+    assert cluster["available_node_types"][GPU]["min_workers"] == 0
     assert 0 < cluster["idle_timeout_minutes"] <= 30
     assert cluster["provider"]["cache_stopped_nodes"] is False
     assert launches(cluster, {"GPU": 1}, count=0) == {}
-    assert launches(cluster, {"GPU": 1}, count=99) == {"gpu_spot": cluster["max_workers"]}
+    assert launches(cluster, {"GPU": 1}, count=99) == {GPU: cluster["max_workers"]}
 
 
-def test_spot_and_on_demand_differ_in_market_and_priority_alone(cluster: dict[str, Any]) -> None:
-    spot, on_demand = (copy.deepcopy(cluster["available_node_types"][name]) for name in GPU_TYPES)
-    assert spot["node_config"].pop("InstanceMarketOptions") == {"MarketType": "spot"}
-    assert spot.pop("priority") > on_demand.pop("priority")
-    assert spot == on_demand
+def test_workers_are_spot_by_the_provider_that_falls_back_to_on_demand(cluster: dict[str, Any]) -> None:
+    assert node_config(cluster, GPU)["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert _get_node_provider_cls(cluster["provider"]) is SpotFallbackNodeProvider
+    assert Path(inspect.getfile(SpotFallbackNodeProvider)).is_relative_to(ROOT / cluster["file_mounts"]["~/ganray/ganray"])
 
 
-def test_on_demand_comes_after_spot_is_full_or_when_priorities_are_swapped(cluster: dict[str, Any]) -> None:
-    full, swapped = copy.deepcopy(cluster), copy.deepcopy(cluster)
-    full["available_node_types"]["gpu_spot"]["max_workers"] = 1
-    swapped["available_node_types"]["gpu_on_demand"]["priority"] = cluster["available_node_types"]["gpu_spot"]["priority"] + 1
-    assert launches(full, {"GPU": 1}, count=3) == {"gpu_spot": 1, "gpu_on_demand": 2}
-    assert launches(swapped, {"GPU": 1}, count=3) == {"gpu_on_demand": 3}
+def test_what_ray_fills_in_for_its_own_provider_is_there(cluster: dict[str, Any]) -> None:
+    own = yaml.safe_load(TEXT)
+    own["provider"] = {name: value for name, value in own["provider"].items() if name != "module"} | {"type": "aws"}
+    theirs = prepare_config(own)
+    assert {**cluster, "provider": {}} == {**theirs, "provider": {}}
+    assert theirs["provider"].items() - {("type", "aws")} <= cluster["provider"].items()
 
 
 def test_a_launch_that_aws_refuses_does_not_lower_a_type_as_the_file_says() -> None:
-    """If this fails, Ray falls back by itself: say so in cluster.yaml."""
+    """If this fails, Ray falls back by itself, and ganray's provider is not needed."""
     monitor = CloudResourceMonitor()
-    monitor.notify([InstanceUpdateEvent(instance_type="gpu_spot", new_instance_status=Instance.ALLOCATION_FAILED)])
+    monitor.notify([InstanceUpdateEvent(instance_type=GPU, new_instance_status=Instance.ALLOCATION_FAILED)])
     assert monitor.get_recoverable_resource_availabilities() == {}
-    monitor.notify([InstanceUpdateEvent(instance_type="gpu_spot", new_instance_status=Instance.ALLOCATION_TIMEOUT)])
-    assert monitor.get_recoverable_resource_availabilities() == {"gpu_spot": 0.0}
+    monitor.notify([InstanceUpdateEvent(instance_type=GPU, new_instance_status=Instance.ALLOCATION_TIMEOUT)])
+    assert monitor.get_recoverable_resource_availabilities() == {GPU: 0.0}
