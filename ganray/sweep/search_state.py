@@ -38,6 +38,7 @@ class SearchState:
         self.is_over = False  # Tune is to end all that is left
         self.is_live = False  # all that the journal holds was replayed
         self.failure: BaseException | None = None
+        self.is_stale = False  # the trials as written, of which there may be many: the next tick writes them
         self.lock = threading.RLock()
 
     @property
@@ -75,8 +76,9 @@ class SearchState:
                 self.trials.all[number].failures += 1
                 what = "it goes on from its last checkpoint" if goes_on else "it is given up"
                 logger.warning("trial %04d: %s; %s", number, reason, what)
-            if before != [(trial.status, trial.failures) for trial in self.trials.all]:
+            if self.is_stale or before != [(trial.status, trial.failures) for trial in self.trials.all]:
                 write_trials(self.store, self.trials.all)
+                self.is_stale = False
         if snapshot.refused:
             self.close(SweepEnd.MAX_IMAGES)
         begun = {trial.number for trial in self.trials.all if trial.status.is_active} if self.closed == SweepEnd.MAX_IMAGES else set()
@@ -129,4 +131,4 @@ class SearchState:
         with self.lock:
             self.journal.append(event)
             self.trials.apply(event)
-            write_trials(self.store, self.trials.all)
+            self.is_stale = True
