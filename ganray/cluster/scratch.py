@@ -1,22 +1,34 @@
-"""Temporary folders whose names tell their process, so that a later process removes what a killed one left, and its local Ray.
+"""Temporary folders that go with their process, also where that is killed: a shell outlives it by seconds, and removes them.
 
-The owner's process id, start time and a hash of its machine's boot are in the name: a folder is marked from the moment that it exists.
+Their names tell their process, so that a later one removes what is left all the same, as of a machine that lost its power, and ends
+a local Ray. The owner's process id, start time and a hash of its machine's boot are in the name, from the moment that a folder exists.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from ganray.cluster.process import boot_id, is_dead, own_identity
 
 SESSION = "ray-session"  # file with the name of the owner's local Ray session
+# Reads folders until the pipe is closed by its writer's end, then removes them; once more, since others may still write there. In a
+# process of its own, which no signal to the terminal or to the group of its parent reaches.
+JANITOR = """exec 3<&0
+(trap '' HUP INT TERM
+while IFS= read -r folder; do set -- "$@" "$folder"; done <&3
+rm -rf -- "$@"; sleep 5; rm -rf -- "$@") &"""
+_STARTING = threading.Lock()  # of the one that a process has: a second one's pipe would be closed with what it was told
 TITLE = b"ray::"  # how the title of a process of Ray's begins, which overwrites its command line
 _NAME = re.compile(r"ganray-[a-z]+-(?P<pid>\d+)-(?P<started>\d+)-(?P<boot>[0-9a-f]{12})-.+")
 _SESSION_NAME = re.compile(r"session_[0-9_-]+")
@@ -27,7 +39,27 @@ def scratch_folder(purpose: str) -> tempfile.TemporaryDirectory[str]:
     remove_dead()
     own = own_identity()
     prefix = f"ganray-{purpose}-{own['pid']}-{own['started'] or 0}-{_boot_hash()}-"
-    return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    remove_after_death(folder.name)
+    return folder
+
+
+def remove_after_death(folder: str) -> None:
+    """Have a folder removed once this process has ended, in whichever way."""
+    with contextlib.suppress(OSError), _STARTING:  # without a shell, or where it was killed, a later process does it
+        janitor = _janitor(os.getpid())
+        janitor.write(os.fsencode(folder) + b"\n")
+        janitor.flush()
+
+
+@functools.cache
+def _janitor(_: int) -> IO[bytes]:
+    """Start the shell that removes this process's folders after its death, and return the pipe that tells it which."""
+    with open(os.devnull, "wb") as null:
+        shell = subprocess.Popen(["sh", "-c", JANITOR, "ganray"], stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+    shell.wait()  # what it has started goes on
+    assert shell.stdin is not None
+    return shell.stdin
 
 
 def remove_dead() -> None:

@@ -14,8 +14,11 @@ from ganray.cluster.scratch import mark_session, remove_dead, scratch_folder
 
 OWN = own_identity()
 HOLD = """import sys, tempfile
+from ganray.cluster import scratch
 from ganray.cluster.scratch import mark_session, scratch_folder
 tempfile.tempdir = sys.argv[1]
+if sys.argv[3] != "janitor":
+    scratch.remove_after_death = lambda folder: None
 folder = scratch_folder("test")
 mark_session(folder.name, sys.argv[2])
 print(folder.name, flush=True)
@@ -30,11 +33,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def left_behind(place: Path, session: str = "none") -> Path:
-    """Return the folder of a process that was killed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(place), session], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
+def left_behind(place: Path, session: str = "none", *, janitor: str = "none") -> Path:
+    """Return the folder of a process that was killed, with nothing that removes it."""
+    command = [sys.executable, "-c", HOLD, str(place), session, janitor]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         folder = Path(holder.stdout.readline().strip())
         remove_dead()
         assert folder.exists(), "its process lives"
@@ -49,6 +51,14 @@ def test_a_killed_process_s_folder_is_removed_when_another_one_is_made(place: Pa
         assert not folder.exists()
         assert list(place.iterdir()) == [Path(own)]
     assert list(place.iterdir()) == []
+
+
+def test_a_killed_process_s_folder_goes_by_itself(place: Path) -> None:
+    folder = left_behind(place, janitor="janitor")
+    until = time.monotonic() + 20
+    while folder.exists():
+        assert time.monotonic() < until, "it is left"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
