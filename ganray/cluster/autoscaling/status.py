@@ -24,7 +24,7 @@ class ClusterNode:
 
 @dataclass(frozen=True)
 class AutoscalerStatus:
-    """A cluster's nodes, and its autoscaler after an update. `update` tells one from others; 0 where none of version 2 has told anything."""
+    """A cluster's nodes, and its autoscaler after an update. `update` tells updates apart; 0 where none of version 2 has told any."""
 
     update: int
     nodes: tuple[ClusterNode, ...]
