@@ -64,7 +64,8 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
             node: Any = ray._private.worker._global_node
             mark_session(scratch, Path(node.get_session_dir_path()).name)
         is_watched = address != LOCAL and not address.startswith("ray://")
-        with watched_head(ray.get_runtime_context().gcs_address, field, address) if is_watched else contextlib.nullcontext():
+        head = watched_head(ray.get_runtime_context().gcs_address, field, address) if is_watched else contextlib.nullcontext()
+        with head, without_ray_messages():
             try:
                 yield
             finally:
@@ -106,6 +107,17 @@ def find_head(address: str, field: str) -> None:
     except TokenWanted:
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         check_head(address, field)
+
+
+@contextlib.contextmanager
+def without_ray_messages() -> Iterator[None]:
+    """Have Ray print nothing of the cluster, as of a node that died with the end of its log: it would to standard output, amid results."""
+    worker: Any = ray._private.worker
+    before, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 @contextlib.contextmanager
