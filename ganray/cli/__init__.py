@@ -1,13 +1,12 @@
 """The command line: a click group whose commands parse, call one function and print. Imports torch and ray only inside commands."""
 
-import logging
 import sys
 
 import click
 
 from ganray.cli.artifacts import export_command, pull_command, push_command, verify_command
 from ganray.cli.data import fit_extractor_command, prepare_command, score_command
-from ganray.cli.display import StderrHandler
+from ganray.cli.display import print_error, set_up_logs
 from ganray.cli.generators import directions_command, generate_command, provenance_command, publish_command
 from ganray.cli.jobs import jobs_group, submit_command
 from ganray.cli.models import models_group
@@ -66,13 +65,13 @@ for command in (verify_command, pull_command, push_command):
 
 def main() -> None:
     """Run the command line: a `GanrayError` or a usage error is one line on standard error, with the exit codes of `EXIT_CODES`."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StderrHandler()])
     try:
+        set_up_logs()
         with interrupt_on_signal():
             status = group.main(prog_name="ganray", standalone_mode=False)
         sys.exit(status or 0)
     except GanrayError as error:
-        click.echo(f"error: {error}", err=True)
+        print_error(error)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(_one_line(error), err=True)

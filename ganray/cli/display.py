@@ -5,12 +5,31 @@ All of it goes to standard error, so that output can be piped; lines that ganray
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 
 import click
 
+from ganray.errors import GanrayError
+from ganray.logs import FORMAT, JSON, log_as_json, wants_json
 from ganray.train.view import ConsoleReporter, View, progress_columns
+
+
+def set_up_logs() -> None:
+    """Have what is logged printed to standard error: warnings as text, or everything as JSON where the environment asks for that."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StderrHandler()])
+    if wants_json():
+        log_as_json(StderrHandler())
+
+
+def print_error(error: GanrayError) -> None:
+    """Print an error that ends a command as one line."""
+    if os.environ.get(FORMAT) == JSON:
+        data = {"field": error.field, "problem": error.problem, "remedy": error.remedy}
+        logging.getLogger(__name__).error("%s", error, extra={"data": data})
+    else:
+        click.echo(f"error: {error}", err=True)
 
 
 class StderrHandler(logging.Handler):
@@ -24,6 +43,9 @@ class StderrHandler(logging.Handler):
 @contextlib.contextmanager
 def console_reporter(view: View, *, quiet: bool) -> Iterator[ConsoleReporter]:
     """Give a reporter that shows progress while the block runs, and nothing but warnings if `quiet`."""
+    if wants_json():
+        yield ConsoleReporter(view, None, quiet=quiet, print_line=logging.getLogger(__name__).info)
+        return
     if quiet or not sys.stderr.isatty():
         yield ConsoleReporter(view, None, quiet=quiet)
         return
@@ -37,7 +59,7 @@ def console_reporter(view: View, *, quiet: bool) -> Iterator[ConsoleReporter]:
 @contextlib.contextmanager
 def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Give a function (done, total) that shows how far something is, None if nobody looks."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty() or wants_json():
         yield None
         return
     with progress_columns() as bar:

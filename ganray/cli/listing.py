@@ -1,6 +1,7 @@
 """Facts and tables as text: aligned, with headers that a terminal shows in bold, or as JSON for scripts."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,17 @@ def event_row(event: Mapping[str, Any]) -> tuple[str, ...]:
     details = "  ".join(f"{name} {_short(value)}" for name, value in event.items() if name not in own)
     when = datetime.fromtimestamp(event["time"]).strftime("%Y-%m-%d %H:%M:%S")
     return when, event["event"].replace("_", " "), f"{event['images_seen']:,}", details
+
+
+def age(updated: float | None) -> str:
+    """Return how long ago a time (Unix seconds) was, in the unit that leaves at most two or three digits."""
+    if updated is None:
+        return "-"
+    seconds = max(time.time() - updated, 0.0)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
 
 
 def comparison_rows(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

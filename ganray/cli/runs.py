@@ -1,14 +1,13 @@
 """`ganray config`, `ganray train` and `ganray runs`."""
 
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 import yaml
 
 from ganray.cli.display import console_reporter
-from ganray.cli.listing import comparison_rows, event_row, print_json, print_rows, print_table
+from ganray.cli.listing import age, comparison_rows, event_row, print_json, print_rows, print_table
 from ganray.cli.options import address_option, check_name, json_option, storage_option, with_job
 from ganray.config import load_job
 from ganray.train.view import TrainingView
@@ -82,7 +81,7 @@ def list_command(storage: str, as_json: bool) -> None:
         print_json([run.to_json() for run in runs])
         return
     if runs:
-        print_table(("run", "status", "images", "score", "updated", "driven by"), [_row(run) for run in runs])
+        print_table(("run", "status", "images", "best", "last", "images/s", "updated", "driven by"), [_row(run) for run in runs])
     else:
         click.echo(f"no runs in {storage}")
 
@@ -139,9 +138,11 @@ def watch_command(name: str, storage: str, as_json: bool) -> None:
 
 def _row(run: "RunOverview") -> tuple[str, ...]:
     """Return a run as a row of a listing."""
-    score = f"{run.metric.removeprefix('metric/')} {run.score:.4g}" if run.metric and run.score is not None else "not scored"
-    when = datetime.fromtimestamp(run.updated).strftime("%Y-%m-%d %H:%M") if run.updated else "-"
-    return run.name, run.status, f"{run.images_seen:,}/{run.total_images:,}", score, when, run.driver or ""
+    best = f"{run.metric.removeprefix('metric/')} {run.score:.4g}" if run.metric and run.score is not None else "not scored"
+    last = "-" if run.last_score is None else f"{run.last_score:.4g}"
+    rate = "-" if run.images_per_s is None else f"{run.images_per_s:,.0f}"
+    images = f"{run.images_seen:,}/{run.total_images:,}"
+    return run.name, run.status, images, best, last, rate, age(run.updated), run.driver or ""
 
 
 def _summary(result: "TrainingResult") -> str:

@@ -1,11 +1,35 @@
-"""Unwrapping: the `GanrayError` inside what Ray raises for a task, a worker group or a controller that failed."""
+"""Waiting for Ray's tasks, but not for ever, and the `GanrayError` inside what Ray raises for a task, worker group or controller."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
+import ray
 from ray.exceptions import RayTaskError
 
-from ganray.errors import GanrayError
+from ganray.errors import ClusterError, GanrayError
+
+TASK_TIMEOUT_S = 1800.0  # within which one of the tasks that are waited for ends: it may wait for a node that is being started
+
+T = TypeVar("T")
+
+
+def results_of(tasks: "Sequence[ray.ObjectRef[T]]", doing: str) -> list[T]:
+    """Return the results of tasks that are `doing` something. Raises what they raised, unwrapped, or as `first_done` does."""
+    pending = list(tasks)
+    while pending:
+        pending = first_done(pending, doing)
+    with unwrapped_errors():
+        return ray.get(list(tasks))
+
+
+def first_done(tasks: "Sequence[ray.ObjectRef[T]]", doing: str) -> "list[ray.ObjectRef[T]]":
+    """Wait until one of some tasks has ended, and return the others. Raises `ClusterError` if none does for half an hour."""
+    done, others = ray.wait(list(tasks), num_returns=1, timeout=TASK_TIMEOUT_S)
+    if not done:
+        problem = f"of {len(others):,} tasks that are {doing} none has ended for {TASK_TIMEOUT_S / 60:.0f} minutes"
+        raise ClusterError("--address", problem, "see whether the cluster has room for them, or one hangs; the same command goes on")
+    return list(others)
 
 
 def unwrap(error: BaseException | None) -> GanrayError | None:

@@ -37,15 +37,15 @@ def count_placeable(bundle: Mapping[str, float], most: int, *, patience_s: float
             remove_placement_group(group)
 
 
-def draining_nodes() -> set[str]:
-    """Return the ids of the cluster's nodes on which nothing new is placed, since they are about to leave."""
-    return set(ray._private.state.state.get_draining_nodes())
+def draining_nodes() -> dict[str, float]:
+    """Return the nodes, by id, on which nothing new is placed, since they are about to leave, and when (Unix seconds; 0: unknown)."""
+    return {node: deadline_ms / 1000 for node, deadline_ms in ray._private.state.state.get_draining_nodes().items()}
 
 
 def usable_nodes(nodes: set[str]) -> set[str]:
     """Return those of some nodes that live and are not about to leave. Each is asked: for seconds Ray's head may not know of a death."""
     candidates = [node for node in ray.nodes() if node["NodeID"] in nodes and node["Alive"]]
-    return {node["NodeID"] for node in candidates if _answers(node)} - draining_nodes()
+    return {node["NodeID"] for node in candidates if _answers(node)} - draining_nodes().keys()
 
 
 def _answers(node: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import uuid
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.errors import results_of
 from ganray.errors import ClusterError
 from ganray.storage import MissingObject, ObjectStore
 
@@ -24,8 +24,8 @@ def check_shared(storage: ObjectStore) -> None:
     storage.write(key, b"ganray checks that all nodes see this\n")
     try:
         on_node = [NodeAffinitySchedulingStrategy(node, soft=True) for node in nodes]
-        with unwrapped_errors():
-            found = ray.get([finds.options(scheduling_strategy=strategy).remote(storage, key) for strategy in on_node])
+        tasks = [finds.options(scheduling_strategy=strategy).remote(storage, key) for strategy in on_node]
+        found = results_of(tasks, "looking for the storage on every node")
         if not all(found):
             remedy = "use s3://... or a folder that they share" if is_folder else "set the same AWS_ variables on all of them"
             raise ClusterError("storage", f"{storage.uri} is not the same folder on every node", remedy)

@@ -63,6 +63,13 @@ class Train(Section):
     samples_every: PositiveCount = Field(50_000, description="images between sample grids")
     log_every: PositiveCount = Field(2_000, description="images between lines of metrics")
     max_failures: Count = Field(3, description="restarts after a worker's death before the run gives up")
+    max_preemption_failures: Count | None = Field(
+        None, description="restarts after workers died with a node that was drained or preempted, beside max_failures; null: any number"
+    )
+    worker_timeout: Real = Field(60.0, gt=0, description="seconds without an answer after which a worker counts as dead, as a frozen one")
+    collective_timeout: Real = Field(
+        600.0, gt=0, description="seconds that workers wait for one another, in a collective or to start, before they are started again"
+    )
 
 
 class Divergence(Section):

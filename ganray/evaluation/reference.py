@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.errors import results_of
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
@@ -119,8 +119,8 @@ def save_reference(reference: Reference) -> bytes:
 
 
 def _collect(task: "ray.ObjectRef[Part]") -> Part:
-    with unwrapped_errors():
-        return ray.get(task)
+    (part,) = results_of([task], "measuring the data")
+    return part
 
 
 @ray.remote(max_retries=3)

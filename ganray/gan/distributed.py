@@ -1,12 +1,24 @@
-"""Collectives over the ranks of a run: broadcast, mean, interleaved all-gather. Any backend; the identity for a single process."""
+"""Collectives over the ranks of a run: broadcast, mean, interleaved all-gather. Any backend; the identity for a single process.
 
+Each has the process group's time limit, after which it raises which rank waited for which others, and for what.
+"""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ganray.errors import ClusterError, plural
+
 PIECE_BYTES = 64 << 20
+TIMEOUT = re.compile(r"tim(ed|e) ?-?out", re.IGNORECASE)  # in what a backend raises
+SETTLE_S = 5.0  # within which all ranks that wait for the same one have met the limit
 
 T = TypeVar("T")
 
@@ -21,12 +33,42 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+@contextlib.contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Raise `ClusterError` that says which rank waited for which others, if a collective of the block, which is `what`, takes too long."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() == 1 or not TIMEOUT.search(str(error)):
+            raise
+        absent = absent_ranks(what)
+        others = f"rank{'s'[: len(absent) != 1]} {', '.join(map(str, absent))}" if absent else "others"
+        problem = f"rank {rank()} of {plural(world_size(), 'worker')} waited in vain for {others} in {what}"
+        raise ClusterError("train.collective_timeout", problem, "see what keeps them in their logs; the same command goes on") from error
+
+
+def absent_ranks(what: str) -> list[int]:
+    """Return the ranks that did not wait for `what`: those that did note it, as this one, in the process group's store, which rank 0 holds.
+
+    A store that does not answer stands for rank 0.
+    """
+    store = dist.distributed_c10d._get_default_store()
+    store.set_timeout(timedelta(seconds=SETTLE_S))
+    try:
+        store.set(f"waited for {what} {rank()}", "")
+        time.sleep(SETTLE_S)
+        return [other for other in range(world_size()) if not store.check([f"waited for {what} {other}"])]
+    except RuntimeError:
+        return [0]
+
+
 def broadcast(value: T) -> T:
     """Return rank 0's picklable `value` on every rank."""
     if world_size() == 1:
         return value
     values = [value]
-    dist.broadcast_object_list(values, src=0)
+    with waiting_for("a broadcast"):
+        dist.broadcast_object_list(values, src=0)
     return values[0]
 
 
@@ -35,7 +77,8 @@ def gather_values(value: T) -> list[T]:
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
+    with waiting_for("a gathering of values"):
+        dist.all_gather_object(values, value)
     return values
 
 
@@ -48,7 +91,8 @@ def broadcast_bytes(data: bytes | None, device: torch.device) -> bytes:
     received = bytearray(data) if data is not None else bytearray(size)
     for piece in torch.frombuffer(received, dtype=torch.uint8).split(PIECE_BYTES):
         on_device = piece.to(device)
-        dist.broadcast(on_device, src=0)
+        with waiting_for("a broadcast of the training state"):
+            dist.broadcast(on_device, src=0)
         piece.copy_(on_device)
     return bytes(received)
 
@@ -57,7 +101,8 @@ def reduce_mean(values: Tensor) -> Tensor:
     """Return the mean of `values` over the ranks (an all-reduce, in place)."""
     if world_size() == 1:
         return values
-    dist.all_reduce(values)
+    with waiting_for("a mean over ranks"):
+        dist.all_reduce(values)
     return values / world_size()
 
 
@@ -70,5 +115,6 @@ def gather_interleaved(chunks: Tensor, total: int) -> Tensor:
     padded = chunks.new_zeros(longest, *chunks.shape[1:])
     padded[: len(chunks)] = chunks
     parts = [torch.empty_like(padded) for _ in range(size)]
-    dist.all_gather(parts, padded)
+    with waiting_for("a gathering of samples"):
+        dist.all_gather(parts, padded)
     return torch.stack(parts, dim=1).flatten(0, 1)[:total]

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
 from ganray.gan.augment import apply_augment
 from ganray.gan.batch import Batch
-from ganray.gan.distributed import world_size
+from ganray.gan.distributed import waiting_for, world_size
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
 from ganray.gan.networks.spectral import iterate_spectral_norm
@@ -81,9 +81,10 @@ class AdversarialStep:
         if recipe.penalties.spectral_norm:
             iterate_spectral_norm(state.discriminator)
         shared = self._fakes(parts[0]) if trains_generator and recipe.accumulate == 1 else None  # on all ranks alike: DDP counts on it
-        stats = self._train_discriminator(parts, shared, step)
-        if trains_generator:
-            stats |= self._train_generator(parts, shared)
+        with waiting_for("the gradients of a step"):
+            stats = self._train_discriminator(parts, shared, step)
+            if trains_generator:
+                stats |= self._train_generator(parts, shared)
         state.images_seen += recipe.batch_size
         if trains_generator:
             images = recipe.batch_size * recipe.discriminator_steps

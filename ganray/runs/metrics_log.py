@@ -6,7 +6,7 @@ A part begins at a checkpoint, after which it is named, and is written again as 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ganray.storage import ObjectStore
@@ -15,6 +15,7 @@ Record = dict[str, Any]
 
 PARTS = "metrics/"
 LOG = "metrics.jsonl"
+MAX_PARTS = 10  # that a glance at a log reads
 RECOVERY = "recovery"  # kind of a record, and writer of its part
 
 
@@ -55,6 +56,18 @@ def newest_images(run: ObjectStore, *, attempt: int) -> int:
     names = [info.key for info in run.list(f"{PARTS}{attempt:03d}-") if RECOVERY not in info.key]
     lines = run.read(names[-1]).splitlines() if names else []
     return max((json.loads(line)["images_seen"] for line in lines), default=0)
+
+
+def newest(run: ObjectStore, kinds: Collection[str]) -> dict[str, Record]:
+    """Return the newest record of each of some kinds that the newest parts have; reads no more than `MAX_PARTS` parts."""
+    found: dict[str, Record] = {}
+    for info in reversed([info for info in run.list(PARTS) if RECOVERY not in info.key][-MAX_PARTS:]):
+        for record in reversed([json.loads(line) for line in run.read(info.key).splitlines()]):
+            if record["kind"] in kinds:
+                found.setdefault(record["kind"], record)
+        if len(found) == len(kinds):
+            break
+    return found
 
 
 def scores_of(records: list[Record], metric: str) -> list[tuple[int, float]]:

@@ -7,25 +7,29 @@ from ganray.errors import ConfigError, GanrayError
 from ganray.runs.checkpoint import FOLDER, status_of
 from ganray.runs.event_log import recoveries
 from ganray.runs.lock import read_holder
+from ganray.runs.metrics_log import PARTS, newest
 from ganray.runs.run import JOB, Run
 from ganray.storage import ObjectStore
 
 
 @dataclass(frozen=True)
 class RunOverview:
-    """One run in a listing. `status` is a `RunStatus`, or "unreadable". `updated` is the time of its latest checkpoint, Unix seconds.
+    """One run in a listing. `status` is a `RunStatus`, or "unreadable".
 
+    `images_seen` and `updated` (Unix seconds) are those of its newest metrics or checkpoint, and `images_per_s` the rate at that time.
     `driver` is `host:process` while a driver holds its lock, else None; an unfinished run without one goes on by its command.
     """
 
     name: str
     status: str
-    images_seen: int
-    total_images: int
-    metric: str | None
-    score: float | None
-    updated: float | None
-    driver: str | None
+    images_seen: int = 0
+    total_images: int = 0
+    metric: str | None = None
+    score: float | None = None
+    last_score: float | None = None
+    images_per_s: float | None = None
+    updated: float | None = None
+    driver: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -44,20 +48,23 @@ def summarise(run: Run) -> RunOverview:
     try:
         job, checkpoint = run.job, run.latest_checkpoint()
     except GanrayError:
-        return RunOverview(run.name, "unreadable", 0, 0, None, None, None, _driver(run))
-    best = checkpoint.progress.best if checkpoint else None
-    images_seen = checkpoint.images_seen if checkpoint else 0
-    status = status_of(checkpoint, job)
-    updated = max((info.modified for info in run.store.list(f"{FOLDER}/{checkpoint.name}/")), default=None) if checkpoint else None
+        return RunOverview(run.name, "unreadable", driver=_driver(run))
+    best, driver = checkpoint.progress.best if checkpoint else None, _driver(run)
+    images_seen, metric = checkpoint.images_seen if checkpoint else 0, best.protocol.metric if best else None
+    records = newest(run.store, ("train", "score"))
+    line, scores = records.get("train", {}), records.get("score", {})
+    folders = [PARTS, *([f"{FOLDER}/{checkpoint.name}/"] if checkpoint else [])]
     return RunOverview(
         name=run.name,
-        status=status.value,
-        images_seen=images_seen,
+        status=status_of(checkpoint, job).value,
+        images_seen=max(images_seen, line.get("images_seen", 0)) if driver else images_seen,
         total_images=job.train.total_images,
-        metric=best.protocol.metric if best else None,
+        metric=metric,
         score=best.score if best else None,
-        updated=updated,
-        driver=_driver(run),
+        last_score=scores.get(metric) if metric else None,
+        images_per_s=line.get("time/images_per_s"),
+        updated=max((info.modified for folder in folders for info in run.store.list(folder)), default=None),
+        driver=driver,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import ray
 import torch
 
+from ganray.cluster.errors import results_of
 from ganray.config import Job, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.data.card import DatasetCard
@@ -16,6 +17,7 @@ RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
 MAY_CHANGE: tuple[str, ...] = ("workers", "use_gpu", "resources.cpus_per_worker", "resources.gpus_per_worker", "storage")
 MAY_CHANGE += ("train.checkpoint_every", "train.keep_checkpoints", "train.log_every", "train.samples_every", "train.max_failures")
+MAY_CHANGE += ("train.max_preemption_failures", "train.worker_timeout", "train.collective_timeout")
 MAY_CHANGE += ("data.resident_limit_mb", "data.max_bad_fraction")  # the data is prepared, and its mode decided
 MAY_CHANGE += ("publish.every", "publish.licence", "publish.data_licence", "publish.intended_use", "publish.limits", "publish.signing_key")
 
@@ -97,7 +99,8 @@ def _precision(job: Job, *, use_gpu: bool) -> str:
         return job.train.precision
     there = gpu_has_bfloat16 if use_gpu else cpu_has_bfloat16
     ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(there)
-    return "bfloat16" if ray.get(ask.remote()) else "float32"
+    (has_bfloat16,) = results_of([ask.remote()], "asking a machine for its precisions")
+    return "bfloat16" if has_bfloat16 else "float32"
 
 
 def gpu_has_bfloat16() -> bool:

@@ -14,7 +14,8 @@ from ray import tune
 
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.capacity import max_worker_groups
-from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.errors import results_of
+from ganray.cluster.prometheus import SweepMetrics, has_agent
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job, Sweep
@@ -96,7 +97,7 @@ def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporte
 
 def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "Timer", reporter: Reporter, stop: threading.Event) -> None:
     """Run a search to its end: hold worker groups to the cluster and the work, the search to its limits, and show how it stands."""
-    num_idle = 0
+    num_idle, metrics = 0, SweepMetrics(search.job.name) if has_agent() else None
     search.replay()
     tuner.start()
     while tuner.is_alive():
@@ -113,6 +114,8 @@ def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "T
             search.ask("dismiss")
         timer.tick()
         reporter.update(search.trials.all)
+        if metrics:
+            metrics.update(trial.status.value for trial in search.trials.all)
 
 
 def count_places(job: Job) -> int:
@@ -134,8 +137,7 @@ def limit_reached(sweep: Sweep, timer: "Timer", stop: threading.Event) -> SweepE
 
 def clone_trials(sweep: Run, exploits: dict[int, Exploit]) -> None:
     """Let trials of a population take over the states of others, in the store."""
-    with unwrapped_errors():
-        ray.get([clone_trial.remote(sweep, trial, exploit) for trial, exploit in exploits.items()])
+    results_of([clone_trial.remote(sweep, trial, exploit) for trial, exploit in exploits.items()], "cloning states")
 
 
 @ray.remote(num_cpus=0, max_retries=3)

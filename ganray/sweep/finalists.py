@@ -11,7 +11,7 @@ from typing import Any, Self
 import ray
 
 from ganray.cluster.capacity import worker_resources
-from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.errors import results_of
 from ganray.config import Job
 from ganray.evaluation.evaluation import AnyEvaluation, prepare_evaluation
 from ganray.gan.sampling import sample_chunk
@@ -64,8 +64,8 @@ def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalis
     known = {(finalist.trial, finalist.checkpoint): finalist for finalist in read_finalists(context.run.store)}
     resources = worker_resources(job)
     task = score_trial.options(num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0))
-    with unwrapped_errors():
-        finalists: list[Finalist] = ray.get([task.remote(job, context.run, evaluation, trial, known) for trial in chosen])
+    tasks = [task.remote(job, context.run, evaluation, trial, known) for trial in chosen]
+    finalists: list[Finalist] = results_of(tasks, "scoring finalists")
     finalists.sort(key=lambda finalist: (rank_key(finalist.scores.get(sweep.metric), maximise=sweep.maximise), finalist.trial))
     rows = [finalist.to_json() for finalist in finalists]
     context.run.store.write(FINALISTS, (json.dumps({"rows": rows}, indent=1) + "\n").encode())

@@ -18,6 +18,7 @@ from ganray.sweep.records import Outcome, Params, Piece, TrialStatus
 
 MAX_WAITING = 10_000  # calls that may wait at once: one a trial and one a worker group
 IDLE_S = 15.0  # that a worker group may wait for a piece before it leaves its place to others
+ANSWER_S = 300.0  # that a call waits for an answer, beyond which the queue counts as dead
 
 Key = tuple[int, int]  # trial, index
 Report = tuple[int, Outcome]  # a piece's budget and its outcome
@@ -222,8 +223,10 @@ def start_work_queue(trials: Trials, *, max_failures: int, max_images: int | Non
 
 
 def ask(queue: Any, method: str, *arguments: Any) -> Any:
-    """Return what a method of the queue's actor returns. Raises `ClusterError` if its process has died."""
+    """Return what a method of the queue's actor returns. Raises `ClusterError` if its process has died, or does not answer."""
     try:
-        return ray.get(getattr(queue, method).remote(*arguments))
+        return ray.get(getattr(queue, method).remote(*arguments), timeout=ANSWER_S)
+    except ray.exceptions.GetTimeoutError as error:
+        raise ClusterError("sweep", f"its work queue did not answer {method} within {ANSWER_S:g} s", "the same command goes on") from error
     except ray.exceptions.RayActorError as error:
         raise ClusterError("sweep", "the process of its work queue died", "the same command goes on from there") from error

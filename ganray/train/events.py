@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ganray.cluster.process import own_identity
+from ganray.cluster.prometheus import RunMetrics
 from ganray.errors import GanrayError, RunLocked
+from ganray.logs import set_log_context
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.metrics_log import RECOVERY, newest_images, part_name
@@ -46,11 +48,11 @@ def record_event(run: Run, event: RunEvent) -> None:
 class EventRecorder:
     """Records the events of one driver. While it trains, `look` is to be called with the newest metrics again and again.
 
-    `recoveries` are those that this driver has seen.
+    `recoveries` are those that this driver has seen. They and all other metrics go to `prometheus`, too.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, prometheus: RunMetrics | None = None) -> None:
+        self.run, self.prometheus = run, prometheus
         self.images_seen = self.attempt = 0
         self.recoveries: list[Recovery] = []
         self.workers: int | None = None
@@ -62,6 +64,7 @@ class EventRecorder:
         self.thread = threading.Thread(target=self._work, name="event recorder", daemon=True)
 
     def __enter__(self) -> Self:
+        set_log_context(run=self.run.name)
         self.thread.start()
         return self
 
@@ -86,6 +89,8 @@ class EventRecorder:
         if started and started != self.seen.get(STARTED):
             self.seen[STARTED] = started
             self._train(started, len(metrics[NODES]))
+        if self.prometheus:
+            self.prometheus.update(metrics, workers=len(metrics.get(NODES, ())))
         images_seen = metrics.get("images_seen", self.images_seen)
         if images_seen > self.images_seen and started:
             self.images_seen, self.trained_at = images_seen, time.time()
@@ -113,6 +118,8 @@ class EventRecorder:
     def record(self, kind: EventKind, when: float | None = None, **details: Any) -> None:
         """Record an event where the run stands now."""
         event = RunEvent(kind, self.images_seen, self.attempt, details, when or time.time())
+        data = {"event": kind.value, "images_seen": self.images_seen, **details}
+        logger.info("%s at %d images", kind.value.replace("_", " "), self.images_seen, extra={"data": data})
         self.tasks.put(lambda: record_event(self.run, event))
 
     def close(self) -> None:
@@ -141,6 +148,7 @@ class EventRecorder:
         seconds = round(started["time"] - self.trained_at, 3) if self.trained_at else None
         recovery = Recovery(seconds, max(self.images_seen - started["images_seen"], 0)) if self.interrupted else None
         self.images_seen, self.attempt, self.trained_at = started["images_seen"], started["attempt"], started["time"]
+        set_log_context(attempt=self.attempt)
         how = {"workers": workers} | ({} if seconds is None else {"seconds": seconds})
         self.record(EventKind.TRAINING, started["time"], **how)
         if self.workers not in (None, workers):
@@ -155,6 +163,8 @@ class EventRecorder:
         if recovery is None:
             return
         self.recoveries.append(recovery)
+        if self.prometheus:
+            self.prometheus.recover(recovery.seconds, recovery.images_again)
         found = {name: value for name, value in vars(recovery).items() if value is not None}
         event = RunEvent(EventKind.RECOVERY, images_seen, attempt, {"workers": workers, **found})
         record_event(self.run, event)

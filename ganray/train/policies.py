@@ -10,6 +10,7 @@ from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
 from ray.train.v2._internal.execution.worker_group.poll import _is_preempted_actor
@@ -94,16 +95,25 @@ class AsManyAsFit(ScalingPolicy):
 class Trainer(TorchTrainer):
     """Ray's trainer with these policies, which its public interface does not take."""
 
-    def __init__(self, *arguments: Any, scaling_policy: ScalingPolicy | None = None, progress_actor: Any = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        scaling_policy: ScalingPolicy | None = None,
+        limits: ControllerCallback | None = None,
+        progress_actor: Any = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(*arguments, **settings)
-        self.scaling_policy, self.progress_actor = scaling_policy, progress_actor  # None: Ray's own
+        self.scaling_policy, self.limits, self.progress_actor = scaling_policy, limits, progress_actor  # None: Ray's own
 
     def _initialize_and_run_controller(self, **settings: Any) -> Result:
-        assert {"failure_policy", "scaling_policy"} <= settings.keys(), "Ray Train takes its policies otherwise"
+        assert {"failure_policy", "scaling_policy", "callbacks"} <= settings.keys(), "Ray Train takes its policies otherwise"
         failures: Any = self.run_config.failure_config or FailureConfig()
         policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures, self.progress_actor)}
         if self.scaling_policy:
             policies["scaling_policy"] = self.scaling_policy
+        if self.limits:
+            policies["callbacks"] = [*settings["callbacks"], self.limits]
         trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
         result: Result = trainer._initialize_and_run_controller(**{**settings, **policies})
         return result

@@ -8,6 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 NODES = "nodes"  # the metric that says on which node each worker trains, from the moment that they do
 STARTED = "started"  # the metric that says when and where training began on them: time, images_seen, attempt
 LOST = "lost"  # the metric that says what died last, and when: message, time
+CONTROLLER = "controller"  # the metric with the newest sign of life of Ray Train's controller: handle, time
 ANSWER_S = 1.0  # that the driver waits for an answer at a time
 
 
@@ -18,11 +19,12 @@ class ProgressActor:
         self.metrics: dict[str, Any] = {}
         self.messages: list[str] = []
         self.stop_requested = False
+        self.checkpoint_requests = 0
 
-    def push(self, metrics: dict[str, Any]) -> bool:
-        """Take newer values of some metrics; return whether the run shall stop."""
+    def push(self, metrics: dict[str, Any]) -> tuple[bool, int]:
+        """Take newer values of some metrics; return whether the run shall stop, and how often a checkpoint was asked for."""
         self.metrics.update(metrics)
-        return self.stop_requested
+        return self.stop_requested, self.checkpoint_requests
 
     def warn(self, message: str) -> None:
         """Take a message for the user; where one worker group trains several trials, they push whose it is."""
@@ -37,9 +39,10 @@ class ProgressActor:
         """Ask the workers to checkpoint and end."""
         self.stop_requested = True
 
-    def take(self, stop_requested: bool) -> tuple[dict[str, Any], list[str]]:
-        """Return the metrics so far and the messages since the last call; take a request to stop."""
+    def take(self, stop_requested: bool, checkpoint_requests: int) -> tuple[dict[str, Any], list[str]]:
+        """Return the metrics so far and the messages since the last call; take requests to stop and for checkpoints."""
         self.stop_requested |= stop_requested
+        self.checkpoint_requests = max(self.checkpoint_requests, checkpoint_requests)
         messages, self.messages = self.messages, []
         return self.metrics, messages
 
@@ -52,21 +55,26 @@ def start_progress_actor() -> Any:
 
 
 class ProgressReader:
-    """The driver's end: never waits long, since the actor's process may have died, and sends a request to stop with every call."""
+    """The driver's end: never waits long, since the actor's process may have died, and sends requests with every call.
+
+    `controller` is the newest sign of life of Ray Train's controller.
+    """
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.metrics: dict[str, Any] = {}
+        self.controller: dict[str, Any] | None = None
         self.answer: Any = None
 
-    def take(self, *, stop_requested: bool) -> tuple[dict[str, Any], list[str]]:
+    def take(self, *, stop_requested: bool, checkpoint_requests: int = 0) -> tuple[dict[str, Any], list[str]]:
         """Return the metrics so far and the messages since the last call."""
-        self.answer = self.answer or self.actor.take.remote(stop_requested)
+        self.answer = self.answer or self.actor.take.remote(stop_requested, checkpoint_requests)
         ready, _ = ray.wait([self.answer], timeout=ANSWER_S)
         if not ready:
             return self.metrics, []
         metrics, messages = ray.get(self.answer)
         self.answer = None
+        self.controller = metrics.pop(CONTROLLER, self.controller)
         self.metrics.update(metrics)
         return self.metrics, messages
 
@@ -77,15 +85,19 @@ class ProgressClient:
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.answer: Any = None
-        self.stop_requested = False
+        self.stop_requested = self.checkpoint_requested = False
+        self.num_requests: int | None = None  # for checkpoints, as far as this process has heard
 
     def push(self, **metrics: Any) -> None:
-        """Send metrics, and note whether a stop was requested by the time of the last message that was answered."""
+        """Send metrics, and note whether a stop or a checkpoint was requested by the time of the last message that was answered."""
         if self.answer is not None:
             ready, _ = ray.wait([self.answer], timeout=0)
             if not ready:
                 return
-            self.stop_requested |= ray.get(self.answer)
+            stop_requested, num_requests = ray.get(self.answer)
+            self.stop_requested |= stop_requested
+            self.checkpoint_requested |= num_requests > (num_requests if self.num_requests is None else self.num_requests)
+            self.num_requests = num_requests
         self.answer = self.actor.push.remote(metrics)
 
     def warn(self, message: str) -> None:

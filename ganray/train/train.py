@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.cluster.capacity import check_local_resources, check_reachable
+from ganray.cluster.prometheus import RunMetrics, has_agent
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
@@ -52,11 +53,16 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(run) as lock, EventRecorder(run) as events:
+    with connected(job, storage, address), locked(run) as lock, recording(run) as events:
         reporter.stage("preparing data")
         job = open_run(run, job, listing, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
         return conclude(run, job, checkpoint, ended, reporter, events)
+
+
+def recording(run: Run) -> EventRecorder:
+    """Return the recorder of a run's events and metrics, once there is a connection to Ray."""
+    return EventRecorder(run, RunMetrics(run.name) if has_agent() else None)
 
 
 @contextlib.contextmanager

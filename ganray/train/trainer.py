@@ -6,12 +6,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from math import ceil
 from typing import Any, cast
 
 import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig
+from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 
 from ganray.cluster.autoscaling.demand import outlook
 from ganray.cluster.autoscaling.status import read_status
@@ -33,6 +35,7 @@ from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.events import EventRecorder
+from ganray.train.limits import ControllerWatch, Limits
 from ganray.train.moves import MoveWatch
 from ganray.train.policies import AsManyAsFit, Trainer
 from ganray.train.progress import NODES, ProgressReader
@@ -100,7 +103,7 @@ class TrainingFailed(RuntimeError):
 
 
 class WorkersDied(TrainingFailed):
-    """Processes of workers died, which no error of theirs explains, as when they are killed for memory."""
+    """Processes of workers died or froze, which no error of theirs explains, as when they are killed for memory."""
 
 
 class ControllerDied(TrainingFailed):
@@ -139,15 +142,21 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
     return Trainer(
         cast(Any, worker),
         train_loop_config=cast(Any, context),
-        torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo", timeout_s=ceil(job.train.collective_timeout)),
         scaling_config=scaling,
         progress_actor=context.progress_actor,
         scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,
-        run_config=RunConfig(
-            name=uuid.uuid4().hex, storage_path=scratch, failure_config=FailureConfig(max_failures=job.train.max_failures)
-        ),
+        limits=Limits(job.train.worker_timeout, job.train.collective_timeout, context.progress_actor),
+        run_config=RunConfig(name=uuid.uuid4().hex, storage_path=scratch, failure_config=failure_config(job)),
         **_data_arguments(context),
     )
+
+
+def failure_config(job: Job) -> FailureConfig:
+    """Return how often workers are started again; Ray Train tells those that died with a node which was drained or preempted."""
+    of_nodes = job.train.max_preemption_failures
+    settings: Any = {"max_failures": job.train.max_failures, "max_preemption_failures": -1 if of_nodes is None else of_nodes}
+    return FailureConfig(**settings)
 
 
 def _data_arguments(context: WorkerContext) -> dict[str, Any]:
@@ -169,11 +178,12 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
 def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter, events: EventRecorder | None) -> None:
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
-    progress = ProgressReader(context.progress_actor)
+    progress, controller = ProgressReader(context.progress_actor), ControllerWatch(context.job.train.worker_timeout)
     with MoveWatch(context.job) as move:
         while call.is_alive():
             call.join(POLL_S)
-            metrics, messages = progress.take(stop_requested=stop.is_set() or move.is_due)
+            metrics, messages = progress.take(stop_requested=stop.is_set() or move.is_due, checkpoint_requests=move.checkpoint_requests)
+            controller.look(progress.controller)
             for message in messages:
                 logger.warning("%s", message)
             if metrics:
@@ -190,7 +200,7 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
 def look(metrics: dict[str, Any], move: MoveWatch, events: EventRecorder | None) -> None:
     """Have the newest metrics looked at for events and for reasons to move."""
     was_due = move.is_due
-    move.look(metrics.get(NODES))
+    move.look(metrics.get(NODES), images_per_s=metrics.get("time/images_per_s"))
     if events:
         events.look(metrics)
     if events and move.reason and not was_due:
@@ -212,5 +222,5 @@ def translate(failure: BaseException, job: Job) -> BaseException:
 
 
 def _is_death(failure: BaseException) -> bool:
-    """Return whether a worker's process died; the others then fail, too, for want of it."""
-    return isinstance(getattr(failure, "health_check_failure", failure), RayActorError)
+    """Return whether a worker's process died or did not answer any more; the others then fail, too, for want of it."""
+    return isinstance(getattr(failure, "health_check_failure", failure), RayActorError | WorkerHealthCheckTimeoutError)

@@ -4,7 +4,7 @@ All of it goes to standard error, so that output can be piped.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -33,10 +33,11 @@ class View(Protocol):
 
 
 class ConsoleReporter:
-    """Shows stages and snapshots by a view, on a live terminal or, without one, as plain lines."""
+    """Shows stages and snapshots by a view, on a live terminal or, without one, as plain lines, which `print_line` takes."""
 
-    def __init__(self, view: View, live: "Live | None", *, quiet: bool) -> None:
+    def __init__(self, view: View, live: "Live | None", *, quiet: bool, print_line: Callable[[str], None] | None = None) -> None:
         self.view, self.live, self.quiet = view, live, quiet
+        self.print_line = print_line or print_error_line
         self.bar: Progress | None = None
         self.title = ""
         self.shown_at = 0.0
@@ -69,9 +70,14 @@ class ConsoleReporter:
 
     def _print(self, lines: list[str]) -> None:
         for line in [] if self.quiet else lines:
-            click.echo(line, err=True)
+            self.print_line(line)
         if lines:
             show_status(lines[-1])
+
+
+def print_error_line(line: str) -> None:
+    """Print a line to standard error."""
+    click.echo(line, err=True)
 
 
 def line_reporter(view: View) -> ConsoleReporter:

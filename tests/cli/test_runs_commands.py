@@ -1,6 +1,8 @@
 """`ganray runs`: what runs a storage has, for people and for scripts."""
 
+import contextlib
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -51,10 +53,20 @@ def output_of(*arguments: str) -> str:
 
 def test_list_shows_status_progress_and_score(storage: str) -> None:
     header, line = output_of("list", "--storage", storage).splitlines()
-    assert header.split() == ["run", "status", "images", "score", "updated", "driven", "by"]
-    assert line.startswith("r    unfinished  500/1,000  frechet 2.5  ")
+    assert header.split() == ["run", "status", "images", "best", "last", "images/s", "updated", "driven", "by"]
+    assert re.fullmatch(r"r    unfinished  500/1,000  frechet 2.5  2.5   100       \d+ s ago", line)
     (run,) = json.loads(output_of("list", "--storage", storage, "--json"))
     assert (run["name"], run["status"], run["images_seen"], run["driver"]) == ("r", "unfinished", 500, None)
+    assert (run["score"], run["last_score"], run["images_per_s"]) == (2.5, 2.5, 100.0)
+
+
+def test_list_shows_how_far_a_run_is_that_trains(storage: str) -> None:
+    run = Run(open_store(storage), "runs/r")
+    run.write_metrics(part_name(0, 500), [{"kind": "train", "images_seen": 700, "attempt": 0, "time/images_per_s": 70.0}])
+    for is_driven, images_seen in ((True, 700), (False, 500)):
+        with driver_lock(run.store, "r") if is_driven else contextlib.nullcontext():
+            (found,) = json.loads(output_of("list", "--storage", storage, "--json"))
+        assert (found["images_seen"], found["images_per_s"], found["last_score"]) == (images_seen, 70.0, 2.5)
 
 
 def test_show_describes_one_run(storage: str) -> None:

@@ -16,6 +16,7 @@ import yaml
 from botocore.model import ListShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 from packaging.requirements import Requirement
+from ray._raylet import Config
 from ray.autoscaler._private.providers import _get_node_provider_cls
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
@@ -183,6 +184,12 @@ def test_ray_starts_with_autoscaling_and_a_dashboard_on_localhost(cluster: dict[
     assert "--dashboard-host=127.0.0.1" in head
     assert "--address=$RAY_HEAD_IP:6379" in worker
     assert "0.0.0.0" not in head + worker
+
+
+def test_the_head_knows_of_a_frozen_node_within_ten_seconds(cluster: dict[str, Any]) -> None:
+    settings = dict(re.findall(r"RAY_health_check_(\w+)=(\d+)", cluster["head_start_ray_commands"][-1]))
+    assert int(settings["period_ms"]) * int(settings["failure_threshold"]) == 10_000
+    assert all(hasattr(Config, f"health_check_{name}") for name in settings)
 
 
 def test_one_region_is_named_throughout(cluster: dict[str, Any]) -> None:

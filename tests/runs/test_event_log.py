@@ -10,9 +10,9 @@ from ganray.runs.run import Run
 from ganray.storage import open_store
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(open_store(tmp_path), "runs/r")
+@pytest.fixture(params=["local", "s3"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    return Run(open_store(tmp_path if request.param == "local" else request.getfixturevalue("bucket")), "runs/r")
 
 
 def test_what_follows_from_progress_is_there_once_and_what_happens_to_processes_each_time(run: Run) -> None:

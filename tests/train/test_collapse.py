@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_between_a_lost_recall_and_the_next_line_ends_at_t
     monkeypatch: pytest.MonkeyPatch, remembered: MonitorState, ended: EndReason | None
 ) -> None:
     job = Job(divergence=Divergence(on_collapse="stop"))
-    client = SimpleNamespace(stop_requested=False, push=lambda **_: None, warn=lambda _: None)
+    client = SimpleNamespace(stop_requested=False, checkpoint_requested=False, push=lambda **_: None, warn=lambda _: None)
     monkeypatch.setattr(metrics, "ProgressClient", lambda _: client)
     context = cast(Any, SimpleNamespace(job=job, total_images=10_000, progress_actor=None))
     state = cast(Any, SimpleNamespace(images_seen=640, attempt=0, generator=torch.nn.Linear(1, 1)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 from ray.train import WorkerGroupError
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 
 from ganray.config import Job
 from ganray.errors import ArtifactError, ClusterError
@@ -42,10 +42,11 @@ def test_a_driver_that_was_asked_to_stop_does_not_go_on(run: Run) -> None:
     [
         ({0: RuntimeError("connection closed by peer"), 1: WorkerHealthCheckFailedError("unhealthy", RayActorError())}, WorkersDied),
         ({0: RayActorError()}, WorkersDied),
+        ({0: RuntimeError("connection closed by peer"), 1: WorkerHealthCheckTimeoutError("hanging")}, WorkersDied),
         ({0: ValueError("a defect")}, TrainingFailed),
         ({0: RayTaskError("train", "traceback", ArtifactError("field", "problem", "remedy"))}, ArtifactError),
     ],
-    ids=["killed", "gone", "defect", "mistake"],
+    ids=["killed", "gone", "frozen", "defect", "mistake"],
 )
 def test_workers_that_were_killed_are_told_from_those_that_raised(failures: dict[int, Exception], kind: type[Exception]) -> None:
     assert type(translate(WorkerGroupError("workers failed", failures), Job())) is kind

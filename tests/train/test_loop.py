@@ -36,7 +36,7 @@ def _without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(images_seen: int) -> tuple[np.ndarray, np.ndarray]:
         return REALS[images_seen : images_seen + 64], np.zeros(64, np.int64)
 
-    client = SimpleNamespace(stop_requested=False, push=lambda **_: None, warn=lambda _: None)
+    client = SimpleNamespace(stop_requested=False, checkpoint_requested=False, push=lambda **_: None, warn=lambda _: None)
     monkeypatch.setattr(batches, "_reader", lambda context, attempt: read)
     monkeypatch.setattr(metrics, "ProgressClient", lambda _: client)
     monkeypatch.setattr(loop.ray.train, "report", lambda _: None)

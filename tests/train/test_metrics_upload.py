@@ -16,9 +16,9 @@ from ganray.train.worker import metrics_upload
 from ganray.train.worker.metrics_upload import UPLOAD_EVERY_S, MetricsUploader
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(open_store(tmp_path), "runs/r")
+@pytest.fixture(params=["local", "s3"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    return Run(open_store(tmp_path if request.param == "local" else request.getfixturevalue("bucket")), "runs/r")
 
 
 def at(images_seen: int, attempt: int = 0) -> GanState:

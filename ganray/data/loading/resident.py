@@ -5,11 +5,13 @@ from typing import cast
 
 import ray
 
-from ganray.cluster.errors import unwrapped_errors
+from ganray.cluster.errors import first_done, results_of
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.order import rows
 from ganray.data.loading.reading import SampleArrays, gather, read_shard
 from ganray.data.shard import SampleType, ShardArrays
+
+LOADING = "loading samples"
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,12 @@ def load_resident(dataset: PreparedDataset) -> ResidentShards:
     running: list[ray.ObjectRef[None]] = []
     for number in range(len(dataset.card.shards)):
         if len(running) == max_running:
-            running = ray.wait(running, num_returns=1)[1]
+            running = first_done(running, LOADING)
         shard, is_loaded = cast("tuple[ray.ObjectRef[ShardArrays], ray.ObjectRef[None]]", _load.remote(dataset, number))
         refs.append(shard)
         loaded.append(is_loaded)
         running.append(is_loaded)
-    with unwrapped_errors():
-        ray.get(loaded)
+    results_of(loaded, LOADING)
     return ResidentShards(refs, dataset.card.count, dataset.card.rows_per_shard, dataset.card.sample_type)
 
 

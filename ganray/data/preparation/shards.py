@@ -14,12 +14,14 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 
+from ganray.cluster.errors import first_done, results_of
 from ganray.data.card import SkippedSample
 from ganray.data.shard import LABEL, SAMPLE, SampleType, digests, encode_shard, rows_per_shard, shard_arrays, shard_file
 from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, sample_bytes
 from ganray.storage import ObjectStore
 
+WRITING = "writing shards"
 MAX_CONCURRENT_WRITES = 16  # shards, a bound on the memory that they take
 MAX_WAIT_S = 60.0  # for the writes under way when another one failed
 MAX_EXAMPLES = 100  # skipped samples that are named in the card
@@ -86,11 +88,11 @@ def write_shards(
     try:
         for number, parts in enumerate(cut_shards(_inspect(encoded, counts, check), rows_per_shard(target.sample_type))):
             if len(running) == MAX_CONCURRENT_WRITES:
-                running = ray.wait(running, num_returns=1)[1]
+                running = first_done(running, WRITING)
             blocks, bounds = [block for block, _, _ in parts], [(start, stop) for _, start, stop in parts]
             running.append(_write_shard.remote(target, shard_file(number), bounds, *blocks))
             written.append(running[-1])
-        return ray.get(written)
+        return results_of(written, WRITING)
     except BaseException:
         if running:  # not cancelled: Ray 2.60 aborts the driver if a task ends while it is being cancelled
             ray.wait(running, num_returns=len(running), timeout=MAX_WAIT_S)
@@ -127,7 +129,7 @@ def _inspect(
     """Yield every block with the number of its readable rows as they are decoded, in order, and count the others."""
     for bundle in encoded.iter_internal_ref_bundles():
         for block in bundle.block_refs:
-            rows, skipped, examples, peak = ray.get(_inspect_block.remote(block))
+            ((rows, skipped, examples, peak),) = results_of([_inspect_block.remote(block)], "looking at decoded samples")
             counts.seen += rows + skipped
             counts.skipped += skipped
             counts.peak = max((value for value in (counts.peak, peak) if value is not None), default=None)

@@ -28,7 +28,7 @@ from ganray.train.worker.batches import BatchLoader, local_share
 from ganray.train.worker.checkpoint_writer import CheckpointWriter
 from ganray.train.worker.evaluator import Evaluator
 from ganray.train.worker.metrics import MetricsLogger
-from ganray.train.worker.process import prepare_process
+from ganray.train.worker.process import prepare_logs, prepare_process
 from ganray.train.worker.resume import load_latest
 
 
@@ -43,6 +43,7 @@ def train_worker(context: WorkerContext) -> None:
         watch_for_spot_notices()
     found = load_latest(context, device)
     if found is not None:
+        prepare_logs(context, attempt=found[0].attempt)
         train(context, device, *found)
 
 

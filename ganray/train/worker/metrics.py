@@ -4,6 +4,7 @@ Logging is also where all ranks decide together whether to stop: what only rank 
 """
 
 import dataclasses
+import logging
 import time
 from typing import Any
 
@@ -23,6 +24,8 @@ from ganray.train.progress import NODES, STARTED, ProgressClient
 from ganray.train.worker.batches import BatchLoader
 from ganray.train.worker.checkpoint_writer import CheckpointWriter
 from ganray.train.worker.divergence import SKIPPED, DivergenceMonitor, Event
+
+logger = logging.getLogger(__name__)
 
 SHOW_EVERY_S = 0.5
 
@@ -74,7 +77,7 @@ class MetricsLogger:
             torch.cuda.synchronize(self.sums.device)
         elapsed = time.monotonic() - self.since
         time_is_up = self.trained_s + elapsed >= (self.train.max_seconds or float("inf"))
-        checkpoint_is_due = self.trained_s + elapsed - self.checkpointed_s >= self.checkpoint_s
+        checkpoint_is_due = self.client.checkpoint_requested or self.trained_s + elapsed - self.checkpointed_s >= self.checkpoint_s
         of_rank_zero = torch.tensor([elapsed, time_is_up, checkpoint_is_due, self.client.stop_requested, self.monitor.state.collapsed])
         own = torch.cat([self.sums / max(self.steps, 1), (of_rank_zero if rank() == 0 else torch.zeros_like(of_rank_zero)).to(self.sums)])
         *means, skipped, _, time_is_up, checkpoint_is_due, stop_requested, collapsed = reduce_mean(own).tolist()
@@ -109,10 +112,11 @@ class MetricsLogger:
         if self.writer:
             self.writer.metrics.add({"kind": kind, "images_seen": self.state.images_seen, "attempt": self.state.attempt, **values})
             self.client.push(images_seen=self.state.images_seen, **values)
+            logger.info("%s at %d images", kind, self.state.images_seen, extra={"data": values})
 
     def note_checkpoint(self) -> None:
-        """Count the seconds until the next checkpoint by the clock from now on."""
-        self.checkpointed_s = self.trained_s
+        """Count the seconds until the next checkpoint by the clock from now on; one that was requested is there."""
+        self.checkpointed_s, self.client.checkpoint_requested = self.trained_s, False
 
     def restart_clock(self) -> None:
         """Begin an interval now: what happened since the last `log` is not training time."""

@@ -5,6 +5,8 @@ import ctypes
 import ray.train.torch
 import torch
 
+from ganray.gan.distributed import rank
+from ganray.logs import log_as_json, set_log_context
 from ganray.train.context import WorkerContext
 
 # glibc's mallopt(3): what it numbers these, and what older versions take at most for the first
@@ -19,6 +21,12 @@ def prepare_process(context: WorkerContext) -> torch.device:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = context.precision != torch.float32
     return ray.train.torch.get_device() if context.job.use_gpu else torch.device("cpu")
+
+
+def prepare_logs(context: WorkerContext, *, attempt: int) -> None:
+    """Have this worker log JSON lines, which say whose they are: to the file that Ray keeps of its standard error."""
+    log_as_json()
+    set_log_context(run=context.run.folder.removeprefix("runs/"), attempt=attempt, rank=rank())
 
 
 def keep_freed_memory() -> None:
