@@ -13,7 +13,7 @@ from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
 from ganray.evaluation.extractor import shipped_weights
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
-from ganray.gan.layouts import PixelLayout, from_pixels
+from ganray.gan.layouts import Layout, PixelLayout
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import num_chunks, sample_chunk
 from ganray.gan.state import calibrated_ema, create_state
@@ -44,17 +44,18 @@ def moments(pixels: Tensor) -> Moments:
 
 
 class Ganray:
-    """The training loop of a run with one worker, without Ray, on any labelled images in memory."""
+    """The training loop of a run with one worker, without Ray, on any labelled samples in memory; images, unless a layout is given."""
 
     name = "ganray"
 
-    def __init__(self, data: LabelledImages, job: Job) -> None:
+    def __init__(self, data: LabelledImages, job: Job, layout: Layout | None = None) -> None:
         (self.pixels, self.labels), self.job = data, job
+        self.layout = layout or PixelLayout(job.data.shape)
         shares = (self.labels.bincount().double() / len(self.labels)).tolist() if job.networks.conditional else []
         self.prior = Prior(job.networks.latent_dim, tuple(shares))
         self.state = create_state(
             job.networks,
-            job.data.shape,
+            self.layout.shape,
             seed=job.seed,
             device=torch.device("cpu"),
             num_classes=self.prior.num_classes,
@@ -79,16 +80,16 @@ class Ganray:
         job, seen = self.job, self.state.images_seen
         batch = job.train.batch_size
         chosen = torch.from_numpy(rows(seen, batch, count=len(self.pixels), seed=job.seed, attempt=0))
-        size = num_uniforms(job.augment, job.penalties)
+        size = num_uniforms(job.augment, job.penalties, job.networks)
         latents, uniforms = draw_inputs(job.seed, 0, seen, batch, latent_dim=job.networks.latent_dim, uniforms=size)
         labels = self.labels[chosen] if job.networks.conditional else None
         pixels = self.pixels[chosen]
         if job.augment.mirror:
             pixels = mirror(pixels, seed=job.seed, attempt=0, start=seen)
-        return self.training(Batch(from_pixels(pixels), latents, labels, uniforms))
+        return self.training(Batch(self.layout.from_samples(pixels), latents, labels, uniforms))
 
     def samples(self, *, label: int | None = None, number: int = NUM_SAMPLES) -> Tensor:
-        """Return uint8 samples [number, 1, 32, 32], of one class with `label`."""
+        """Return samples [number, ...] as they would be stored, of one class with `label`."""
         generator = calibrated_ema(self.state, self.job.networks.ghost_batch, self.prior, seed=self.job.seed)
-        sample = partial(sample_chunk, generator, self.prior, PixelLayout(self.job.data.shape), seed=0, label=label)
+        sample = partial(sample_chunk, generator, self.prior, self.layout, seed=0, label=label)
         return torch.cat([sample(chunk=chunk) for chunk in range(num_chunks(number))])[:number]

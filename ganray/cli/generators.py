@@ -94,7 +94,8 @@ def directions_command(
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Print the version and seed of FILE, a PNG that `generate` has written, verified by generating the sample again."""
+    """Print the version and seed of FILE, a PNG, wav or flac that `generate` has written, verified by generating the sample again."""
+    from ganray.generation.content import is_sound_file
     from ganray.generation.provenance import provenance, read_claim
 
     if storage is None:
@@ -107,4 +108,5 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         return
     which = f"sample {facts['index']}" if "index" in facts else f"samples 0 to {facts['num'] - 1}"
     click.echo(f"{which} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
-    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], 'grey level')}")
+    unit = "16-bit step" if is_sound_file(file) else "grey level"
+    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], unit)}")

@@ -4,7 +4,7 @@ from ganray.config.data import Data, FashionMnistSource, FolderSource, ParquetSo
 from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
-from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks
+from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks, WaveganNetworks
 from ganray.config.objectives import (
     Augment,
     DiffAugment,
@@ -62,6 +62,7 @@ __all__ = [
     "Sweep",
     "Train",
     "WassersteinLoss",
+    "WaveganNetworks",
     "apply_overrides",
     "check_job",
     "load_job",

@@ -15,7 +15,8 @@ class KindRules:
     """What goes with a kind of sample: kinds of `networks`, the default first, of `data.source` and of `augment`.
 
     `score` is the one that decides unless a sweep names another, `example` a file to generate, `task` the Hub's. `has_pixels`:
-    `PIXEL_FIELDS` say what samples are made to. `has_extractor`: scores are of features. `defaults` are the fields of sections that a
+    `PIXEL_FIELDS` say what samples are made to. `has_extractor`: scores are of features. `column` is the default of
+    `data.source.image_column`. `defaults` are the fields of sections that a
     job leaves out altogether.
     """
 
@@ -29,6 +30,7 @@ class KindRules:
     task: str = "unconditional-image-generation"
     has_pixels: bool = False
     has_extractor: bool = False
+    column: str | None = None
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -47,7 +49,17 @@ KINDS = {
         has_pixels=True,
         has_extractor=True,
     ),
+    "sound": KindRules(
+        noun="sound",
+        families=("dcgan", "r3gan", "wavegan"),
+        sources=("folder", "parquet"),
+        example="sounds",
+        task="text-to-audio",
+        has_extractor=True,
+        column="audio",
+    ),
 }
+WAVE_FAMILIES = ("wavegan",)  # of sounds, those that make waves rather than spectrograms
 
 
 def check_source(kind: str, source: str) -> None:
@@ -68,6 +80,14 @@ def check_pixel_fields(kind: str, data: Section) -> None:
 def check_family(kind: str, family: str) -> None:
     """Raise `FieldError` for a network family that makes no samples of a kind."""
     _check(kind, family, KINDS[kind].families, field="networks.kind", what="family")
+
+
+def check_representation(representation: str, family: str) -> None:
+    """Raise `FieldError` for a network family that makes spectrograms where sounds are waves, or the other way round."""
+    fitting = [name for name in KINDS["sound"].families if (name in WAVE_FAMILIES) == (representation == "wave")]
+    if family not in fitting:
+        problem = f"{family} makes no {representation}, and data.modality.representation is {representation}"
+        raise FieldError(problem, f"use {enumerated(fitting, last='or')}", field="networks.kind")
 
 
 def check_augment(kind: str, augment: str, *, mirror: bool) -> None:
@@ -93,10 +113,37 @@ def with_defaults(job: Any) -> Any:
     filled = {**defaults, **job}
     networks, sweep = filled.get("networks", {}), filled.get("sweep")
     if isinstance(networks, dict) and "kind" not in networks:
-        filled["networks"] = {"kind": rules.families[0], **networks}
+        is_wave = kind == "sound" and _representation(job) == "wave"
+        filled["networks"] = {"kind": WAVE_FAMILIES[0] if is_wave else rules.families[0], **networks}
+    if rules.column and (source := _source(job)) is not None and "image_column" not in source:
+        filled["data"] = {**filled["data"], "source": {**source, "image_column": rules.column}}
     if isinstance(sweep, dict) and "metric" not in sweep:
         filled["sweep"] = {**sweep, "metric": rules.score}
-    return filled
+    return _with_representation(filled) if kind == "sound" else filled
+
+
+def _representation(job: dict[str, Any]) -> object:
+    """Return the representation that a job's plain data names for sounds, None where it names none."""
+    data = job["data"]
+    modality = data.get("modality") if isinstance(data, dict) else data.modality
+    return modality.get("representation") if isinstance(modality, dict) else getattr(modality, "representation", None)
+
+
+def _with_representation(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain data of a job of sounds, waves if its family makes them and it does not say what sounds are."""
+    networks = job.get("networks")
+    family = networks.get("kind") if isinstance(networks, dict) else networks
+    if family not in WAVE_FAMILIES or _representation(job) or not isinstance(job["data"], dict):
+        return job
+    modality = job["data"]["modality"]
+    fields = modality if isinstance(modality, dict) else {"kind": modality}
+    return {**job, "data": {**job["data"], "modality": {**fields, "representation": "wave"}}}
+
+
+def _source(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the source of kind parquet in a job's plain data, None for another."""
+    source = job["data"].get("source") if isinstance(job["data"], dict) else None
+    return source if isinstance(source, dict) and source.get("kind") == "parquet" else None
 
 
 def _kind(job: dict[str, Any]) -> object:

@@ -26,7 +26,7 @@ class FashionMnistSource(Section):
 
 
 class FolderSource(Section):
-    """A folder or zip archive of images, sub-folders included, in any format that Pillow opens."""
+    """A folder or zip archive of images in any format that Pillow opens, or of sounds; sub-folders included."""
 
     kind: Literal["folder"] = "folder"
     path: Place = Field(description="folder or .zip archive, local or on s3://")
@@ -38,11 +38,11 @@ class FolderSource(Section):
 
 
 class ParquetSource(Section):
-    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...) or raw pixels."""
+    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, or encoded sounds."""
 
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
-    image_column: Text = Field("image", description="column with the image; of a struct, its `bytes` field")
+    image_column: Text = Field("image", description="column with the image, or the sound (default: audio); of a struct, its `bytes` field")
     label_column: Text | None = Field(
         None, description="column with the class (integer or text); null: unlabelled, as are rows with null, or -1 of the Hub's ClassLabel"
     )

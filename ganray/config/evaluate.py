@@ -23,7 +23,7 @@ class ScoreKind:
     high: float = float("inf")
     target: float | None = None
     needs: Literal["classes", "conditional"] | None = None
-    kinds: tuple[str, ...] = ("image",)
+    kinds: tuple[str, ...] = ("image", "sound")
 
     @property
     def direction(self) -> str:
@@ -41,6 +41,8 @@ SCORES = {
     "metric/density": ScoreKind("max"),
     "metric/coverage": ScoreKind("max", high=1.0),
     "metric/diversity": ScoreKind(None, target=1.0),
+    "metric/silent": ScoreKind("min", high=1.0, kinds=("sound",)),
+    "metric/clipped": ScoreKind("min", high=1.0, kinds=("sound",)),
     "metric/class_coverage": ScoreKind("max", high=1.0, needs="classes"),
     "metric/conditional_accuracy": ScoreKind("max", high=1.0, needs="conditional"),
 }

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ganray.config.compatibility import KINDS, check_augment, check_extractor, check_family, with_defaults
+from ganray.config.compatibility import KINDS, check_augment, check_extractor, check_family, check_representation, with_defaults
 from ganray.config.data import Data
 from ganray.config.evaluate import SCORES, Evaluate, Mode, none_is_disabled
 from ganray.config.fields import Count, FieldError, Name, Place, Real, Section
+from ganray.config.modalities import SoundModality
 from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
 from ganray.config.publish import Publish
@@ -85,6 +86,8 @@ class Job(Section):
     def _goes_together(self) -> "Job":
         kind = self.data.modality.kind
         check_family(kind, self.networks.kind)
+        if isinstance(self.data.modality, SoundModality):
+            check_representation(self.data.modality.representation, self.networks.kind)
         check_augment(kind, self.augment.kind, mirror=self.augment.mirror)
         check_extractor(kind, self.evaluate.extractor.kind)
         return self
@@ -100,6 +103,8 @@ class Job(Section):
     def _resolution_fits(self) -> "Job":
         if KINDS[self.data.modality.kind].has_pixels:
             check_sides((self.data.height, self.data.width), field="data.resolution")
+        elif isinstance(self.data.modality, SoundModality) and self.data.modality.representation == "spectrogram":
+            check_sides((self.data.modality.bins, self.data.modality.frames), field="data.modality")
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, fit_o
 from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
 from ganray.evaluation.samples import SampleEvaluation, SampleScorer
 from ganray.evaluation.score import score_generator
+from ganray.evaluation.sounds import sound_scores
 from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol, Score
@@ -61,14 +62,18 @@ class FeatureScorer:
 
     def __init__(self, evaluation: Evaluation, device: torch.device) -> None:
         self.config, self.protocol = evaluation.config, evaluation.protocol
-        self.layout = layout_of(evaluation.dataset.card.codec)
+        self.codec = evaluation.dataset.card.codec
+        self.layout = layout_of(self.codec)
         self.network = evaluation.extractor.network().to(device)
         self.reference = load_reference(evaluation.dataset, evaluation.reference)
 
     def __call__(self, generator: nn.Module, prior: Prior) -> Score | None:
         """Return the generator's score on rank 0, None elsewhere."""
         scores = score_generator(generator, prior, self.layout, self.network, self.reference, self.config)
-        return None if scores is None else Score(scores[self.protocol.metric], scores, self.protocol)
+        if scores is None:
+            return None
+        scores |= sound_scores(self.codec, generator, prior, self.layout, num_samples=self.config.num_samples, seed=self.config.seed)
+        return Score(scores[self.protocol.metric], scores, self.protocol)
 
 
 AnyEvaluation = Evaluation | SampleEvaluation

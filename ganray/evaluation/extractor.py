@@ -19,6 +19,7 @@ from ganray.errors import DataError
 from ganray.evaluation.extractor_key import SEED, SHIPPED, ResolvedExtractor, extractor_key
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
+from ganray.metrics.wave_pixels import as_pixels
 from ganray.storage import MissingObject, open_store
 
 MAX_SHARDS = 64  # read for a fit, spread evenly: about 1 GB of pixels
@@ -162,13 +163,13 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
     """Return a prepared dataset, or an even choice of its shards, in memory."""
     numbers = np.unique(np.linspace(0, len(dataset.card.shards) - 1, MAX_SHARDS).round().astype(int))
     shards = [read_shard(dataset, int(number)) for number in numbers]
-    images = np.concatenate([shard.samples for shard in shards])
+    images = np.concatenate([as_pixels(torch.from_numpy(shard.samples)).numpy() for shard in shards])
     labels = np.concatenate([shard.labels for shard in shards]).astype(np.int64)
 
     def sample(rows: np.ndarray) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
-    return Dataset(sample, len(images), dataset.card.shape[0])
+    return Dataset(sample, len(images), dataset.card.shape[0], mirror=dataset.card.kind != "sound")
 
 
 def _read_uri(uri: str) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganray.config import Augment, DiffAugment, Penalties
+from ganray.config import Augment, DiffAugment, Networks, Penalties, WaveganNetworks
+from ganray.config.networks.wave import MAX_LAYERS
 from ganray.config.training import deal
 from ganray.gan.augment import NUM_UNIFORMS
 from ganray.gan.random_streams import RandomStream
@@ -33,9 +34,19 @@ class Batch:
             yield Batch(self.real_images[rows], self.latents[rows], labels, uniforms)
 
 
-def num_uniforms(augment: Augment, penalties: Penalties) -> int:
-    """Return the columns of `Batch.uniforms`: those of augmentation, and one for WGAN-GP's interpolation."""
-    return (NUM_UNIFORMS if isinstance(augment, DiffAugment) else 0) + (penalties.wgan_gp != 0)
+def num_uniforms(augment: Augment, penalties: Penalties, networks: Networks) -> int:
+    """Return the columns of `Batch.uniforms`: those of augmentation, of phase shuffle, and one for WGAN-GP's interpolation."""
+    return num_augment_uniforms(augment) + num_phases(networks) + (penalties.wgan_gp != 0)
+
+
+def num_augment_uniforms(augment: Augment) -> int:
+    """Return the columns of augmentation, which come first."""
+    return NUM_UNIFORMS if isinstance(augment, DiffAugment) else 0
+
+
+def num_phases(networks: Networks) -> int:
+    """Return the columns of phase shuffle, one a layer of the discriminator at most."""
+    return MAX_LAYERS if isinstance(networks, WaveganNetworks) and networks.phase_shuffle else 0
 
 
 def draw_inputs(seed: int, attempt: int, start: int, number: int, *, latent_dim: int, uniforms: int) -> tuple[Tensor, Tensor | None]:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
 from ganray.gan.augment import apply_augment
-from ganray.gan.batch import Batch
+from ganray.gan.batch import Batch, num_augment_uniforms, num_phases
 from ganray.gan.distributed import waiting_for, world_size
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
@@ -24,12 +24,15 @@ from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
 from ganray.gan.stats import Stats, diversity, gradient_norm, stack_stats, sum_stats
 
-Network = Callable[[Tensor, Tensor | None], Tensor]
+Network = Callable[..., Tensor]  # of samples or latents, labels if any, and phases where a discriminator shuffles them
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images."""
+    """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images.
+
+    `phases` is the number of columns of a batch's uniforms by which the discriminator shuffles phases.
+    """
 
     batch_size: int
     ghost_batch: int
@@ -41,6 +44,7 @@ class Recipe:
     ema_half_life: int | Cosine[int]
     accumulate: int
     discriminator_steps: int
+    phases: int = 0
 
 
 def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
@@ -57,6 +61,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
         ema_half_life=train.ema_half_life,
         accumulate=train.accumulate,
         discriminator_steps=train.discriminator_steps,
+        phases=num_phases(job.networks),
     )
 
 
@@ -170,8 +175,14 @@ class AdversarialStep:
         labels, uniforms = (None if column is None else torch.cat([column] * repeats) for column in (part.labels, part.uniforms))
         augmented = apply_augment(self.recipe.augment, images, uniforms, images_seen=self.state.images_seen)
         with self._autocast():
-            logits = discriminator(augmented, labels)
+            logits = discriminator(augmented, labels, *self._phases(uniforms))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _phases(self, uniforms: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the columns by which phases are shuffled, as what a discriminator that does so takes beside samples and labels."""
+        if not self.recipe.phases or uniforms is None:
+            return ()
+        return (uniforms[:, num_augment_uniforms(self.recipe.augment) :][:, : self.recipe.phases],)
 
     def _real_logits(self, part: Batch) -> Tensor | None:
         """Return the logits of the reals after the discriminator's update, for a relativistic loss of the generator."""

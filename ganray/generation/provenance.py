@@ -1,28 +1,28 @@
-"""Provenance of a generated image: its record is read, the version found, and the sample generated again and compared."""
+"""Provenance of a generated image or sound: its record is read, the version found, and the sample generated again and compared."""
 
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
-from ganray.errors import ArtifactError, ConfigError, DataError, plural
+from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
+from ganray.generation.content import Content, SoundContent, is_sound_file, read_image, read_sound_content, shown, sounding
 from ganray.generation.formats import MAX_GRID_SAMPLES
-from ganray.generation.record import Record, parse_record
-from ganray.modalities.codec import Codec
-from ganray.modalities.image import Pixels, UnreadableImage, pixels_of, read_png
+from ganray.generation.record import Record
+from ganray.modalities.codec import Codec, UnreadableSample
+from ganray.modalities.image import UnreadableImage
 from ganray.registry.artifact import build_checked, read_artifact
 from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-MAX_DIFFERENCE = 1  # grey levels by which machines may round differently
-REMEDY = "name a PNG file that `ganray generate` has written"
+REMEDY = "name a PNG, wav or flac file that `ganray generate` has written"
 
 
 class Provenance(TypedDict):
-    """The record of a verified image, the URI where its version was `found`, and the largest difference in grey levels."""
+    """The record of a verified file, the URI where its version was `found`, and the largest difference: grey levels, or 16-bit steps."""
 
     model: NotRequired[str]
     version: NotRequired[str]
@@ -39,30 +39,31 @@ class Provenance(TypedDict):
 
 
 def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> Provenance:
-    """Return the verified provenance of an image: its sample was generated again, and is the same.
+    """Return the verified provenance of an image or a sound: its sample was generated again, and is the same.
 
     The version is found by its name in `storage`, or `storage` is that version's folder; the URI in the record is a claim of the
-    image's maker, and is never contacted. Raises `DataError` for a file that is not an image with a record, or not the sample in its
+    file's maker, and is never contacted. Raises `DataError` for a file without a record, or not the sample in its
     record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
-    pixels, record = _read(file)
+    content, record = _read(file)
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
     files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     if record.label is not None and record.label >= generator.num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
-    expected = regenerate(record, files, generator.codec)
-    difference = _difference(pixels, expected)
-    if difference is None or difference > MAX_DIFFERENCE:
-        found = "another size" if difference is None else f"differences of up to {plural(difference, 'grey level')}"
-        raise DataError(str(file), f"is not the sample in its record: generated again, that has {found}", "do not trust the record")
-    facts = {**record.model_dump(exclude_none=True), "found": version.uri, "largest_difference": difference}
+    if isinstance(content, SoundContent) and generator.codec.kind != "sound":
+        raise DataError(str(file), f"is a sound, and its generator makes {generator.codec.noun}", "do not trust the record")
+    difference = content.difference(regenerate(record, files, generator.codec, content))
+    if not difference.is_small:
+        problem = f"is not the sample in its record: generated again, that has {difference.found}"
+        raise DataError(str(file), problem, "do not trust the record")
+    facts = {**record.model_dump(exclude_none=True), "found": version.uri, "largest_difference": difference.largest}
     return cast(Provenance, facts)
 
 
 def read_claim(file: Path) -> Record:
-    """Return the record of an image, which is what its maker claims: anybody can write one. Raises `DataError` if there is none."""
+    """Return the record of a file, which is what its maker claims: anybody can write one. Raises `DataError` if there is none."""
     return _read(file)[1]
 
 
@@ -72,20 +73,20 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     if find_manifest(store):
         return store
     if record.model is None or record.version is None:
-        raise ConfigError("--storage", "the image's record names no model and version", "name the folder of its version")
+        raise ConfigError("--storage", "the file's record names no model and version", "name the folder of its version")
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes], codec: Codec) -> Pixels:
-    """Return the image of a record, uint8 [C, H, W]: one sample that is an image, or the preview of the first `num`."""
-    settings = Settings(record.seed, record.label, record.truncation)
-    if record.index is not None and codec.kind == "image":
+def regenerate(record: Record, files: dict[str, bytes], codec: Codec, like: Content) -> Content:
+    """Return the content that the file of a record should have: one sample, or all of the first `num`, as pixels or as a wave."""
+    settings, num = Settings(record.seed, record.label, record.truncation), record.num or 1
+    if record.index is not None:
         (chunk,) = in_process(files, settings, chunks=[record.index // CHUNK])
-        sample: Pixels = chunk[record.index % CHUNK]
-        return sample
-    num = record.num or 1
-    chunks = in_process(files, settings, chunks=range(num_chunks(num)))
-    return pixels_of(codec.preview(np.concatenate(list(chunks))[:num]))
+        samples = chunk[record.index % CHUNK][None]
+    else:
+        samples = np.concatenate(list(in_process(files, settings, chunks=range(num_chunks(num)))))[:num]
+    make = sounding if isinstance(like, SoundContent) else shown
+    return make(samples, codec, is_one=record.index is not None)
 
 
 def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:
@@ -96,20 +97,12 @@ def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -
         raise ArtifactError(where, f"is not the version that generated {file}: {difference}", "name the right --storage")
 
 
-def _read(file: Path) -> tuple[Pixels, Record]:
-    """Return an image's pixels and its record. Raises `DataError` for a file without them."""
+def _read(file: Path) -> tuple[Content, Record]:
+    """Return a file's content and its record. Raises `DataError` for a file without them."""
     try:
-        pixels, texts = read_png(file)
-    except UnreadableImage as error:
+        content, record = (read_sound_content if is_sound_file(file) else read_image)(file)
+    except (UnreadableImage, UnreadableSample) as error:
         raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
-    record = parse_record(texts)
     if record is None or (record.num or 1) > MAX_GRID_SAMPLES:
         raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
-    return pixels, record
-
-
-def _difference(left: Pixels, right: Pixels) -> int | None:
-    """Return the largest difference in grey levels, None for images of different shapes."""
-    if left.shape != right.shape:
-        return None
-    return int(np.abs(left.astype(np.int16) - right.astype(np.int16)).max())
+    return content, record

@@ -14,6 +14,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from ganray.errors import DataError
+from ganray.metrics.wave_pixels import as_pixels
 
 FORMAT = 1  # raised whenever the same weights would give other features
 BASE_SIDE = 32  # pixels: for each doubling of the shorter side beyond it, the network has one more layer of stride 2
@@ -41,8 +42,8 @@ class FeatureNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
 
     def features(self, images: Tensor) -> Tensor:
-        """Return features float32 [N, num_features] of images uint8 [N, C, H, W], on the network's device."""
-        pixels = images.to(self.head.weight.device).contiguous(memory_format=torch.channels_last)
+        """Return features float32 [N, num_features] of images uint8 [N, C, H, W], or of waves int16 [N, 1, samples]."""
+        pixels = as_pixels(images.to(self.head.weight.device)).contiguous(memory_format=torch.channels_last)
         maps: Tensor = self.body(pixels.float().div_(127.5).sub_(1))  # [N, num_features, h, w]
         return maps.mean(dim=(2, 3))
 

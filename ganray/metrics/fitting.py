@@ -29,11 +29,15 @@ NUM_THREADS = 2  # on a CPU: the last bits of a sum depend on it, so a fit that 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images of one shape. `sample` returns those of some rows, int64 [N], in that order, with their labels."""
+    """Images of one shape. `sample` returns those of some rows, int64 [N], in that order, with their labels.
+
+    `mirror` is whether classes stay what they are if images are mirrored left to right: those of spectrograms do not.
+    """
 
     sample: Callable[[np.ndarray], Pair]
     count: int
     channels: int
+    mirror: bool = True
 
 
 def fit_classifier(
@@ -50,7 +54,7 @@ def fit_classifier(
     Returns it, in eval mode, and its accuracy on held-out images, 0 to 1 (None if the dataset is too small to hold any out).
     The same seed gives the same weights on one machine. Raises `DataError` if no image has a label.
     """
-    return _fit(class_task(num_classes), data, num_images, seed, torch.device(device), progress)
+    return _fit(class_task(num_classes, mirror=data.mirror), data, num_images, seed, torch.device(device), progress)
 
 
 def fit_rotation(

@@ -19,12 +19,13 @@ class Task:
     test: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def class_task(num_classes: int) -> Task:
-    """Return the task of classifying images."""
+def class_task(num_classes: int, *, mirror: bool = True) -> Task:
+    """Return the task of classifying images, shown mirrored half of the time unless that makes no sense of them."""
+    augment = shift_and_flip if mirror else shift
     return Task(
         num_classes,
         usable=lambda images, labels: (images[labels >= 0], labels[labels >= 0]),
-        train=lambda images, labels, generator: (shift_and_flip(images, generator), labels),
+        train=lambda images, labels, generator: (augment(images, generator), labels),
         test=lambda images, labels: (images, labels),
     )
 
@@ -41,14 +42,27 @@ def rotation_task() -> Task:
 
 def shift_and_flip(images: Tensor, generator: Generator) -> Tensor:
     """Return every image shifted by up to 1/16 of its shorter side, its edges repeated, and half of them flipped horizontally."""
+    rows, columns = _shifted(images, generator)
+    mirrored = torch.rand(len(images), 1, generator=generator) < 0.5
+    return _pick(images, rows, torch.where(mirrored, images.shape[3] - 1 - columns, columns))
+
+
+def shift(images: Tensor, generator: Generator) -> Tensor:
+    """Return every image shifted by up to 1/16 of its shorter side, its edges repeated."""
+    return _pick(images, *_shifted(images, generator))
+
+
+def _shifted(images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return the rows [N, H] and columns [N, W] that images [N, C, H, W] have once they are shifted at random."""
     num, _, height, width = images.shape
     reach = min(height, width) // 16
     down, right = torch.randint(-reach, reach + 1, (2, num, 1), generator=generator)
-    mirrored = torch.rand(num, 1, generator=generator) < 0.5
-    rows = (torch.arange(height) + down).clamp_(0, height - 1)  # [N, H]
-    columns = (torch.arange(width) + right).clamp_(0, width - 1)  # [N, W]
-    columns = torch.where(mirrored, width - 1 - columns, columns)
-    index = torch.arange(num)[:, None, None]
+    return (torch.arange(height) + down).clamp_(0, height - 1), (torch.arange(width) + right).clamp_(0, width - 1)
+
+
+def _pick(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return images [N, C, H, W] made of some of their own rows [N, H] and columns [N, W]."""
+    index = torch.arange(len(images))[:, None, None]
     return images[index, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)  # [N, H, W, C] -> [N, C, H, W]
 
 

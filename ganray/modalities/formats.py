@@ -1,9 +1,14 @@
-"""Which files are images: by the extension of their names, or by their first bytes where a name has none. No file is decoded."""
+"""Which files are samples of a kind: by the extension of their names, or by their first bytes where a name has none. None is decoded."""
 
 import functools
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from PIL import Image
+
+from ganray.modalities.sound.formats import EXTENSIONS as SOUND_EXTENSIONS
+from ganray.modalities.sound.formats import starts_as_sound
 
 HEAD_BYTES = 32  # of a file, which tell its format
 STUBS = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # of Pillow's formats, those that it recognises and cannot read
@@ -38,3 +43,18 @@ def starts_as_image(head: bytes) -> bool:
     if head.startswith(b"RIFF"):
         return head[8:12] == b"WEBP"
     return head.startswith(SIGNATURES) or (head[4:8] == b"ftyp" and head[8:12] in BRANDS)
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file: what one is called, its extensions, and whether the first bytes of a file are of it."""
+
+    noun: str
+    extensions: Callable[[], frozenset[str]]
+    starts: Callable[[bytes], bool]
+
+
+FILE_KINDS = {
+    "image": FileKind("image", image_extensions, starts_as_image),
+    "sound": FileKind("sound", lambda: SOUND_EXTENSIONS, starts_as_sound),
+}

@@ -187,9 +187,10 @@ class Run:
         self.check_fence()
         remove_unfinished(self.store)
 
-    def write_samples(self, images_seen: int, png: bytes) -> None:
-        """Write a preview of samples, a PNG file's bytes."""
-        self._write(f"samples/{images_seen:012d}.png", png)
+    def write_samples(self, images_seen: int, files: Mapping[str, bytes]) -> None:
+        """Write previews of samples: files' bytes by their suffixes."""
+        for suffix, data in files.items():
+            self._write(f"samples/{images_seen:012d}{suffix}", data)
 
     def write_metrics(self, part: str, records: list[Record]) -> None:
         """Write a part of the metrics log, in place of what was written of it before."""

@@ -16,8 +16,9 @@ from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.directions import find_directions
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
+from ganray.modalities.previews import previews
 from ganray.registry.artifact import PublishedGenerator, build, generator_config, load_generator
-from ganray.registry.manifest import CARD, CONFIG, DIRECTIONS, GENERATOR, METRICS, SAMPLES, to_json
+from ganray.registry.manifest import CARD, CONFIG, DIRECTIONS, GENERATOR, METRICS, to_json
 from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
@@ -131,7 +132,8 @@ def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, l
     if job.publish.directions:
         files[DIRECTIONS] = to_json({"directions": describe_directions(generator, job.publish.directions)})
     samples = sample_chunk(generator, generator.prior, generator.layout, seed=job.evaluate.seed, chunk=0)
-    return {**files, SAMPLES: generator.codec.preview(samples.numpy()), CARD: card.encode()}
+    shown = {f"samples{suffix}": data for suffix, data in previews(generator.codec, samples.numpy()).items()}
+    return {**files, **shown, CARD: card.encode()}
 
 
 def describe_directions(generator: PublishedGenerator, num: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import pytest
 
 import ganray
 from ganray.config import Adam, CosineRate, DiffAugment, FolderSource, HingeLoss, Job, NoAugment, load_job
+from ganray.config.compatibility import KINDS
 from ganray.config.fields import Section, is_text, kind_of, sections_in
 from ganray.errors import ConfigError
 from ganray.sweep.space import check_space
@@ -122,11 +123,21 @@ def kinds() -> list[tuple[str, str]]:
     return found
 
 
+def companions(field: str, kind: str) -> dict[str, str]:
+    """Return what a job needs beside a kind of sample, or a network family, that does not go with the defaults."""
+    sample = {"data.modality": kind, "networks": next((name for name, rules in KINDS.items() if kind in rules.families), "image")}.get(
+        field
+    )
+    if sample in (None, "image"):
+        return {}
+    return {"data.modality": sample, "data.source.kind": KINDS[sample].sources[0], "data.source.path": "y"}
+
+
 @pytest.mark.parametrize(("field", "kind"), kinds())
 def test_a_kind_alone_is_the_section_of_that_kind(path: Path, field: str, kind: str) -> None:
     needed = {"sweep.space": {"seed": {"randint": [0, 9]}}, "sweep.scheduler": "hyperband" if kind == "bohb" else "none"}
     path.write_text("name: x\n")
-    more = {f"{field}.path": "y"} if kind in ("folder", "parquet") else {}
+    more = {f"{field}.path": "y"} if kind in ("folder", "parquet") else companions(field, kind)
     assert value_at(load_job(path, {**needed, field: kind, **more}), field).kind == kind
 
 

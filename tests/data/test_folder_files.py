@@ -463,3 +463,16 @@ def test_labels_come_from_the_first_sub_folder() -> None:
     assert find_classes(["all/1.png", "all/2.png"], "folders") == ["all"]
     with pytest.raises(DataError, match=r"loose\.png"):
         find_classes([*keys, "loose.png"], "folders")
+
+
+def test_sounds_are_listed_where_sounds_are_wanted_and_images_are_hinted_at(tmp_path: Path) -> None:
+    root = in_store(
+        {"low/a.wav": b"RIFF", "high/b.MP3": b"ID3", "high/c.flac": b"fLaC", "cover.png": PNG, "bare": b"OggS"}, str(tmp_path / "x")
+    )
+    found = list_folder(FolderSource(path=root, labels="none"), kind="sound")
+    assert keys_in(found) == ["bare", "high/b.MP3", "high/c.flac", "low/a.wav"]
+    assert [(sample.name, sample.reason) for sample in found.left_out] == [("cover.png", "no sound by extension")]
+    with pytest.raises(DataError, match=r"there are no sounds in .*0.png.*or set data.modality=image for the images"):
+        list_folder(FolderSource(path=in_store({"0.png": PNG, "1.png": PNG, "notes.txt": b""}, str(tmp_path / "y"))), kind="sound")
+    with pytest.raises(DataError, match=r"there are no images in .*or set data.modality=sound for the sounds"):
+        listed(in_store({"0.wav": b"RIFF"}, str(tmp_path / "z")))

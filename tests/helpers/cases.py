@@ -18,7 +18,8 @@ from ganray.config import (
     SaturatingLoss,
     WassersteinLoss,
 )
-from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, with_penalties
+from ganray.gan.batch import num_phases
+from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, WAVES, with_penalties
 
 PLAIN = with_penalties()
 LOSSES = [NonSaturatingLoss(), SaturatingLoss(), LeastSquaresLoss(), HingeLoss(), WassersteinLoss(), RelativisticLoss()]
@@ -44,6 +45,7 @@ CASES = {
     "conditional": (CONDITIONAL, RECIPE),
     "deep": (NETWORKS.model_copy(update={"depth": 2, "minibatch_std": True}), RECIPE),
     "conditional r3gan": (RESIDUAL.model_copy(update={"conditional": True}), RECIPE),
+    "waves": (WAVES, dataclasses.replace(with_penalties(wgan_gp=10.0, r1_gamma=0.5), phases=num_phases(WAVES), accumulate=2)),
     "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),
     "everything": (NETWORKS, EVERYTHING),
 }

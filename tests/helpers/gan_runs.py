@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from ganray.config import Adam, DcganNetworks, Networks, NoAugment, NonSaturatingLoss, Optimizer, Penalties, R3ganNetworks
+from ganray.config import Adam, DcganNetworks, Networks, NoAugment, NonSaturatingLoss, Optimizer, Penalties, R3ganNetworks, WaveganNetworks
 from ganray.config.training import share_of
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.random_streams import RandomStream
@@ -22,9 +22,11 @@ from ganray.gan.state import GanState, create_state
 from ganray.gan.step import AdversarialStep, Recipe
 
 SHAPE = (1, 16, 16)
+WAVE_SHAPE = (1, 300)
 BATCH = 16
 CLASSES = 3
 NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
+WAVES = WaveganNetworks(width=4, latent_dim=8, conditional=True)
 RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
 OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))
 RECIPE = Recipe(
@@ -41,11 +43,16 @@ RECIPE = Recipe(
 )
 
 
-def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: int = 3, shape: tuple[int, int, int] = SHAPE) -> GanState:
+def shape_of(networks: Networks) -> tuple[int, ...]:
+    """Return the shape of the samples that a family is tried on."""
+    return WAVE_SHAPE if isinstance(networks, WaveganNetworks) else SHAPE
+
+
+def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: int = 3, shape: tuple[int, ...] | None = None) -> GanState:
     """Return a small initial state."""
     return create_state(
         networks,
-        shape,
+        shape or shape_of(networks),
         seed=seed,
         device=torch.device("cpu"),
         num_classes=CLASSES if networks.conditional else 0,
@@ -53,8 +60,8 @@ def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: i
     )
 
 
-def real_images(images_seen: int, dtype: torch.dtype = torch.float32, shape: tuple[int, int, int] = SHAPE) -> Tensor:
-    """Return a global batch [BATCH, C, H, W] that depends on its position alone."""
+def real_images(images_seen: int, dtype: torch.dtype = torch.float32, shape: tuple[int, ...] = SHAPE) -> Tensor:
+    """Return a global batch [BATCH, *shape] that depends on its position alone."""
     uniforms = RandomStream(7, "reals").uniforms(images_seen, BATCH, math.prod(shape))
     return torch.from_numpy(uniforms).to(dtype).view(BATCH, *shape) * 2 - 1
 
@@ -69,12 +76,17 @@ def batch_at(
     dtype: torch.dtype = torch.float32,
 ) -> Batch:
     """Return a rank's local batch of the step that starts at `images_seen`."""
-    size = num_uniforms(recipe.augment, recipe.penalties)
+    size = num_uniforms(recipe.augment, recipe.penalties, networks)
     latents, uniforms = draw_inputs(3, 0, images_seen, BATCH, latent_dim=networks.latent_dim, uniforms=size)
     labels = (torch.arange(BATCH) + images_seen) % CLASSES if networks.conditional else None
     share = share_of(rank, world_size, batch_size=BATCH, ghost_batch=recipe.ghost_batch)
     local = slice(share.start, share.start + share.size)
-    whole = (real_images(images_seen, dtype), latents.to(dtype), labels, uniforms if uniforms is None else uniforms.to(dtype))
+    whole = (
+        real_images(images_seen, dtype, shape_of(networks)),
+        latents.to(dtype),
+        labels,
+        uniforms if uniforms is None else uniforms.to(dtype),
+    )
     return Batch(*(part if part is None else part[local].clone() for part in whole))
 
 

@@ -2,9 +2,12 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from ganray.config.fields import kind_or
 from ganray.config.modalities.image import ImageModality
+from ganray.config.modalities.sound import SoundModality
 
-__all__ = ["ImageModality", "Modality"]
+__all__ = ["ImageModality", "Modality", "SoundModality"]
 
-Modality = Annotated[ImageModality, kind_or("image")]
+Modality = Annotated[ImageModality | SoundModality, Field(discriminator="kind"), kind_or("image")]

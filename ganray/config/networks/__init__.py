@@ -6,10 +6,11 @@ from pydantic import Field
 
 from ganray.config.fields import FieldError, kind_or
 from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
+from ganray.config.networks.wave import WaveganNetworks
 
-__all__ = ["DcganNetworks", "Networks", "R3ganNetworks", "check_groups", "check_shape", "check_sides", "num_halvings"]
+__all__ = ["DcganNetworks", "Networks", "R3ganNetworks", "WaveganNetworks", "check_groups", "check_shape", "check_sides", "num_halvings"]
 
-Networks = Annotated[DcganNetworks | R3ganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+Networks = Annotated[DcganNetworks | R3ganNetworks | WaveganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
 
 
 def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> None:
@@ -21,3 +22,6 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
                 problem = f"expected [channels, height, width] of 1 to 4 channels, got {list(shape)}"
                 raise FieldError(problem, "use another family", field=field)
             check_sides((sides[0], sides[1]), field=field)
+        case WaveganNetworks():
+            if len(shape) != 2 or shape[0] != 1:
+                raise FieldError(f"expected waves [1, samples], got {list(shape)}", "use another family", field=field)

@@ -7,12 +7,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganray.config import Data
+from ganray.config.modalities import SoundModality
 from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, Fitting
 from ganray.modalities.image import Target
 from ganray.modalities.image_codec import ImageCodec
+from ganray.modalities.sound.codec import SpectrogramFitting, WaveCodec
+from ganray.modalities.sound.decoding import Clip
+from ganray.modalities.sound.spectrogram import Analysis
 
 FIT_ROWS = 4096  # of a batch that is summarised
+FIT_FILES = 32  # of such a batch of files, which are in memory together
 
 
 def make_codec(data: Data, rows: Rows) -> Codec:
@@ -20,11 +25,22 @@ def make_codec(data: Data, rows: Rows) -> Codec:
     match data.modality.kind:
         case "image":
             return ImageCodec(Target(data.shape, data.filter, data.background_rgb, data.bit_depth), rows.raw_shape)
+        case "sound":
+            assert isinstance(data.modality, SoundModality)
+            return _sound_codec(data.modality, rows)
+
+
+def _sound_codec(modality: SoundModality, rows: Rows) -> Codec:
+    clip = Clip(modality.rate, modality.samples, modality.trim, modality.loudness)
+    if modality.representation == "wave":
+        return WaveCodec(clip)
+    return fit_codec(SpectrogramFitting(clip, Analysis(modality.rate, modality.hop, modality.frames, modality.bins)), rows)
 
 
 def fit_codec(fitting: Fitting, rows: Rows) -> Codec:
     """Return the codec that all readable rows give; they are read once, and summarised by Ray Data in batches."""
-    summaries = rows.dataset.map_batches(partial(_observe, fitting=fitting), batch_size=FIT_ROWS, batch_format="pyarrow")
+    batch_size = FIT_FILES if rows.are_files else FIT_ROWS
+    summaries = rows.dataset.map_batches(partial(_observe, fitting=fitting), batch_size=batch_size, batch_format="pyarrow")
     return fitting.codec(pickle.loads(row["summary"]) for row in summaries.iter_rows())
 
 

@@ -15,6 +15,7 @@ FOLDER = "datasets"
 
 def dataset_key(data: Data, listing: Listing) -> str:
     """Return the SHA-256 of what decides a dataset's samples: the source's listing and the settings; no sample is read."""
+    settings: list[Any]
     if data.modality.kind == "image":
         settings = [FORMAT, data.source.kind, data.shape, data.filter, listing.identity, *_later_settings(data)]
     else:

@@ -17,6 +17,6 @@ def list_source(data: Data, storage: ObjectStore | None = None) -> Listing:
         case FashionMnistSource() as source:
             return list_fashion_mnist(source)
         case FolderSource() as source:
-            return list_folder(source, storage)
+            return list_folder(source, storage, kind=data.modality.kind)
         case source:
             return list_parquet(source, storage)

@@ -15,7 +15,7 @@ from ganray.data.card import SkippedSample
 from ganray.data.sources.files import FileTree, SourceFile
 from ganray.data.sources.rows import PATH_FIELD, is_hidden, is_remote, open_folder, split_path
 from ganray.errors import DataError
-from ganray.modalities.formats import extension, image_extensions
+from ganray.modalities.formats import FILE_KINDS, FileKind, extension
 from ganray.storage import MissingObject, ObjectInfo, ObjectStore
 
 SUFFIX = ".zip"
@@ -61,8 +61,8 @@ def is_archive(path: str) -> bool:
     return _split(path)[1].lower().endswith(SUFFIX)
 
 
-def archive_files(path: str) -> FileTree | None:
-    """List the members of the archive at a path, None if there is a folder or nothing. Raises `DataError` if it is damaged."""
+def archive_files(path: str, wanted: FileKind = FILE_KINDS["image"]) -> FileTree | None:
+    """List the members of the archive of a kind of file at a path, None if there is a folder or nothing. Raises `DataError` if damaged."""
     folder, name = _split(path)
     if not is_remote(path) and not Path(folder, name).is_file():
         return None
@@ -75,7 +75,7 @@ def archive_files(path: str) -> FileTree | None:
             files.append(found)
         else:
             left_out.append(found)
-    files = _without_common_folder(sorted({file.key: file for file in files}.values(), key=lambda file: file.key))
+    files = _without_common_folder(sorted({file.key: file for file in files}.values(), key=lambda file: file.key), wanted)
     return FileTree(name[: -len(SUFFIX)], _uri(store, name), ArchiveReader(store, name), files, left_out)
 
 
@@ -128,11 +128,11 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
     return "larger than 1 GiB" if member.file_size > MAX_MEMBER_BYTES else None
 
 
-def _without_common_folder(files: list[SourceFile]) -> list[SourceFile]:
-    """Return files by their keys below the one folder of an archive that was made of a folder, unless images lie right in it."""
+def _without_common_folder(files: list[SourceFile], wanted: FileKind) -> list[SourceFile]:
+    """Return files by their keys below the one folder of an archive that was made of a folder, unless samples lie right in it."""
     top = {file.key.partition("/")[0] for file in files}
     below = [file.key.partition("/")[2] for file in files]
-    if len(top) != 1 or any("/" not in key and (not key or extension(key) in image_extensions()) for key in below):
+    if len(top) != 1 or any("/" not in key and (not key or extension(key) in wanted.extensions()) for key in below):
         return files
     return [replace(file, key=key) for file, key in zip(files, below, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A folder or zip archive of images, local or on s3://, labelled by its sub-folders, by a dataset.json or not at all."""
+"""A folder or zip archive of images or sounds, local or on s3://, labelled by its sub-folders, by a dataset.json or not at all."""
 
 import hashlib
 import json
@@ -16,32 +16,32 @@ from ganray.data.sources.files import FileTree, Reader, SourceFile, folder_files
 from ganray.data.sources.labels import DATASET_JSON, FIELD, Labels, find_labels
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, piece_size, row_table, source_errors
 from ganray.errors import DataError, plural
-from ganray.modalities.formats import HEAD_BYTES, extension, image_extensions, starts_as_image
+from ganray.modalities.formats import FILE_KINDS, HEAD_BYTES, FileKind, extension
 from ganray.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
 
-READ_BATCH = 8  # encoded images that a task has in memory, read concurrently
+READ_BATCH = 8  # files that a task has in memory, read concurrently
 PIECE_ROWS = 256
 HEAD_THREADS = 16
 MAX_LABEL_BYTES = 1 << 28
-OTHER_EXTENSION = "no image by extension"
-OTHER_HEAD = "no image by first bytes"
 ARCHIVE = "a zip archive, which is a source of its own"
 
 
 @source_errors()
-def list_folder(source: FolderSource, storage: ObjectStore | None = None) -> Listing:
-    """List the images of a folder and its sub-folders or of an archive, sorted by name, and log what else there is.
+def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kind: str = "image") -> Listing:
+    """List the files of a kind in a folder and its sub-folders or in an archive, sorted by name, and log what else there is.
 
-    What lies in `storage`, the job's, is never a sample. Raises `DataError` if there are no images.
+    What lies in `storage`, the job's, is never a sample. Raises `DataError` if there are no such files.
     """
-    tree = (archive_files(source.path) if is_archive(source.path) else None) or folder_files(source.path, storage)
+    wanted = FILE_KINDS[kind]
+    tree = (archive_files(source.path, wanted) if is_archive(source.path) else None) or folder_files(source.path, storage)
     label_file = next((file for file in tree.files if file.key == DATASET_JSON), None)
-    images, others = select_images(tree)
+    images, others = select_samples(tree, wanted)
     if not images:
         but = f", but {summary(tree.left_out + others)}" if tree.left_out or others else ""
-        raise DataError(PATH_FIELD, f"there are no images in {source.path}{but}", "name a folder, zip archive or s3:// prefix with images")
+        problem = f"there are no {wanted.noun}s in {source.path}{but}"
+        raise DataError(PATH_FIELD, problem, f"name a folder, zip archive or s3:// prefix with {wanted.noun}s{_other_kind(others, wanted)}")
     labels, reason = find_labels([image.key for image in images], source.labels, _read_labels(tree.reader, label_file))
     left_out = tree.left_out + others
     if label_file and reason:
@@ -54,26 +54,34 @@ def list_folder(source: FolderSource, storage: ObjectStore | None = None) -> Lis
     return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out, **known)
 
 
-def select_images(tree: FileTree) -> tuple[list[SourceFile], list[SkippedSample]]:
-    """Return the files that are images, and the others, without a dataset.json, with the reasons."""
-    reasons = list(zip(tree.files, _reasons(tree), strict=True))
+def select_samples(tree: FileTree, wanted: FileKind) -> tuple[list[SourceFile], list[SkippedSample]]:
+    """Return the files that are of a kind, and the others, without a dataset.json, with the reasons."""
+    reasons = list(zip(tree.files, _reasons(tree, wanted), strict=True))
     images = [file for file, reason in reasons if reason is None]
     return images, [SkippedSample(name=file.key, reason=reason) for file, reason in reasons if reason and file.key != DATASET_JSON]
 
 
-def _reasons(tree: FileTree) -> list[str | None]:
-    """Return for each file why it is no image, None if it is: by its extension or, where it has none, by its first bytes."""
+def _other_kind(others: list[SkippedSample], wanted: FileKind) -> str:
+    """Return as part of a remedy which other kind of sample most of a source's files are, "" if they are none."""
+    counts = {kind: sum(extension(other.name) in files.extensions() for other in others) for kind, files in FILE_KINDS.items()}
+    kind = max(counts, key=counts.__getitem__)
+    return f", or set data.modality={kind} for the {FILE_KINDS[kind].noun}s" if counts[kind] and FILE_KINDS[kind] != wanted else ""
+
+
+def _reasons(tree: FileTree, wanted: FileKind) -> list[str | None]:
+    """Return for each file why it is not of a kind, None if it is: by its extension or, where it has none, by its first bytes."""
     suffixes = [extension(file.key) for file in tree.files]
     bare = [file.address for file, suffix in zip(tree.files, suffixes, strict=True) if not suffix]
     with ThreadPoolExecutor(HEAD_THREADS) as threads:
         heads = threads.map(partial(_head, tree.reader), bare)
-        return [_reason(suffix) if suffix else None if starts_as_image(next(heads)) else OTHER_HEAD for suffix in suffixes]
+        other_head = f"no {wanted.noun} by first bytes"
+        return [_reason(suffix, wanted) if suffix else None if wanted.starts(next(heads)) else other_head for suffix in suffixes]
 
 
-def _reason(suffix: str) -> str | None:
-    if suffix in image_extensions():
+def _reason(suffix: str, wanted: FileKind) -> str | None:
+    if suffix in wanted.extensions():
         return None
-    return ARCHIVE if suffix == SUFFIX else OTHER_EXTENSION
+    return ARCHIVE if suffix == SUFFIX else f"no {wanted.noun} by extension"
 
 
 @source_errors()

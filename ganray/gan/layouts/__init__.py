@@ -5,7 +5,9 @@ from typing import Protocol
 from torch import Tensor
 
 from ganray.gan.layouts.pixels import PixelLayout, from_pixels, to_pixels
+from ganray.gan.layouts.waves import WaveLayout
 from ganray.modalities.codec import Codec
+from ganray.modalities.sound.codec import WaveCodec
 
 __all__ = ["Layout", "PixelLayout", "from_pixels", "layout_of", "to_pixels"]
 
@@ -26,4 +28,4 @@ class Layout(Protocol):
 
 def layout_of(codec: Codec) -> Layout:
     """Return the layout of a codec's samples."""
-    return PixelLayout(codec.shape)
+    return WaveLayout(codec.shape) if isinstance(codec, WaveCodec) else PixelLayout(codec.shape)

@@ -8,6 +8,7 @@ import numpy as np
 from ganray.config.compatibility import KINDS
 from ganray.errors import ConfigError, enumerated
 from ganray.generation.formats.image import write_image_folder, write_image_parquet
+from ganray.generation.formats.sound import write_sound_folder, write_sound_parquet, write_sound_sheet
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.storage.files import atomic_write
@@ -25,7 +26,15 @@ def write_preview(out: Path, chunks: Iterable[Samples], record: Record, codec: C
 
 FORMATS: Mapping[str, Mapping[str, Writer]] = {
     "image": {".png": write_preview, ".parquet": write_image_parquet, "": write_image_folder},
+    "sound": {
+        ".png": write_preview,
+        ".wav": write_sound_sheet,
+        ".flac": write_sound_sheet,
+        ".parquet": write_sound_parquet,
+        "": write_sound_folder,
+    },
 }
+SHEETS = (write_preview, write_sound_sheet)  # in memory as a whole, and generated again as a whole for their provenance
 
 
 def check_place(out: Path) -> None:
@@ -43,10 +52,11 @@ def find_writer(out: Path, num: int, kind: str) -> Writer:
     formats = FORMATS[kind]
     if out.suffix not in formats:
         raise ConfigError("--out", f"{KINDS[kind].nouns} are not written as {out.suffix or 'a folder'}", f"name {_named(list(formats))}")
-    if formats[out.suffix] is write_preview and num > MAX_GRID_SAMPLES:
-        others = _named([suffix for suffix in formats if suffix != out.suffix])
+    if formats[out.suffix] in SHEETS and num > MAX_GRID_SAMPLES:
+        others = _named([suffix for suffix, writer in formats.items() if writer not in SHEETS])
         remedy = f"name {others}, or ask for {MAX_GRID_SAMPLES} at most"
-        raise ConfigError("--out", f"a grid of {num} {KINDS[kind].nouns} is too large", remedy)
+        what = "a grid" if out.suffix == ".png" else "one file"
+        raise ConfigError("--out", f"{what} of {num} {KINDS[kind].nouns} is too large", remedy)
     return formats[out.suffix]
 
 

@@ -33,7 +33,11 @@ class BatchLoader:
         self.share = local_share(job)
         self.conditional = job.networks.conditional
         self.draw = partial(
-            draw_inputs, job.seed, attempt, latent_dim=job.networks.latent_dim, uniforms=num_uniforms(job.augment, job.penalties)
+            draw_inputs,
+            job.seed,
+            attempt,
+            latent_dim=job.networks.latent_dim,
+            uniforms=num_uniforms(job.augment, job.penalties, job.networks),
         )
         self.mirror = partial(mirror, seed=job.seed, attempt=attempt) if job.augment.mirror else None
         self.read = _reader(context, attempt)

@@ -19,6 +19,7 @@ from ganray.cluster.scratch import scratch_folder
 from ganray.errors import GanrayError
 from ganray.gan.state import GanState
 from ganray.modalities.codec import Codec
+from ganray.modalities.previews import previews
 from ganray.runs.checkpoint import GENERATOR, STATE, serialise_to
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.run import Run
@@ -72,7 +73,7 @@ class CheckpointWriter:
 
     def write_samples(self, samples: Tensor, images_seen: int) -> None:
         """Write a preview of samples [N, ...], as they would be stored."""
-        self._submit(self.run.write_samples, images_seen, self.codec.preview(samples.cpu().numpy()))
+        self._submit(self.run.write_samples, images_seen, previews(self.codec, samples.cpu().numpy()))
 
     def flush(self) -> None:
         """Wait until all is written."""

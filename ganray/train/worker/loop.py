@@ -175,6 +175,6 @@ def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device)
         step.state.images_seen = 0
         latents, labels = context.prior.sample(job.seed, "warm-up", 0, local_batch_size)
         images = channels_last_if_maps(torch.zeros(local_batch_size, *context.layout.shape))
-        uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties)), 0.5)
+        uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties, job.networks)), 0.5)
         for _ in range(job.train.discriminator_steps):
             step(Batch(images.to(device), latents.to(device), labels if labels is None else labels.to(device), uniforms.to(device)))

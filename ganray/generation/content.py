@@ -1,0 +1,109 @@
+"""What generated files hold, and how it is compared with what is generated again: images by their pixels, sounds by their waves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ganray.errors import plural
+from ganray.generation.formats.sound import sound_codec
+from ganray.generation.record import KEY, Record, parse_record
+from ganray.modalities.codec import Codec, Samples
+from ganray.modalities.image import Pixels, pixels_of, read_png
+from ganray.modalities.sound.codec import decibels
+from ganray.modalities.sound.files import Integers, read_sound, sheet, to_integers
+from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
+
+MAX_GREY_LEVELS = 1  # by which machines may round differently
+MAX_STEPS = 2  # of a wave in 16 bits, likewise
+# Griffin-Lim enlarges a rounding: a level of one in ten places of a spectrogram, and waves differ by a third, and their spectra by this.
+MAX_MEAN_DB, MAX_DB = 0.4, 12.0
+SPECTRUM_HOP, SPECTRUM_BINS = 128, 32
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest difference between two contents, None where they are of different sizes, its unit, and whether it is rounding alone."""
+
+    largest: int | None
+    unit: str
+    is_small: bool
+
+    @property
+    def found(self) -> str:
+        """The difference as part of a message."""
+        return "another size" if self.largest is None else f"differences of up to {plural(self.largest, self.unit)}"
+
+
+@dataclass(frozen=True)
+class ImageContent:
+    """Pixels uint8 [C, H, W]."""
+
+    pixels: Pixels
+
+    def difference(self, other: "Content") -> Difference:
+        """Return how far two images are from each other."""
+        if not isinstance(other, ImageContent) or self.pixels.shape != other.pixels.shape:
+            return Difference(None, "grey level", is_small=False)
+        largest = int(np.abs(self.pixels.astype(np.int16) - other.pixels.astype(np.int16)).max())
+        return Difference(largest, "grey level", is_small=largest <= MAX_GREY_LEVELS)
+
+
+@dataclass(frozen=True)
+class SoundContent:
+    """A wave int16 [n] at a rate in Hz."""
+
+    wave: Integers
+    rate: int
+
+    def difference(self, other: "Content") -> Difference:
+        """Return how far two sounds are from each other: equal waves, or spectra that only rounding tells apart."""
+        if not isinstance(other, SoundContent) or (len(self.wave), self.rate) != (len(other.wave), other.rate):
+            return Difference(None, "16-bit step", is_small=False)
+        largest = int(np.abs(self.wave.astype(np.int32) - other.wave.astype(np.int32)).max())
+        return Difference(largest, "16-bit step", is_small=largest <= MAX_STEPS or _sound_alike(self, other))
+
+
+Content = ImageContent | SoundContent
+
+
+def is_sound_file(path: Path) -> bool:
+    """Return whether a file is named as a sound that ganray writes."""
+    return path.suffix.lower() in (".wav", ".flac")
+
+
+def read_image(path: Path) -> tuple[Content, Record | None]:
+    """Return a PNG file's pixels and its record. Raises `UnreadableImage`."""
+    pixels, texts = read_png(path)
+    return ImageContent(pixels), parse_record(texts)
+
+
+def read_sound_content(path: Path) -> tuple[Content, Record | None]:
+    """Return a wav or flac file's wave and its record. Raises `UnreadableSample`."""
+    wave, rate, comment = read_sound(path)
+    return SoundContent(wave, rate), parse_record({KEY: comment})
+
+
+def shown(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
+    """Return samples [N, ...] as pixels: one that is an image, or a preview of all."""
+    if is_one and codec.kind == "image":
+        pixels: Pixels = samples[0]
+        return ImageContent(pixels)
+    return ImageContent(pixels_of(codec.preview(samples)))
+
+
+def sounding(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
+    """Return samples [N, ...] of sounds as a wave: one, or a sheet of all."""
+    sounds = sound_codec(codec)
+    rate, waves = sounds.clip.rate, np.concatenate([sounds.waves(sample[None]) for sample in samples])
+    return SoundContent(to_integers(waves[0] if is_one else sheet(waves, rate)), rate)
+
+
+def _sound_alike(left: SoundContent, right: SoundContent) -> bool:
+    """Return whether two waves of one length and rate differ in their spectra by no more than Griffin-Lim makes of roundings."""
+    if len(left.wave) < SPECTRUM_HOP:
+        return False
+    analysis = Analysis(left.rate, SPECTRUM_HOP, len(left.wave) // SPECTRUM_HOP, SPECTRUM_BINS)
+    one, other = (decibels(mel_spectrogram(sound.wave[None] / 32767, analysis)) for sound in (left, right))
+    distance = np.abs(one - other)
+    return bool(distance.mean() <= MAX_MEAN_DB and distance.max() <= MAX_DB)

@@ -1,0 +1,85 @@
+"""Sounds from files to published, traceable wav files, as spectrograms and as waves; and a run of waves that goes on bit by bit."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from ganray.modalities.sound.files import read_sound
+from tests.helpers.runs import ganray
+
+pytestmark = pytest.mark.e2e
+
+JOB = "jobs/spoken-digits.yaml"
+BRIEF = ["networks.width=8", "networks.latent_dim=8", "networks.ghost_batch=16", "train.precision=float32", "train.batch_size=32"]
+BRIEF += ["train.log_every=64", "train.samples_every=128", "train.max_seconds=null", "resources.cpus_per_worker=0.5", "workers=2"]
+SOUND = "data.modality={kind: sound, rate: 8000, seconds: 0.25, bins: 16, frames: 16}"
+WAVE = "data.modality={kind: sound, rate: 8000, seconds: 0.05, representation: wave}"
+WAVEGAN = ["networks={kind: wavegan, width: 4, latent_dim: 8, conditional: true}", "penalties={wgan_gp: 10.0}", "loss=wasserstein"]
+STEADY = [f"optimizer.{network}={{lr: 1e-3, beta1: 0.5}}" for network in ("generator", "discriminator")]
+FORMATS = [("wav", "PCM_16", 8000), ("wav", "PCM_U8", 11_025), ("flac", None, 48_000), ("ogg", None, 22_050), ("mp3", None, 32_000)]
+
+
+def succeed(*arguments: str) -> str:
+    """Return what a command that ended well has printed."""
+    done = ganray(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of low and high tones in many formats, with one broken file."""
+    folder = tmp_path_factory.mktemp("sounds")
+    for number in range(80):
+        pitch, (suffix, subtype, rate) = ("low", "high")[number % 2], FORMATS[number % len(FORMATS)]
+        frequency = {"low": 150, "high": 900}[pitch] * (1 + number / 200)
+        data, time = BytesIO(), np.arange(rate * 2 // 5) / rate
+        soundfile.write(data, 0.5 * np.sin(2 * np.pi * frequency * time), rate, format=suffix.upper(), subtype=subtype)
+        path = folder / pitch / f"{number:02d}.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data.getvalue())
+    (folder / "low/broken.mp3").write_bytes(b"no sound at all")
+    return folder
+
+
+def source(sounds: Path) -> list[str]:
+    """Return the overrides that name a folder as the source."""
+    return [f"data.source={{kind: folder, path: {sounds}}}", "data.max_bad_fraction=0.1"]
+
+
+def test_sounds_are_learned_published_written_and_traced(sounds: Path, address: str, tmp_path: Path) -> None:
+    store, out = tmp_path / "store", tmp_path / "out"
+    evaluate = "evaluate={every: 128, num_samples: 256, extractor: {kind: classifier, fit_images: 500}}"
+    job = [JOB, *source(sounds), SOUND, *BRIEF, evaluate, "train.total_images=128", f"storage={store}"]
+    printed = json.loads(succeed("train", *job, "--address", address, "--json"))
+    scores, version = printed["scores"], store / "models/spoken-digits/0001"
+    assert printed["version"] == str(version)
+    assert {"metric/frechet", "metric/conditional_accuracy", "metric/silent", "metric/clipped"} <= scores.keys()
+    assert (version / "samples.wav").exists()
+    assert [path.suffix for path in sorted((store / "runs/spoken-digits/samples").iterdir())] == [".png", ".wav"]
+    succeed("generate", str(version), "--num", "3", "--out", str(out), "--class", "high", "--local")
+    samples, rate, _ = read_sound(out / "000001.wav")
+    assert (len(samples), rate) == (2000, 8000)
+    assert "0 16-bit steps" in succeed("provenance", str(out / "000001.wav"), "--storage", str(store))
+    (out / "000001.wav").write_bytes((out / "000001.wav").read_bytes().replace(b'"index":1', b'"index":2'))
+    assert "is not the sample in its record" in ganray("provenance", str(out / "000001.wav"), "--storage", str(store)).stderr
+    succeed("generate", str(version), "--num", "3", "--out", str(tmp_path / "sheet.flac"), "--local")
+    assert "samples 0 to 2" in succeed("provenance", str(tmp_path / "sheet.flac"), "--storage", str(store))
+    succeed("generate", str(version), "--num", "3", "--out", str(tmp_path / "sounds.parquet"), "--local")
+    audio = pq.read_table(tmp_path / "sounds.parquet")["audio"].to_pylist()
+    assert [soundfile.info(BytesIO(sound["bytes"])).frames for sound in audio] == [2000] * 3
+
+
+def test_waves_go_on_bit_by_bit(sounds: Path, address: str, tmp_path: Path) -> None:
+    job = [JOB, *source(sounds), WAVE, *BRIEF[3:], *WAVEGAN, *STEADY, "evaluate=none", "train.checkpoint_every=64"]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for store, images in ((unbroken, 192), (broken, 64), (broken, 192)):
+        succeed("train", *job, f"storage={store}", f"train.total_images={images}", "--address", address)
+    first, second = (sorted(store.glob("runs/spoken-digits/checkpoints/*/state.pt"))[-1] for store in (broken, unbroken))
+    assert first.parent.name == second.parent.name
+    assert first.read_bytes() == second.read_bytes()
