@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from ganray.config import Job
 from ganray.runs.run import Run
-from ganray.train.events import EventRecorder
 from ganray.train.publish import publish_while_training
 
 logger = logging.getLogger(__name__)
@@ -17,12 +16,12 @@ RETRY_POLLS = 12  # that are left out after a publication that failed
 
 
 @contextlib.contextmanager
-def publishing_in_background(run: Run, job: Job, events: EventRecorder) -> Iterator[None]:
-    """While the block runs, have new bests published as the job asks for, and recorded."""
+def publishing_in_background(run: Run, job: Job) -> Iterator[None]:
+    """While the block runs, have new bests published as the job asks for."""
     if not (job.publish.auto and job.publish.every):
         yield
         return
-    publisher = BackgroundPublisher(run, job, events)
+    publisher = BackgroundPublisher(run, job)
     publisher.start()
     try:
         yield
@@ -33,9 +32,9 @@ def publishing_in_background(run: Run, job: Job, events: EventRecorder) -> Itera
 class BackgroundPublisher(threading.Thread):
     """Publishes the run's best once it is new, at most every `publish.every` images of training."""
 
-    def __init__(self, run: Run, job: Job, events: EventRecorder, *, poll_s: float = POLL_S) -> None:
+    def __init__(self, run: Run, job: Job, *, poll_s: float = POLL_S) -> None:
         super().__init__(name="background publisher", daemon=True)
-        self.run_record, self.job, self.events, self.poll_s = run, job, events, poll_s
+        self.run_record, self.job, self.poll_s = run, job, poll_s
         best = run.best()
         self.published_at = best.images_seen if best else 0
         self.published: str | None = None
@@ -67,7 +66,5 @@ class BackgroundPublisher(threading.Thread):
         if best is None or best.checkpoint == self.published:
             return
         self.run_record.check_fence()
-        version = publish_while_training(self.run_record, self.job)
-        logger.warning("published  %s", version)
-        self.events.publish(best.checkpoint, version)
+        logger.warning("published  %s", publish_while_training(self.run_record, self.job))
         self.published_at, self.published = images_seen, best.checkpoint

@@ -77,6 +77,7 @@ class EventRecorder:
         """Record that this driver begins or resumes the run."""
         if checkpoint:
             self.images_seen, self.attempt = checkpoint.images_seen, checkpoint.attempt
+        set_log_context(attempt=self.attempt)
         position, now = (self.images_seen, self.attempt), time.time()
         self.tasks.put(lambda: self._start(*position, now))
 
@@ -103,12 +104,6 @@ class EventRecorder:
     def move(self, message: str) -> None:
         """Record that workers were asked to start elsewhere, or in another number."""
         self.record(EventKind.MOVE, message=message)
-
-    def publish(self, checkpoint: str, version: str) -> None:
-        """Record that the generator of a checkpoint, by name, was published as the version of a URI."""
-        attempt, images_seen = map(int, checkpoint.split("-"))
-        event = RunEvent(EventKind.PUBLISH, images_seen, attempt, {"version": version.partition("?")[0]})
-        self.tasks.put(lambda: record_event(self.run, event))
 
     def end(self, reason: str, **details: Any) -> None:
         """Record that this driver is done with the run, and why."""

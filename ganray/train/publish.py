@@ -24,12 +24,14 @@ from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.registry.reservation import latest_reserved
 from ganray.runs.checkpoint import Checkpoint, DamagedCheckpoint, read_manifest
+from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
 from ganray.runs.start import start_origin
 from ganray.runs.status import Best
 from ganray.storage import open_store
 from ganray.train.context import prior_of
+from ganray.train.events import record_event
 
 logger = logging.getLogger(__name__)
 
@@ -102,14 +104,17 @@ def publish_while_training(run: Run, job: Job) -> str:
 
 
 def publish_version(job: Job, run: Run, dataset: PreparedDataset, checkpoint: Checkpoint, origin: Mapping[str, Any] | None = None) -> str:
-    """Publish a checkpoint's scored generator, once, and return its number."""
+    """Publish a checkpoint's scored generator, once, record that in the run's event log, and return its number."""
     registry, from_run = Registry(dataset.storage), f"{run.uri}@"
     key = f"{from_run}{checkpoint.name}:{checkpoint.files[GENERATOR].sha256}"
     parent = latest_reserved(registry.model(job.model_name), starts_with=from_run, other_than=key)
     lineage = {**describe_lineage(job, run, dataset, checkpoint), "parent": parent, **(origin or {})}
     files = artifact_files(job, checkpoint, dataset, lineage)
     signing_key = Path(job.publish.signing_key) if job.publish.signing_key else None
-    return registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key)
+    number = registry.publish(job.model_name, files, lineage, key=key, signing_key=signing_key)
+    details = {"version": registry.model(job.model_name).child(number).uri.partition("?")[0]}
+    record_event(run, RunEvent(EventKind.PUBLISH, checkpoint.images_seen, checkpoint.attempt, details))
+    return number
 
 
 def scored(checkpoint: Checkpoint) -> Best:

@@ -92,7 +92,6 @@ def conclude(
     if to_publish:
         reporter.stage("publishing")
         version = publish_checkpoint(job, run, run.dataset, to_publish)
-        events.publish(to_publish.name, version)
     events.end(ended or EndReason.INTERRUPTED)
     result = TrainingResult(
         name=job.name,

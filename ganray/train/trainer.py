@@ -57,7 +57,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, event
     interrupted = has_trained = False
     num_deaths = 0
     events.start(run.latest_checkpoint())
-    with publishing_in_background(run, job, events):
+    with publishing_in_background(run, job):
         while True:
             run.remove_unfinished()
             checkpoint = run.latest_checkpoint()

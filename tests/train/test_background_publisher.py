@@ -14,7 +14,6 @@ from ganray.runs.status import Progress
 from ganray.storage import open_store
 from ganray.train import background_publisher
 from ganray.train.background_publisher import BackgroundPublisher
-from ganray.train.events import EventRecorder
 from tests.helpers.records import best_at
 
 JOB = check_job({"name": "r", "use_gpu": False, "publish": {"every": 100}})
@@ -51,7 +50,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def publisher(run: Run, registry: Registry) -> Iterator[BackgroundPublisher]:
-    publisher = BackgroundPublisher(run, JOB, EventRecorder(run), poll_s=0.01)
+    publisher = BackgroundPublisher(run, JOB, poll_s=0.01)
     publisher.start()
     yield publisher
     registry.may_go_on.set()
@@ -86,7 +85,7 @@ def test_new_bests_are_published_once_and_not_too_often(run: Run, registry: Regi
 
 def test_a_run_that_goes_on_waits_from_its_best(run: Run, registry: Registry) -> None:
     train_to(run, 150, best=120)
-    publisher = BackgroundPublisher(run, JOB, EventRecorder(run), poll_s=0.01)
+    publisher = BackgroundPublisher(run, JOB, poll_s=0.01)
     publisher.start()
     time.sleep(0.1)
     assert registry.published == []
