@@ -62,6 +62,19 @@ def test_a_lost_worker_costs_seconds_and_images(run: Run) -> None:
     assert folded == kinds(run)
 
 
+def test_a_worker_that_is_lost_while_images_are_trained_again_costs_those_since_the_checkpoint(run: Run) -> None:
+    began = time.time()
+    with EventRecorder(run) as recorder:
+        recorder.start(None)
+        recorder.look(training(since=began, images_seen=960))
+        recorder.lose("rank 0 died")
+        recorder.look(training(since=began + 1, images_seen=640, started_at=640))
+        recorder.look(training(since=began + 1, images_seen=704, started_at=640))
+        recorder.lose("rank 0 died")
+        recorder.look(training(since=began + 2, images_seen=640, started_at=640))
+    assert [recovery.images_again for recovery in recorder.recoveries] == [320, 64]
+
+
 def test_a_move_and_a_rollback_are_no_recovery(run: Run) -> None:
     with EventRecorder(run) as recorder:
         recorder.start(None)

@@ -56,7 +56,7 @@ class MetricsLogger:
         nodes = gather_values(this_node())
         if rank() == 0:
             started = {"time": time.time(), "images_seen": self.state.images_seen, "attempt": self.state.attempt}
-            self.client.push(**{NODES: nodes, STARTED: started})
+            self.client.push(**{NODES: nodes, STARTED: started, "images_seen": self.state.images_seen})
         if context.job.min_workers < context.job.max_workers:
             message = f"training on {plural(world_size(), 'worker')} of {context.job.min_workers} to {context.job.max_workers}"
             self.write_events([Event("workers", message)])
