@@ -12,6 +12,7 @@ from ganray.cli.jobs import jobs_group, submit_command
 from ganray.cli.models import models_group
 from ganray.cli.report import report_command
 from ganray.cli.runs import config_command, runs_group, train_command
+from ganray.cli.serving import serve_command
 from ganray.cli.sweeps import sweep_command
 from ganray.cluster.signals import interrupt_on_signal
 from ganray.config.reading.places import JOBS
@@ -53,6 +54,7 @@ for command in (
     directions_command,
     provenance_command,
     export_command,
+    serve_command,
     sweep_command,
     report_command,
     submit_command,

@@ -10,7 +10,6 @@ from ganray.cli.options import LocalPath, address_option, json_option, with_job
 from ganray.config import Job, load_job
 from ganray.config.evaluate import SCORES
 from ganray.errors import plural
-from ganray.modalities.codec import by
 from ganray.train.view import TrainingView
 
 
@@ -21,6 +20,7 @@ from ganray.train.view import TrainingView
 def prepare_command(job: str, overrides: tuple[str, ...], address: str | None, as_json: bool) -> None:
     """Prepare the data of JOB: fixed-shape shards and a dataset card, made once and reused."""
     checked = load_job(job, overrides)
+    from ganray.modalities.codec import by
     from ganray.train.train import prepare_data
 
     with console_reporter(TrainingView(checked), quiet=as_json) as reporter:

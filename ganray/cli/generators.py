@@ -106,7 +106,6 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
     if as_json:
         print_json(facts)
         return
-    which = f"sample {facts['index']}" if "index" in facts else f"samples 0 to {facts['num'] - 1}"
-    click.echo(f"{which} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
+    click.echo(f"{facts['samples']} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
     unit = "16-bit step" if is_sound_file(file) else "grey level"
     click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], unit)}")

@@ -33,12 +33,25 @@ def sample_chunk(
     With `label` all are of that class; without, classes are sampled from the prior. `truncation` is a threshold of the latents.
     """
     device = next(generator.parameters()).device
-    latents, labels = chunk_inputs(prior, seed=seed, chunk=chunk)
+    latents, labels = sample_inputs(prior, seed=seed, start=chunk * CHUNK, num=CHUNK, label=label, truncation=truncation)
+    return layout.to_samples(generator(latents.to(device), labels if labels is None else labels.to(device)))
+
+
+def sample_inputs(
+    prior: Prior, *, seed: int, start: int, num: int, label: int | None = None, truncation: float | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the latents [num, latent_dim] and labels [num] (or None) of the samples from index `start` on; see `sample_chunk`."""
+    latents, labels = prior.sample(seed, "samples", start, num)
+    return with_settings(latents, labels, label=label, truncation=truncation)
+
+
+def with_settings(latents: Tensor, labels: Tensor | None, *, label: int | None, truncation: float | None) -> tuple[Tensor, Tensor | None]:
+    """Return inputs as `sample_chunk` changes them: latents truncated, all labels replaced by `label`."""
     if truncation is not None:
         latents = truncate(latents, truncation)
     if label is not None:
-        labels = torch.full((CHUNK,), label)
-    return layout.to_samples(generator(latents.to(device), labels if labels is None else labels.to(device)))
+        labels = torch.full((len(latents),), label)
+    return latents, labels
 
 
 def chunk_inputs(prior: Prior, *, seed: int, chunk: int) -> tuple[Tensor, Tensor | None]:

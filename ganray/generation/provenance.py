@@ -6,14 +6,15 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 
 from ganray.errors import ArtifactError, ConfigError, DataError
+from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
 from ganray.generation.content import Content, SoundContent, is_sound_file, read_image, read_sound_content, shown, sounding
 from ganray.generation.formats import MAX_GRID_SAMPLES
 from ganray.generation.record import Record
-from ganray.modalities.codec import Codec, UnreadableSample
+from ganray.modalities.codec import Codec, Samples, UnreadableSample
 from ganray.modalities.image import UnreadableImage
-from ganray.registry.artifact import build_checked, read_artifact
+from ganray.registry.artifact import build, build_checked, read_artifact
 from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
@@ -22,7 +23,10 @@ REMEDY = "name a PNG, wav or flac file that `ganray generate` has written"
 
 
 class Provenance(TypedDict):
-    """The record of a verified file, the URI where its version was `found`, and the largest difference: grey levels, or 16-bit steps."""
+    """The record of a verified file, its `samples` in words, where its version was `found`, and the largest difference.
+
+    That is in grey levels, or in 16-bit steps of sounds.
+    """
 
     model: NotRequired[str]
     version: NotRequired[str]
@@ -33,7 +37,9 @@ class Provenance(TypedDict):
     truncation: NotRequired[float]
     index: NotRequired[int]
     num: NotRequired[int]
+    end: NotRequired[int]
     digital_source_type: str
+    samples: str
     found: str
     largest_difference: int
 
@@ -58,7 +64,8 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     if not difference.is_small:
         problem = f"is not the sample in its record: generated again, that has {difference.found}"
         raise DataError(str(file), problem, "do not trust the record")
-    facts = {**record.model_dump(exclude_none=True), "found": version.uri, "largest_difference": difference.largest}
+    found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest}
+    facts = {**record.model_dump(exclude_none=True), **found}
     return cast(Provenance, facts)
 
 
@@ -78,15 +85,24 @@ def find_version(record: Record, storage: str) -> ObjectStore:
 
 
 def regenerate(record: Record, files: dict[str, bytes], codec: Codec, like: Content) -> Content:
-    """Return the content that the file of a record should have: one sample, or all of the first `num`, as pixels or as a wave."""
-    settings, num = Settings(record.seed, record.label, record.truncation), record.num or 1
-    if record.index is not None:
-        (chunk,) = in_process(files, settings, chunks=[record.index // CHUNK])
-        samples = chunk[record.index % CHUNK][None]
-    else:
-        samples = np.concatenate(list(in_process(files, settings, chunks=range(num_chunks(num)))))[:num]
+    """Return the content that the file of a record should have: one sample, or several together, as pixels or as a wave."""
     make = sounding if isinstance(like, SoundContent) else shown
-    return make(samples, codec, is_one=record.index is not None)
+    if record.end is not None:
+        return make(interpolated(record, files), codec, is_one=False)
+    settings, start, num = Settings(record.seed, record.label, record.truncation), record.index or 0, record.num or 1
+    first = start // CHUNK
+    chunks = in_process(files, settings, chunks=range(first, num_chunks(start + num)))
+    samples = np.concatenate(list(chunks))[start - first * CHUNK :][:num]
+    return make(samples, codec, is_one=record.index is not None and record.num is None)
+
+
+def interpolated(record: Record, files: dict[str, bytes]) -> Samples:
+    """Return the samples on the way that a record names, as stored."""
+    generator = build(files)
+    between = {"start": record.index or 0, "end": record.end or 0, "num": max(record.num or 2, 2)}
+    latents, labels = interpolated_inputs(generator.prior, seed=record.seed, label=record.label, truncation=record.truncation, **between)
+    samples: Samples = generator.layout.to_samples(generator(latents, labels)).numpy()
+    return samples
 
 
 def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:

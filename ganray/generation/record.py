@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ganray.errors import plural
 from ganray.registry.manifest import MAX_MODEL_NAME, Manifest, name_of
 from ganray.storage import ObjectStore
 
@@ -23,7 +24,7 @@ XMP = (
 class Record(BaseModel):
     """The origin of a file: a version by name, URI and manifest hash, the seed, class and truncation if given, and the samples.
 
-    These are the one of `index`, or the first `num`.
+    These are the one of `index`; or `num` from `index` on, the first `num` without it; or `num` on the way from `index` to `end`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +37,7 @@ class Record(BaseModel):
     truncation: float | None = Field(None, gt=0, allow_inf_nan=False)
     index: int | None = Field(None, ge=0, lt=1 << 48)
     num: int | None = Field(None, ge=1)
+    end: int | None = Field(None, ge=0, lt=1 << 48)
     digital_source_type: str = SOURCE_TYPE
 
     def of(self, *, index: int | None = None, num: int | None = None) -> "Record":
@@ -48,8 +50,16 @@ class Record(BaseModel):
 
     def claim(self) -> str:
         """Return what a record says that a file is, in a line that is safe to print."""
-        which = f"samples 0 to {(self.num or 1) - 1}" if self.index is None else f"sample {self.index}"
-        return f"{which} of {name_of(self.model, self.version)} from seed {self.seed}, at {self.artifact!r}"
+        return f"{self.samples()} of {name_of(self.model, self.version)} from seed {self.seed}, at {self.artifact!r}"
+
+    def samples(self) -> str:
+        """Return which samples a file holds, as a message names them."""
+        start = self.index or 0
+        if self.end is not None:
+            return f"{plural(self.num or 1, 'sample')} from {start} to {self.end}"
+        if self.index is not None and self.num is None:
+            return f"sample {self.index}"
+        return f"samples {start} to {start + (self.num or 1) - 1}"
 
     def texts(self) -> dict[str, str]:
         """Return the record as PNG text chunks by keyword: as JSON, and as XMP with IPTC's digital source type."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -82,11 +83,12 @@ def open_artifact(uri: str) -> ObjectStore:
     return store.child(best.version) if best else store
 
 
-def read_artifact(store: ObjectStore, *, public_key: str | Path | None = None) -> dict[str, bytes]:
-    """Return an artifact's files by name, verified against the manifest, and that against its signature if a key is given."""
+def read_artifact(store: ObjectStore, *, public_key: Ed25519PublicKey | str | Path | None = None) -> dict[str, bytes]:
+    """Return an artifact's files by name, verified against the manifest, and that against its signature if a key, or its file, is given."""
     manifest = read_manifest(store)
     if public_key is not None:
-        check_signature(store, manifest, load_public_key(public_key, field="--public-key"))
+        key = public_key if isinstance(public_key, Ed25519PublicKey) else load_public_key(public_key, field="--public-key")
+        check_signature(store, manifest, key)
     return {name: read_file(store, name, entry) for name, entry in manifest.files.items()}
 
 

@@ -1,4 +1,4 @@
-"""A headless Chromium without network, driven by its DevTools protocol: what a page looks like, holds and complains about."""
+"""A headless Chromium without network but loopback, driven by its DevTools protocol: what a page looks like, holds and complains about."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ import pytest
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0"]
-FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND"]
+FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 HEIGHT = 900
 LOOK = """(() => {
   const marks = (chart) => [...chart.querySelectorAll(".main-svg .trace path, .main-svg .point path")].filter((mark) => {

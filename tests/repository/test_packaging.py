@@ -55,6 +55,8 @@ def test_a_wheel_has_the_jobs_and_data(tree: Path, tmp_path: Path) -> None:
         "data/bundled/fashion-mnist-test.parquet",
         "metrics/weights/fashion-mnist.safetensors",
         "report/templates/base.html.j2",
+        "serve/page.html.j2",
+        "serve/page.js",
     ]
     assert all((tmp_path / "ganray" / name).is_file() for name in data)
 

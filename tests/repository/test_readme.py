@@ -59,6 +59,7 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray models push": f"{MODELS}test_push_makes_a_version_elsewhere",
     "ganray directions": f"{COMMANDS}test_directions_are_found_in_what_was_trained",
     "ganray export": "tests/export/test_export.py::test_the_command_prints_file_and_difference",
+    "ganray serve": "tests/serve/test_server.py::test_a_promotion_under_load_drops_nothing_and_the_page_shows_samples",
     "ganray models gc": f"{MODELS}test_gc_lists_garbage_and_removes_it_with_yes",
     "ganray score": "tests/train/test_score_folder.py::test_images_are_scored_as_generators_are",
     "ganray provenance": f"{MODELS}test_provenance_of_a_grid_names_its_version",

@@ -1,0 +1,177 @@
+// The page's script. What is special to images is `draw`; all else knows samples by their index.
+const $ = (id) => document.getElementById(id);
+const OFF = 2.5;  // of the truncation's slider: no truncation
+const STEPS = Math.min(16, model.limit);  // of an interpolation
+let shown = {samples: null, start: 0};  // what the grid holds
+let chosen = 0;  // index of the sample beside it
+let way = null;  // samples of the interpolation
+let playing = null;
+
+// NumPy's format: magic, version, length of a header that names shape and type, then the array.
+async function samplesAt(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) {
+    const error = await answer.json().catch(() => ({field: "server", problem: answer.statusText, remedy: "try again"}));
+    throw new Error(`${error.field}: ${error.problem}; ${error.remedy}`);
+  }
+  const data = await answer.arrayBuffer();
+  const length = new DataView(data).getUint16(8, true);
+  const header = new TextDecoder().decode(new Uint8Array(data, 10, length));
+  const [num, ...shape] = header.match(/'shape': \(([^)]*)\)/)[1].split(",").map((part) => part.trim()).filter(Boolean).map(Number);
+  const size = shape.reduce((product, side) => product * side, 1);
+  const values = new Uint8Array(data, 10 + length);
+  return {shape, items: Array.from({length: num}, (_, index) => values.subarray(index * size, (index + 1) * size))};
+}
+
+// Paint a sample [channels, height, width]: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
+function draw(canvas, values, [channels, height, width]) {
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height), area = height * width, colours = channels > 2 ? 3 : 1;
+  for (let pixel = 0; pixel < area; pixel++) {
+    for (let colour = 0; colour < 3; colour++) image.data[4 * pixel + colour] = values[(colours === 3 ? colour : 0) * area + pixel];
+    image.data[4 * pixel + 3] = channels % 2 ? 255 : values[colours * area + pixel];
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function settings() {
+  const chosenClass = $("class") ? $("class").value : "";
+  const found = {seed: $("seed").value || "0"};
+  if (chosenClass) found.class = chosenClass;
+  if (Number($("truncation").value) < OFF) found.truncation = $("truncation").value;
+  return found;
+}
+
+function query(values) {
+  return new URLSearchParams({...(model.version ? {version: model.version} : {}), ...settings(), ...values}).toString();
+}
+
+const gridQuery = () => ({start: $("start").value || "0", num: $("num").value});
+const wayQuery = () => ({from: $("from").value || "0", to: $("to").value || "0", num: STEPS});
+
+// The page's own address: the same settings, grid and sample, of this version for ever.
+function permalink(index) {
+  return "?" + query({...gridQuery(), sample: index});
+}
+
+function fail(error) {
+  $("error").textContent = error.message;
+  $("error").hidden = false;
+}
+
+async function showGrid() {
+  const asked = query(gridQuery());
+  try {
+    const samples = await samplesAt("samples?" + query({...gridQuery(), format: "npy"}));
+    if (asked !== query(gridQuery())) return;  // a newer request is under way
+    shown = {samples, start: Number($("start").value || 0)};
+  } catch (error) {
+    return fail(error);
+  }
+  $("error").hidden = true;
+  const tiles = shown.samples.items.map((values, offset) => {
+    const tile = document.createElement("a"), canvas = document.createElement("canvas"), index = shown.start + offset;
+    draw(canvas, values, shown.samples.shape);
+    tile.append(canvas);
+    tile.className = "tile";
+    tile.href = permalink(index);
+    tile.title = `sample ${index}`;
+    tile.setAttribute("aria-label", tile.title);
+    tile.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      choose(index);
+    });
+    return tile;
+  });
+  $("grid").replaceChildren(...tiles);
+  const columns = Math.ceil(Math.sqrt(1.7 * tiles.length)), least = tiles.length > 64 ? "3rem" : "4.4rem";
+  $("grid").style.setProperty("--side", `max(${least}, 100% / ${columns} - 4px)`);
+  $("previous").disabled = shown.start === 0;
+  $("download-grid").href = "samples?" + query({...gridQuery(), download: "true"});
+  $("psi").textContent = Number($("truncation").value) < OFF ? $("truncation").value : "off";
+  const inside = chosen >= shown.start && chosen < shown.start + tiles.length;
+  choose(inside ? chosen : shown.start);
+}
+
+function choose(index) {
+  chosen = index;
+  const values = settings(), offset = index - shown.start;
+  draw($("sample"), shown.samples.items[offset], shown.samples.shape);
+  for (const [place, tile] of [...$("grid").children].entries()) tile.setAttribute("aria-current", String(place === offset));
+  $("title").textContent = `Sample ${index}`;
+  const rows = {version: model.version, ...values, index};
+  $("facts").replaceChildren(...Object.entries(rows).filter(([, value]) => value !== null).flatMap(([name, value]) => {
+    const term = document.createElement("dt"), fact = document.createElement("dd");
+    term.textContent = name;
+    fact.textContent = value;
+    return [term, fact];
+  }));
+  $("download").href = "samples?" + query({start: index, num: 1, download: "true"});
+  $("permalink").href = permalink(index);
+  history.replaceState(null, "", permalink(index));
+}
+
+async function showWay() {
+  try {
+    way = await samplesAt("interpolation?" + query({...wayQuery(), format: "npy"}));
+  } catch (error) {
+    return fail(error);
+  }
+  const isFirst = $("download-way").href === "";
+  $("way").max = way.items.length - 1;
+  if (isFirst) $("way").value = Math.floor(way.items.length / 2);
+  $("download-way").href = "interpolation?" + query({...wayQuery(), download: "true"});
+  showFrame();
+}
+
+function showFrame() {
+  if (way) draw($("frame"), way.items[Math.min(Number($("way").value), way.items.length - 1)], way.shape);
+}
+
+function play() {
+  if (playing) {
+    clearInterval(playing);
+    playing = null;
+  } else {
+    playing = setInterval(() => {
+      $("way").value = (Number($("way").value) + 1) % (Number($("way").max) + 1);
+      showFrame();
+    }, 120);
+  }
+  $("play").textContent = playing ? "Stop" : "Play";
+}
+
+const showAll = () => Promise.all([showGrid(), showWay()]);
+
+function restore() {
+  const asked = new URLSearchParams(location.search);
+  for (const name of ["seed", "start", "class", "truncation"]) if (asked.has(name) && $(name)) $(name).value = asked.get(name);
+  if (asked.has("num") && [...$("num").options].some((option) => option.value === asked.get("num"))) $("num").value = asked.get("num");
+  chosen = Number(asked.get("sample") || $("start").value);
+  $("from").value = chosen;
+  $("to").value = chosen + 1;
+}
+
+for (const name of ["seed", "class", "truncation"]) if ($(name)) $(name).addEventListener("change", showAll);
+for (const name of ["start", "num"]) $(name).addEventListener("change", showGrid);
+for (const name of ["from", "to"]) $(name).addEventListener("change", showWay);
+$("truncation").addEventListener("input", () => {
+  $("psi").textContent = Number($("truncation").value) < OFF ? $("truncation").value : "off";
+});
+$("settings").addEventListener("submit", (event) => event.preventDefault());
+$("way").addEventListener("input", showFrame);
+$("play").addEventListener("click", play);
+$("another").addEventListener("click", () => {
+  $("seed").value = Math.floor(Math.random() * 2 ** 31);
+  showAll();
+});
+for (const [name, sign] of [["previous", -1], ["next", 1]]) {
+  $(name).addEventListener("click", () => {
+    $("start").value = Math.max(0, Number($("start").value) + sign * Number($("num").value));
+    showGrid();
+  });
+}
+restore();
+const ready = showAll();

@@ -1,0 +1,92 @@
+"""The parameters of requests, and their limits. What a request asks for is a file of samples and its record."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ganray.config.fields import LIMIT
+from ganray.errors import ConfigError
+from ganray.gan.interpolation import interpolated_inputs
+from ganray.gan.sampling import sample_inputs
+from ganray.generation.batch import class_number
+from ganray.generation.record import Record
+from ganray.serve.engine import Engine, Inputs
+
+MAX_INDEX = 1 << 48
+MAX_NUM = 4096  # whatever the settings
+
+
+class Query(BaseModel):
+    """What all requests for samples have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seed: int = Field(0, ge=0, lt=LIMIT, description="sample i is a function of the seed and i alone")
+    label: str | None = Field(None, alias="class", max_length=200, description="name or number of a class, for all samples")
+    truncation: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="latents within plus or minus this: the lower, the more typical and alike"
+    )
+    version: str | None = Field(None, pattern=r"^[0-9]{4,12}$", description="by default the best version at the time")
+    format: Literal["png", "npy"] = Field(
+        "png", description="what people look at, with provenance; or samples as a NumPy file"
+    )
+    download: bool = Field(False, description="have browsers save the file")
+
+    def number_of_class(self, engine: Engine) -> int | None:
+        """Return the number of the class. Raises `ConfigError` for one that the generator does not have."""
+        try:
+            return class_number(engine.generator, self.label)
+        except ConfigError as error:
+            raise ConfigError("class", error.problem, error.remedy) from None
+
+
+class SamplesQuery(Query):
+    """Samples `start` to `start + num - 1` of a seed."""
+
+    start: int = Field(0, ge=0, lt=MAX_INDEX, description="index of the first sample")
+    num: int = Field(64, ge=1, le=MAX_NUM, description="how many samples")
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.start + self.num > MAX_INDEX:
+            raise ValueError(f"start + num is over {MAX_INDEX}")
+        return self
+
+    def inputs(self, engine: Engine, label: int | None) -> tuple[Inputs, slice]:
+        """Return inputs of the generator, and which of their samples are asked for."""
+        start, num = engine.span(self.start, self.num)
+        inputs = sample_inputs(engine.generator.prior, seed=self.seed, start=start, num=num, label=label, truncation=self.truncation)
+        return inputs, slice(self.start - start, self.start - start + self.num)
+
+    def record(self, base: Record, label: int | None) -> Record:
+        """Return the record of the file, given that of the version."""
+        where = {"index": self.start} if self.num == 1 else {"num": self.num, "index": self.start or None}
+        return base.model_copy(update={"seed": self.seed, "label": label, "truncation": self.truncation, **where})
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without version and suffix."""
+        return f"seed{self.seed}-{self.start}" + (f"-{self.start + self.num - 1}" if self.num > 1 else "")
+
+
+class InterpolationQuery(Query):
+    """The way from one sample of a seed to another, both included."""
+
+    start: int = Field(0, alias="from", ge=0, lt=MAX_INDEX, description="index of the sample to start from")
+    end: int = Field(1, alias="to", ge=0, lt=MAX_INDEX, description="index of the sample to end at")
+    num: int = Field(8, ge=2, le=MAX_NUM, description="how many samples, both ends included")
+
+    def inputs(self, engine: Engine, label: int | None) -> tuple[Inputs, slice]:
+        """Return inputs of the generator, and which of their samples are asked for."""
+        between = {"start": self.start, "end": self.end, "num": self.num}
+        inputs = interpolated_inputs(engine.generator.prior, seed=self.seed, label=label, truncation=self.truncation, **between)
+        return inputs, slice(0, self.num)
+
+    def record(self, base: Record, label: int | None) -> Record:
+        """Return the record of the file, given that of the version."""
+        where = {"index": self.start, "end": self.end, "num": self.num}
+        return base.model_copy(update={"seed": self.seed, "label": label, "truncation": self.truncation, **where})
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without version and suffix."""
+        return f"seed{self.seed}-{self.start}-to-{self.end}"
