@@ -5,7 +5,7 @@ import sys
 import click
 
 from ganray.cli.artifacts import export_command, pull_command, push_command, verify_command
-from ganray.cli.data import fit_extractor_command, prepare_command, score_command
+from ganray.cli.data import fit_extractor_command, init_command, prepare_command, score_command
 from ganray.cli.display import print_error, set_up_logs
 from ganray.cli.generators import directions_command, generate_command, provenance_command, publish_command
 from ganray.cli.jobs import jobs_group, submit_command
@@ -42,6 +42,7 @@ def group() -> None:
 
 
 for command in (
+    init_command,
     config_command,
     prepare_command,
     fit_extractor_command,

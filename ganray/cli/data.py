@@ -1,16 +1,38 @@
-"""`ganray prepare`, `ganray fit-extractor` and `ganray score`."""
+"""`ganray init`, `ganray prepare`, `ganray fit-extractor` and `ganray score`."""
 
 from pathlib import Path
 
 import click
 
-from ganray.cli.display import console_reporter
+from ganray.cli.display import console_reporter, progress_bar
 from ganray.cli.listing import aligned, print_json, print_table
-from ganray.cli.options import LocalPath, address_option, json_option, with_job
+from ganray.cli.options import LocalPath, address_option, check_name, json_option, with_job
 from ganray.config import Job, load_job
 from ganray.config.evaluate import SCORES
 from ganray.errors import plural
 from ganray.train.view import TrainingView
+
+
+@click.command("init")
+@click.argument("path")
+@click.option("--out", type=LocalPath(dir_okay=False), help="The job file; by default NAME.yaml, here.")
+@click.option("--name", metavar="NAME", help="The run's and the model's name; by default that of the source.")
+@click.option("--storage", default="./store", show_default=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
+@json_option
+def init_command(path: str, out: Path | None, name: str | None, storage: str, as_json: bool) -> None:
+    """Look at the images of PATH, a folder, zip archive or Parquet files, and write a job file for them that gives its reasons."""
+    if name is not None:
+        check_name("--name", name)
+    from ganray.scaffold.job_file import write_job
+
+    with progress_bar("looking", quiet=as_json) as progress:
+        file, found, entries = write_job(path, out=out, name=name, storage=storage, progress=progress)
+    if as_json:
+        print_json({"out": str(file), "survey": found.facts(), "job": {path: value for path, value, _ in entries}})
+        return
+    click.echo("\n".join([*aligned(found.facts()), "", f"wrote  {file}; next: ganray train {file}"]))
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
 
 
 @click.command("prepare")

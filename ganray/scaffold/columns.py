@@ -1,0 +1,48 @@
+"""Which columns of Parquet files are images and classes, by their types and names."""
+
+import pyarrow as pa
+
+from ganray.config import ParquetSource
+from ganray.data.sources.parquet_columns import class_names, image_problem, label_kind
+from ganray.data.sources.parquet_footer import open_parquet
+from ganray.data.sources.rows import SourceFiles
+from ganray.errors import DataError
+
+IMAGE_NAMES = ("image", "images", "img", "photo", "jpg", "png", "data")  # the likelier, the earlier
+LABEL_NAMES = ("label", "labels", "class", "classes", "target", "category", "species", "y", "fine_label", "coarse_label")
+
+
+def find_columns(files: SourceFiles, path: str) -> tuple[ParquetSource, list[str]]:
+    """Return the source of Parquet files with its columns, as the first file has them, and what the user should know of the choice.
+
+    Raises `DataError` if there is no file, or no column of encoded images.
+    """
+    if not files.infos:
+        raise DataError("PATH", f"there are no .parquet files in {path}", "name a file, or a folder or s3:// prefix that holds some")
+    with open_parquet(files.store, files.infos[0].key) as parquet:
+        schema = parquet.schema_arrow
+    images = _by_likelihood([field.name for field in schema if image_problem(field.type, is_raw=False) is None], IMAGE_NAMES)
+    if not images:
+        raise DataError("PATH", f"no column of {path} holds encoded images", f"its columns: {', '.join(schema.names)[:200]}")
+    labels = _label_columns(schema)
+    source = ParquetSource(path=path, image_column=images[0], label_column=labels[0] if labels else None)
+    others = [f"other columns that could be the image: {', '.join(images[1:])}"] if images[1:] else []
+    return source, others + ([f"other columns that could be the class: {', '.join(labels[1:])}"] if labels[1:] else [])
+
+
+def _label_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns of classes: those that the Hub names the classes of, and those with a name that classes have."""
+    fitting = [field.name for field in schema if _may_be_classes(field.type)]
+    named = [name for name in fitting if class_names(schema, name)]
+    return named + [name for name in _by_likelihood(fitting, LABEL_NAMES) if name not in named and name.lower() in LABEL_NAMES]
+
+
+def _may_be_classes(kind: pa.DataType) -> bool:
+    try:
+        return label_kind(kind) is not None
+    except TypeError:
+        return False
+
+
+def _by_likelihood(names: list[str], likely: tuple[str, ...]) -> list[str]:
+    return sorted(names, key=lambda name: likely.index(name.lower()) if name.lower() in likely else len(likely))
