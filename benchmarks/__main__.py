@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse")
+BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse", "serving")
 
 for name in BENCHMARKS:
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

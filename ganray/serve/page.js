@@ -1,20 +1,36 @@
-// The page's script. What is special to images is `draw`; all else knows samples by their index.
+// The page's script. Images are tiles that `draw` paints; samples of other kinds are shown together, as their codec shows them.
 const $ = (id) => document.getElementById(id);
+const ARE_IMAGES = model.kind === "image";
 const OFF = 2.5;  // of the truncation's slider: no truncation
 const STEPS = Math.min(16, model.limit);  // of an interpolation
-let shown = {samples: null, start: 0};  // what the grid holds
+let shown = {samples: null, start: 0, num: 0};  // what the grid holds
 let chosen = 0;  // index of the sample beside it
 let way = null;  // samples of the interpolation
 let playing = null;
 
-// NumPy's format: magic, version, length of a header that names shape and type, then the array.
-async function samplesAt(url) {
+async function asked(url) {
   const answer = await fetch(url);
   if (!answer.ok) {
     const error = await answer.json().catch(() => ({field: "server", problem: answer.statusText, remedy: "try again"}));
     throw new Error(`${error.field}: ${error.problem}; ${error.remedy}`);
   }
-  const data = await answer.arrayBuffer();
+  return answer;
+}
+
+// Show what a URL answers as one image.
+async function preview(place, url) {
+  const image = new Image();
+  image.className = "preview";
+  image.alt = place.id;
+  image.src = URL.createObjectURL(await (await asked(url)).blob());
+  await image.decode();
+  URL.revokeObjectURL(image.src);
+  place.replaceChildren(image);
+}
+
+// NumPy's format: magic, version, length of a header that names shape and type, then the array.
+async function samplesAt(url) {
+  const data = await (await asked(url)).arrayBuffer();
   const length = new DataView(data).getUint16(8, true);
   const header = new TextDecoder().decode(new Uint8Array(data, 10, length));
   const [num, ...shape] = header.match(/'shape': \(([^)]*)\)/)[1].split(",").map((part) => part.trim()).filter(Boolean).map(Number);
@@ -24,6 +40,12 @@ async function samplesAt(url) {
 }
 
 // Paint a sample [channels, height, width]: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
+function drawIn(place, values, shape) {
+  const canvas = document.createElement("canvas");
+  draw(canvas, values, shape);
+  place.replaceChildren(canvas);
+}
+
 function draw(canvas, values, [channels, height, width]) {
   canvas.width = width;
   canvas.height = height;
@@ -61,15 +83,24 @@ function fail(error) {
 }
 
 async function showGrid() {
-  const asked = query(gridQuery());
+  const wanted = query(gridQuery()), start = Number($("start").value || 0);
   try {
-    const samples = await samplesAt("samples?" + query({...gridQuery(), format: "npy"}));
-    if (asked !== query(gridQuery())) return;  // a newer request is under way
-    shown = {samples, start: Number($("start").value || 0)};
+    if (!ARE_IMAGES) await preview($("grid"), "samples?" + wanted);
+    const samples = ARE_IMAGES ? await samplesAt("samples?" + query({...gridQuery(), format: "npy"})) : {items: []};
+    if (wanted !== query(gridQuery())) return;  // a newer request is under way
+    shown = {samples, start, num: Number($("num").value)};
   } catch (error) {
     return fail(error);
   }
   $("error").hidden = true;
+  if (ARE_IMAGES) showTiles();
+  $("previous").disabled = shown.start === 0;
+  $("download-grid").href = "samples?" + query({...gridQuery(), download: "true"});
+  showTruncation();
+  await choose(chosen >= shown.start && chosen < shown.start + shown.num ? chosen : shown.start);
+}
+
+function showTiles() {
   const tiles = shown.samples.items.map((values, offset) => {
     const tile = document.createElement("a"), canvas = document.createElement("canvas"), index = shown.start + offset;
     draw(canvas, values, shown.samples.shape);
@@ -88,17 +119,17 @@ async function showGrid() {
   $("grid").replaceChildren(...tiles);
   const columns = Math.ceil(Math.sqrt(1.7 * tiles.length)), least = tiles.length > 64 ? "3rem" : "4.4rem";
   $("grid").style.setProperty("--side", `max(${least}, 100% / ${columns} - 4px)`);
-  $("previous").disabled = shown.start === 0;
-  $("download-grid").href = "samples?" + query({...gridQuery(), download: "true"});
-  $("psi").textContent = Number($("truncation").value) < OFF ? $("truncation").value : "off";
-  const inside = chosen >= shown.start && chosen < shown.start + tiles.length;
-  choose(inside ? chosen : shown.start);
 }
 
-function choose(index) {
+function showTruncation() {
+  $("psi").textContent = Number($("truncation").value) < OFF ? $("truncation").value : "off";
+}
+
+async function choose(index) {
   chosen = index;
   const values = settings(), offset = index - shown.start;
-  draw($("sample"), shown.samples.items[offset], shown.samples.shape);
+  if (ARE_IMAGES) drawIn($("sample"), shown.samples.items[offset], shown.samples.shape);
+  else await preview($("sample"), "samples?" + query({start: index, num: 1}));
   for (const [place, tile] of [...$("grid").children].entries()) tile.setAttribute("aria-current", String(place === offset));
   $("title").textContent = `Sample ${index}`;
   const rows = {version: model.version, ...values, index};
@@ -114,20 +145,21 @@ function choose(index) {
 }
 
 async function showWay() {
+  $("download-way").href = "interpolation?" + query({...wayQuery(), download: "true"});
+  if (!ARE_IMAGES) return preview($("frame"), "interpolation?" + query(wayQuery())).catch(fail);
+  const isFirst = way === null;
   try {
     way = await samplesAt("interpolation?" + query({...wayQuery(), format: "npy"}));
   } catch (error) {
     return fail(error);
   }
-  const isFirst = $("download-way").href === "";
   $("way").max = way.items.length - 1;
   if (isFirst) $("way").value = Math.floor(way.items.length / 2);
-  $("download-way").href = "interpolation?" + query({...wayQuery(), download: "true"});
   showFrame();
 }
 
 function showFrame() {
-  if (way) draw($("frame"), way.items[Math.min(Number($("way").value), way.items.length - 1)], way.shape);
+  if (way) drawIn($("frame"), way.items[Math.min(Number($("way").value), way.items.length - 1)], way.shape);
 }
 
 function play() {
@@ -157,9 +189,8 @@ function restore() {
 for (const name of ["seed", "class", "truncation"]) if ($(name)) $(name).addEventListener("change", showAll);
 for (const name of ["start", "num"]) $(name).addEventListener("change", showGrid);
 for (const name of ["from", "to"]) $(name).addEventListener("change", showWay);
-$("truncation").addEventListener("input", () => {
-  $("psi").textContent = Number($("truncation").value) < OFF ? $("truncation").value : "off";
-});
+$("truncation").addEventListener("input", showTruncation);
+for (const name of ["way", "play"]) $(name).hidden = !ARE_IMAGES;
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("way").addEventListener("input", showFrame);
 $("play").addEventListener("click", play);
