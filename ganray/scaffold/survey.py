@@ -13,16 +13,18 @@ from ganray.config import FolderSource, ParquetSource
 from ganray.data.card import SkippedSample
 from ganray.data.sources.archive import archive_files, is_archive
 from ganray.data.sources.files import folder_files
-from ganray.data.sources.folder import select_images
+from ganray.data.sources.folder import select_samples
 from ganray.data.sources.labels import DATASET_JSON, find_labels
 from ganray.data.sources.parquet import parquet_rows
 from ganray.data.sources.parquet_footer import read_footers
 from ganray.data.sources.rows import UNLABELLED, list_files, source_errors
 from ganray.errors import ConfigError, DataError
+from ganray.modalities.formats import FILE_KINDS
 from ganray.scaffold.columns import find_columns
 from ganray.scaffold.image_look import Look, look_at
 from ganray.storage import ObjectStore
 
+IMAGES = FILE_KINDS["image"]
 MAX_LOOKS = 2000  # images that are decoded, evenly spread over the source
 THREADS = 8
 MAX_SYMMETRY = 4.5  # standard errors by which a mean image may differ from its mirror image, over 128 places
@@ -130,14 +132,14 @@ def _is_parquet(path: str, storage: ObjectStore) -> bool:
     if is_archive(path):
         return False
     tree = folder_files(path, storage)
-    return any(file.key.endswith(".parquet") for file in tree.files) and not select_images(tree)[0]
+    return any(file.key.endswith(".parquet") for file in tree.files) and not select_samples(tree, IMAGES)[0]
 
 
 @source_errors()
 def _survey_files(path: str, storage: ObjectStore, progress: Progress | None) -> Survey:
     source = FolderSource(path=path)
-    tree = (archive_files(path) if is_archive(path) else None) or folder_files(path, storage)
-    images, others = select_images(tree)
+    tree = (archive_files(path, IMAGES) if is_archive(path) else None) or folder_files(path, storage)
+    images, others = select_samples(tree, IMAGES)
     if not images:
         raise DataError("PATH", f"there are no images in {path}", "name a folder, zip archive, .parquet file or s3:// prefix with images")
     label_file = next((tree.reader.read(file.address) for file in tree.files if file.key == DATASET_JSON), None)
