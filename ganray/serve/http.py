@@ -23,7 +23,7 @@ from ganray.config.problems import EXPECTED
 from ganray.errors import ArtifactError, ConfigError, GanrayError
 from ganray.modalities.codec import Samples, sample_bytes
 from ganray.serve.engine import Piece, cut
-from ganray.serve.formats import MEDIA_TYPES, encode
+from ganray.serve.formats import MEDIA_TYPES, check_format, encode, formats_of
 from ganray.serve.limits import BodyLimit, RateLimit, error_response
 from ganray.serve.metrics import Observations
 from ganray.serve.queries import InterpolationQuery, SamplesQuery
@@ -35,7 +35,8 @@ MAX_ANSWER_BYTES = 16 << 20  # of samples in one answer
 DESCRIPTION = "Samples of a published generator. Sample i is a function of version, seed, i, class and truncation alone."
 UNCHANGING, CHANGING = "public, max-age=31536000, immutable", "no-cache"  # with a version in the URL, and without
 POLICY = (  # of what the page may load: nothing from elsewhere
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data: blob:; connect-src 'self'"
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
+    "img-src 'self' data: blob:; connect-src 'self'; media-src 'self'"
 )
 STATUS = {ConfigError: 400, ArtifactError: 404}  # of errors; others are the server's
 
@@ -70,7 +71,8 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/", response_class=HTMLResponse, summary="The page")
     async def show_page(version: Annotated[str | None, Query(pattern=r"^[0-9]{4,12}$")] = None) -> HTMLResponse:
         served, nonce, best = await service.versions.find(version), secrets.token_urlsafe(16), service.versions.current.record.version
-        content = page.render(facts=served.facts, limit=service.limit(served), best=best, nonce=nonce)
+        codec = served.engine.generator.codec
+        content = page.render(facts=served.facts, saved_as=formats_of(codec)[0], limit=service.limit(served), best=best, nonce=nonce)
         return HTMLResponse(content, headers={"Content-Security-Policy": POLICY.format(nonce=nonce), "Cache-Control": CHANGING})
 
     @app.get("/samples", response_class=Response, responses=FILES, summary="Samples of a seed")
@@ -109,6 +111,7 @@ async def _answer(service: Service, query: SamplesQuery | InterpolationQuery, re
     served = await service.versions.find(query.version)
     if query.num > (limit := service.limit(served)):
         raise ConfigError("num", f"expected at most {limit}, got {query.num}", "ask several times, with other values of start")
+    check_format(query.format, served.engine.generator.codec)
     label = query.number_of_class(served.engine)
     inputs, asked = query.inputs(served.engine, label)
     parts = await asyncio.gather(*(service.sample(piece) for piece in cut(served.engine, inputs)))

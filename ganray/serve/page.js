@@ -8,6 +8,16 @@ let chosen = 0;  // index of the sample beside it
 let way = null;  // samples of the interpolation
 let playing = null;
 
+// Add a player of what a URL answers to a place, if samples are sounds.
+function play(place, url) {
+  if (model.kind !== "sound") return;
+  const audio = document.createElement("audio");
+  audio.controls = true;
+  audio.preload = "none";
+  audio.src = url;
+  place.append(audio);
+}
+
 async function asked(url) {
   const answer = await fetch(url);
   if (!answer.ok) {
@@ -130,6 +140,7 @@ async function choose(index) {
   const values = settings(), offset = index - shown.start;
   if (ARE_IMAGES) drawIn($("sample"), shown.samples.items[offset], shown.samples.shape);
   else await preview($("sample"), "samples?" + query({start: index, num: 1}));
+  play($("sample"), "samples?" + query({start: index, num: 1, format: "wav"}));
   for (const [place, tile] of [...$("grid").children].entries()) tile.setAttribute("aria-current", String(place === offset));
   $("title").textContent = `Sample ${index}`;
   const rows = {version: model.version, ...values, index};
@@ -139,14 +150,17 @@ async function choose(index) {
     fact.textContent = value;
     return [term, fact];
   }));
-  $("download").href = "samples?" + query({start: index, num: 1, download: "true"});
+  $("download").href = "samples?" + query({start: index, num: 1, format: model.savedAs, download: "true"});
   $("permalink").href = permalink(index);
   history.replaceState(null, "", permalink(index));
 }
 
 async function showWay() {
   $("download-way").href = "interpolation?" + query({...wayQuery(), download: "true"});
-  if (!ARE_IMAGES) return preview($("frame"), "interpolation?" + query(wayQuery())).catch(fail);
+  if (!ARE_IMAGES) {
+    await preview($("frame"), "interpolation?" + query(wayQuery())).catch(fail);
+    return play($("frame"), "interpolation?" + query({...wayQuery(), format: "wav"}));
+  }
   const isFirst = way === null;
   try {
     way = await samplesAt("interpolation?" + query({...wayQuery(), format: "npy"}));
@@ -162,7 +176,7 @@ function showFrame() {
   if (way) drawIn($("frame"), way.items[Math.min(Number($("way").value), way.items.length - 1)], way.shape);
 }
 
-function play() {
+function animate() {
   if (playing) {
     clearInterval(playing);
     playing = null;
@@ -193,7 +207,7 @@ $("truncation").addEventListener("input", showTruncation);
 for (const name of ["way", "play"]) $(name).hidden = !ARE_IMAGES;
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("way").addEventListener("input", showFrame);
-$("play").addEventListener("click", play);
+$("play").addEventListener("click", animate);
 $("another").addEventListener("click", () => {
   $("seed").value = Math.floor(Math.random() * 2 ** 31);
   showAll();

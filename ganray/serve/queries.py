@@ -26,7 +26,9 @@ class Query(BaseModel):
         None, gt=0, allow_inf_nan=False, description="latents within plus or minus this: the lower, the more typical and alike"
     )
     version: str | None = Field(None, pattern=r"^[0-9]{4,12}$", description="by default the best version at the time")
-    format: Literal["png", "npy"] = Field("png", description="what people look at, with provenance; or samples as a NumPy file")
+    format: Literal["png", "npy", "wav"] = Field(
+        "png", description="png: what people look at, with provenance; npy: a NumPy file; wav: sounds, with provenance"
+    )
     download: bool = Field(False, description="have browsers save the file")
 
     def number_of_class(self, engine: Engine) -> int | None:

@@ -28,6 +28,16 @@ def test_every_setting_stands_in_the_file_and_builds_an_application() -> None:
     assert bound._bound_deployment._deployment_config.autoscaling_config.max_replicas == arguments["max_replicas"]
 
 
+def test_the_service_for_kubernetes_has_the_same_config() -> None:
+    (service,) = yaml.safe_load_all((Path(__file__).parents[2] / "jobs/kubernetes/rayservice.yaml").read_text())
+    config = yaml.safe_load(service["spec"]["serveConfigV2"])
+    (found,) = ServeDeploySchema.model_validate(config).applications
+    (stated,) = ServeDeploySchema.model_validate(CONFIG).applications
+    assert (config["proxy_location"], config["http_options"]) == (CONFIG["proxy_location"], CONFIG["http_options"])
+    assert (found.name, found.import_path, found.route_prefix) == (stated.name, stated.import_path, stated.route_prefix)
+    assert Settings(**found.args).max_replicas == 4
+
+
 def test_a_mistake_in_the_settings_is_an_error(tmp_path: Path) -> None:
     for wrong in ({"max_nun": 3}, {"max_num": 0}, {"min_replicas": 3, "max_replicas": 2}, {"rate": -1}):
         with pytest.raises(ValidationError):

@@ -8,14 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from starlette.testclient import TestClient
 
+from ganray.config import WaveganNetworks
 from ganray.errors import ArtifactError
+from ganray.gan.networks import build_networks
+from ganray.gan.prior import Prior
 from ganray.generation.batch import generate
 from ganray.generation.provenance import provenance
+from ganray.modalities.sound.codec import WaveCodec
+from ganray.modalities.sound.decoding import Clip
 from ganray.registry.alias import move_alias, read_tagged_best
-from ganray.registry.manifest import CARD
+from ganray.registry.artifact import generator_config
+from ganray.registry.manifest import CARD, CONFIG, GENERATOR, to_json
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry
 from ganray.registry.signing import load_public_key
@@ -129,7 +136,7 @@ def test_an_interpolation_begins_and_ends_with_the_samples(client: TestClient, c
         ("start=281474976710655&num=2", 400, "query", "start + num is over"),
         ("truncation=0", 400, "truncation", "expected a number greater than 0"),
         ("truncation=nan", 400, "truncation", "expected a finite number"),
-        ("format=gif", 400, "format", "expected 'png' or 'npy', got 'gif'"),
+        ("format=gif", 400, "format", "expected 'png', 'npy' or 'wav', got 'gif'"),
         ("class=cat", 400, "class", "this generator is not conditional"),
         ("version=../0001", 400, "version", "expected the number of a version"),
         ("version=0009", 404, "store", "holds no published generator"),
@@ -186,6 +193,29 @@ def test_facts_health_metrics_and_description(conditional: TestClient) -> None:
     assert {"seed", "start", "num", "class", "truncation", "version", "format"} <= {parameter["name"] for parameter in parameters}
     assert "http://" not in (docs := conditional.get("/docs").text)
     assert "https://" not in docs
+
+
+def test_sounds_are_waves_whose_provenance_is_verified(tmp_path: Path) -> None:
+    codec, networks = WaveCodec(Clip(rate=8000, samples=4096)), WaveganNetworks(width=4, latent_dim=8)
+    generator, _ = build_networks(networks, codec.shape, seed=0)
+    config = to_json(generator_config(networks, codec, Prior(8), None))
+    files = {**artifact(), GENERATOR: safetensors.torch.save(generator.state_dict()), CONFIG: config}
+    Registry(open_store(tmp_path / "store")).publish("s", files, {}, key="a")
+    client = LocalServer(Versions(str(tmp_path / "store/models/s/0001"))).client()
+    for name, query in (("one", "start=70&num=1"), ("many", "start=3&num=5")):
+        (tmp_path / f"{name}.wav").write_bytes(client.get(f"/samples?seed=2&format=wav&{query}").content)
+        facts = provenance(tmp_path / f"{name}.wav", storage=str(tmp_path / "store"))
+        assert (facts["seed"], facts["largest_difference"]) == (2, 0)
+    assert array(client, num=3).shape == (3, 1, 4096)
+    page = client.get("/").text
+    assert '"savedAs": "wav"' in page
+    assert "Download wav" in page
+
+
+def test_a_format_that_samples_do_not_have_is_refused(client: TestClient) -> None:
+    answer = client.get("/samples?format=wav")
+    assert answer.status_code == 400
+    assert answer.json() == {"field": "format", "problem": "16 x 16 grey images are not written as wav", "remedy": "use png or npy"}
 
 
 def test_links_with_a_version_go_on_and_may_be_kept(client: TestClient) -> None:
