@@ -91,7 +91,7 @@ def write_run(storage: str, name: str = "drawn", *, level: float = 1.0, until: i
     scores = [score_line(seen, level * 1000 / seen) for seen in range(500, until + 1, 250)]
     run.write_metrics(part_name(0, 0), [*train_lines(until, level=level), *scores])
     for seen in range(250, until + 1, 250):
-        run.write_samples(seen, grid_png(np.roll(fakes(), TOTAL - seen, axis=3)))
+        run.write_samples(seen, {".png": grid_png(np.roll(fakes(), TOTAL - seen, axis=3))})
     run.save_checkpoint({STATE: serialise({})}, images_seen=until, attempt=0, progress=Progress(until / 500, best_at(until, level)))
     happened = [
         (EventKind.START, 0, {"driver": "here:1"}),

@@ -97,7 +97,7 @@ def test_large_grids_become_small_and_many_become_few(tmp_path: Path) -> None:
     assert len(page_image(png)) < len(png) / 10
     run = Run(open_store(tmp_path), "runs/r")
     for seen in range(100):
-        run.write_samples(seen * 10, grid_png(noise[:1, :1, :16, :16]))
+        run.write_samples(seen * 10, {".png": grid_png(noise[:1, :1, :16, :16])})
     grids = read_grids(run.store)
     assert (len(grids), grids[0].images_seen, grids[-1].images_seen) == (24, 0, 990)
 

@@ -244,7 +244,7 @@ def test_metrics_that_were_replayed_are_there_once(run: Run) -> None:
 WRITES = {
     "record": lambda run: run.record(JOB, dataset(run.storage)),
     "checkpoint": lambda run: checkpoint(run, 100),
-    "samples": lambda run: run.write_samples(100, b"png"),
+    "samples": lambda run: run.write_samples(100, {".png": b"png"}),
     "metrics": lambda run: run.write_metrics("part", [{"kind": "train", "images_seen": 1, "attempt": 0}]),
     "event": lambda run: run.append_event(RunEvent(EventKind.START, 0, 0)),
     "log": lambda run: run.fold_metrics(),
