@@ -66,8 +66,8 @@ def submit_command(
         submission = make_submission(checked, overrides, package, variables)
         facts = {
             "package": package.describe(),
-            "runs": submission.entrypoint,
-            "in": submission.run,
+            "entrypoint": submission.entrypoint,
+            "record": submission.run,
             "variables": ", ".join(variables) or "none",
         }
         if kept := kept_back(checked, variables):
@@ -98,6 +98,7 @@ def _submit(submission: "Submission", facts: dict[str, Any], *, address: str | N
         facts["note"] = "this job runs already, and is not submitted again"
     else:
         running = new_id(name)
+        click.echo(f"submitting to {client.url}", err=True)
         submit(client, submission, running)
     facts["job"] = running
     facts["page"] = client.page(running)
@@ -157,7 +158,7 @@ def list_command(address: str | None, as_json: bool) -> None:
     if as_json:
         print_json([_facts(details) for details in jobs])
     elif jobs:
-        print_table(("job", "status", "started", "progress", "in"), [_row(details) for details in jobs])
+        print_table(("job", "status", "started", "progress", "record"), [_row(details) for details in jobs])
     else:
         click.echo(f"no jobs of ganray's on {client.url}")
 
@@ -204,7 +205,7 @@ def _facts(details: "JobDetails") -> dict[str, Any]:
     from ganray.submission.submission import KIND, RUN
 
     metadata = details.metadata or {}
-    facts = {"job": details.submission_id, "status": str(details.status), "command": metadata.get(KIND), "run": metadata.get(RUN)}
+    facts = {"job": details.submission_id, "status": str(details.status), "command": metadata.get(KIND), "record": metadata.get(RUN)}
     times = {"started": details.start_time, "ended": details.end_time}  # Unix milliseconds
     return facts | {name: at / 1000 if at else None for name, at in times.items()} | {"message": details.message}
 

@@ -1,5 +1,6 @@
 """Submitting a job to a Ray cluster by an id of its own, so that a request whose answer was lost is not a second job."""
 
+import logging
 import shlex
 import time
 import uuid
@@ -15,6 +16,8 @@ from ganray.errors import ClusterError, ConfigError, RunLocked
 from ganray.submission.client import UNREACHABLE, Client, first_line, no_answer
 from ganray.submission.package import Package
 from ganray.submission.variables import STOP_WAIT
+
+logger = logging.getLogger(__name__)
 
 RUN, KIND = "ganray run", "ganray command"  # keys of a job's metadata, which the dashboard shows
 SUBMIT_S, AGAIN_S = 120.0, 1.0  # how long a submission is tried, as while a head starts, and between two tries
@@ -80,6 +83,8 @@ def submit(client: Client, submission: Submission, job_id: str) -> None:
             is_passing = not isinstance(error, RuntimeError) or any(text in str(error) for text in BUSY)
             if not is_passing or time.monotonic() > until:
                 raise no_answer("--address", client.url, error) from error
+            if not has_tried:
+                logger.warning("%s takes no job yet (%s); trying again for %.0f s", client.url, first_line(error), SUBMIT_S)
             has_tried = True
             time.sleep(AGAIN_S)
 

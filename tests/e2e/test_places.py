@@ -99,7 +99,7 @@ def test_a_submitted_job_goes_on_after_its_driver_was_killed_and_is_stopped_with
         output, _ = following.communicate(timeout=240)
     assert (failed["status"], running["status"]) == ("FAILED", "RUNNING")
     assert f"the driver died; submitting the job once more, as {failed['job']}-2" in output
-    assert failed["run"] == running["run"] == f"{tmp_path}/runs/tiny"
+    assert failed["record"] == running["record"] == f"{tmp_path}/runs/tiny"
     assert "/1,000,000 images" in running["message"]
     assert stopped.stdout == f"job {running['job']}: stopped\n", stopped.stderr
     assert "the same command goes on from there" in output

@@ -81,7 +81,7 @@ def test_a_dry_run_shows_the_package_and_asks_no_cluster() -> None:
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert "files" in facts["package"]
-    assert facts["runs"] == "python -m ganray train jobs/quickstart.yaml storage=s3://bucket/x"
+    assert facts["entrypoint"] == "python -m ganray train jobs/quickstart.yaml storage=s3://bucket/x"
     assert facts["variables"] == "AWS_REGION"
     assert facts["not passed"].startswith("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY:")
     assert "secret" not in done.stdout
