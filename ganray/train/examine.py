@@ -1,5 +1,6 @@
 """What a dry run finds in a job's data: how many samples of which classes, what is missing, and how they are scored. Starts no Ray."""
 
+import logging
 from typing import Any
 
 from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionMnistSource, Job
@@ -14,6 +15,8 @@ from ganray.evaluation.extractor_key import extractor_key
 from ganray.runs.data_checks import check_data, resolve_evaluate
 from ganray.storage import ObjectStore, open_store
 
+logger = logging.getLogger(__name__)
+
 READY, TO_BE_FITTED = "ready", "to be fitted before the first evaluation"
 MAX_NAMED = 5  # classes
 
@@ -26,6 +29,8 @@ def examine(job: Job) -> dict[str, Any]:
     """
     storage = open_store(job.storage)
     listing = list_source(job.data, storage)
+    for message in listing.messages:
+        logger.warning("%s", message)
     dataset = _prepared(job, listing, storage)
     if dataset is None:
         return _listed(job, listing)

@@ -50,10 +50,11 @@ def test_a_folder_is_listed(counts: dict[str, int], samples: str, extractor: str
     assert not (tmp_path / "store").exists()
 
 
-def test_files_that_are_no_images_are_counted(tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_counted_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = folder_of(tmp_path, root=4)
     (tmp_path / "images/notes.txt").write_text("x")
     assert examine(job(tmp_path, source))["real samples"] == "4 samples, no classes, 1 file left out, to be prepared"
+    assert "1 file left out: notes.txt (no image by extension)" in caplog.text
 
 
 def test_bundled_data_is_known_with_its_extractor(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
     Needs a connection to Ray. Raises `DataError` if the source is missing or empty, or if more than `data.max_bad_fraction` of
     it cannot be read, and `StorageError` where the storage cannot be written; nothing is left behind then.
     """
+    for message in listing.messages:
+        logger.warning("%s", message)
     if (found := find_dataset(storage, dataset_folder(data, listing))) is not None:
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)

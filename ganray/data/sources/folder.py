@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -19,8 +18,6 @@ from ganray.errors import DataError, plural
 from ganray.modalities.formats import FILE_KINDS, HEAD_BYTES, FileKind, extension
 from ganray.storage import ObjectStore
 
-logger = logging.getLogger(__name__)
-
 READ_BATCH = 8  # files that a task has in memory, read concurrently
 PIECE_ROWS = 256
 HEAD_THREADS = 16
@@ -30,7 +27,7 @@ ARCHIVE = "a zip archive, which is a source of its own"
 
 @source_errors()
 def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kind: str = "image") -> Listing:
-    """List the files of a kind in a folder and its sub-folders or in an archive, sorted by name, and log what else there is.
+    """List the files of a kind in a folder and its sub-folders or in an archive, sorted by name, and say what else there is.
 
     What lies in `storage`, the job's, is never a sample. Raises `DataError` if there are no such files.
     """
@@ -46,12 +43,12 @@ def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kin
     left_out = tree.left_out + others
     if label_file and reason:
         left_out.append(SkippedSample(name=DATASET_JSON, reason=reason))
-    _log(source.path, left_out, labels)
+    messages = _messages(source.path, left_out, labels)
     known: dict[str, Any] = {"count": len(images), "classes": labels.classes, "is_labelled": labels.classes is not None}
     identity = [tree.uri, labels.classes, [[image.key, image.size, image.stamp] for image in images]]
     if labels.from_file:
         identity.append(hashlib.sha256(json.dumps(labels.numbers).encode()).hexdigest())
-    return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out, **known)
+    return Listing(tree.name, identity, partial(_open, tree.reader, images, labels), left_out, messages, **known)
 
 
 def select_samples(tree: FileTree, wanted: FileKind) -> tuple[list[SourceFile], list[SkippedSample]]:
@@ -98,12 +95,10 @@ def _read_labels(reader: Reader, file: SourceFile | None) -> bytes | None:
     return reader.read(file.address)
 
 
-def _log(path: str, left_out: list[SkippedSample], labels: Labels) -> None:
-    """Log what a source has beside its images, and what is to be known about their classes."""
-    if left_out:
-        logger.warning("%s: %s left out: %s", path, plural(len(left_out), "file"), summary(left_out))
-    for message in labels.messages:
-        logger.warning("%s: %s", path, message)
+def _messages(path: str, left_out: list[SkippedSample], labels: Labels) -> list[str]:
+    """Return what a source has beside its images, and what is to be known about their classes."""
+    others = [f"{plural(len(left_out), 'file')} left out: {summary(left_out)}"] if left_out else []
+    return [f"{path}: {message}" for message in [*others, *labels.messages]]
 
 
 def _open(reader: Reader, images: list[SourceFile], labels: Labels) -> Rows:

@@ -47,13 +47,15 @@ class Listing:
     """What a source has, before a sample of it is read.
 
     `identity` is JSON data that changes whenever the samples may have changed. `open` starts reading. `left_out` are the files of
-    the source that are no samples, with the reasons. `count` and `classes` are None where only reading the samples would tell.
+    the source that are no samples, with the reasons, and `messages` what is to be known of them and of classes, for those who prepare
+    or examine it to log. `count` and `classes` are None where only reading the samples would tell.
     """
 
     name: str
     identity: list[Any]
     open: Callable[[], Rows]
     left_out: list[SkippedSample] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     count: int | None = None
     classes: list[str] | None = None
     is_labelled: bool = False
