@@ -3,6 +3,7 @@
 import copy
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 import ray
 import yaml
 from click.testing import CliRunner
+from ray.serve.schema import ServeDeploySchema
 
 from ganray.cli import group
 from ganray.config import load_job
 from ganray.errors import ConfigError, GanrayError
+from ganray.serve.settings import Settings
 from ganray.submission.kubernetes import kubernetes_name, render
 from tests.helpers.kuberay import operator_problems, problems
 from tests.helpers.runs import REPOSITORY
@@ -75,6 +78,17 @@ def test_a_slip_is_found_by_the_schema(path: list[Any], value: Any) -> None:
         target = target[step]
     target[path[-1]] = value
     assert problems(ray_job)
+
+
+def test_a_rayservice_serves_an_application_that_there_is() -> None:
+    service = yaml.safe_load((REPOSITORY / "jobs/kubernetes/rayservice.yaml").read_text())
+    (application,) = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"])).applications
+    module, _, name = application.import_path.partition(":")
+    assert hasattr(import_module(module), name)
+    settings = Settings.model_validate(application.args)
+    workers = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+    assert settings.max_replicas == workers["maxReplicas"]
+    assert settings.use_gpu == ("nvidia.com/gpu" in workers["template"]["spec"]["containers"][0]["resources"]["limits"])
 
 
 def test_a_slip_is_found_that_only_the_operator_would_find() -> None:
