@@ -31,7 +31,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, LIMIT - 1), help="Sample i is a function of the seed and i alone."
 )
-@click.option("--out", required=True, type=LocalPath(), help="Of images a .png (one grid), a .parquet file, or a folder of PNG files.")
+@click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), a .parquet file, a folder of PNG files; a .txt of texts.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
 @click.option("--local", is_flag=True, help="Generate in this process, without Ray.")
@@ -94,8 +94,8 @@ def directions_command(
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Print the version and seed of FILE, a PNG, wav or flac that `generate` has written, verified by generating the sample again."""
-    from ganray.generation.content import is_sound_file
+    """Print the version and seed of FILE, a PNG, wav, flac or text that `generate` has written, verified by generating it again."""
+    from ganray.generation.content import unit_of
     from ganray.generation.provenance import provenance, read_claim
 
     if storage is None:
@@ -107,5 +107,4 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         print_json(facts)
         return
     click.echo(f"{facts['samples']} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
-    unit = "16-bit step" if is_sound_file(file) else "grey level"
-    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], unit)}")
+    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], unit_of(file))}")

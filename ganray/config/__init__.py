@@ -1,10 +1,11 @@
 """The job file: models of its sections, and reading it with overrides. Knows neither torch nor ray."""
 
-from ganray.config.data import Data, FashionMnistSource, FolderSource, ParquetSource, Source
+from ganray.config.data import Data, FashionMnistSource, FolderSource, LinesSource, ParquetSource, Source
 from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
-from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks, WaveganNetworks
+from ganray.config.modalities import ImageModality, Modality, SoundModality, TextModality
+from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
 from ganray.config.objectives import (
     Augment,
     DiffAugment,
@@ -43,9 +44,12 @@ __all__ = [
     "FashionMnistSource",
     "FolderSource",
     "HingeLoss",
+    "ImageModality",
     "Job",
     "LeastSquaresLoss",
+    "LinesSource",
     "Loss",
+    "Modality",
     "Networks",
     "NoAugment",
     "NonSaturatingLoss",
@@ -58,8 +62,11 @@ __all__ = [
     "Resources",
     "RotationExtractor",
     "SaturatingLoss",
+    "SoundModality",
     "Source",
     "Sweep",
+    "TextConvNetworks",
+    "TextModality",
     "Train",
     "WassersteinLoss",
     "WaveganNetworks",

@@ -8,6 +8,7 @@ from ganray.config.fields import FieldError, Section
 from ganray.errors import enumerated
 
 PIXEL_FIELDS = ("resolution", "channels", "filter", "background", "bit_depth")  # of `data`, for kinds whose samples are images or frames
+OF_RAW_PIXELS = ("raw_shape", "raw_layout")  # fields of Parquet sources of images
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class KindRules:
         return f"{self.noun}s"
 
 
+_ADAM = {"lr": 2e-4, "beta1": 0.0, "beta2": 0.9}
+TEXT_OPTIMIZER = {"generator": _ADAM, "discriminator": _ADAM}
 KINDS = {
     "image": KindRules(
         noun="image",
@@ -58,6 +61,16 @@ KINDS = {
         has_extractor=True,
         column="audio",
     ),
+    "text": KindRules(
+        noun="text",
+        families=("text-conv",),
+        sources=("lines", "parquet"),
+        score="metric/ngram_4",
+        example="samples.txt",
+        task="text-generation",
+        column="text",
+        defaults={"loss": {"kind": "relativistic"}, "penalties": {"r1_gamma": 1.0, "r2_gamma": 1.0}, "optimizer": TEXT_OPTIMIZER},
+    ),
 }
 WAVE_FAMILIES = ("wavegan",)  # of sounds, those that make waves rather than spectrograms
 
@@ -75,6 +88,13 @@ def check_pixel_fields(kind: str, data: Section) -> None:
         if getattr(data, name) != type(data).model_fields[name].default:
             having = enumerated([rules.nouns for rules in KINDS.values() if rules.has_pixels])
             raise FieldError(f"is for {having}, and data.modality is {kind}", "leave it out", field=name)
+
+
+def check_parquet_fields(kind: str, source: Section) -> None:
+    """Raise `FieldError` for a field of a Parquet source that only other kinds of samples have."""
+    for name in OF_RAW_PIXELS if kind != "image" else ():
+        if getattr(source, name) != type(source).model_fields[name].default:
+            raise FieldError(f"is for images, and data.modality is {kind}", "leave it out", field=f"source.{name}")
 
 
 def check_family(kind: str, family: str) -> None:

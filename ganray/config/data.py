@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ganray.config.compatibility import check_pixel_fields, check_source
+from ganray.config.compatibility import check_parquet_fields, check_pixel_fields, check_source
 from ganray.config.fields import Integer, Name, Place, PositiveCount, Real, Section, Text, kind_or
 from ganray.config.modalities import ImageModality, Modality
 
@@ -37,12 +37,22 @@ class FolderSource(Section):
     )
 
 
+class LinesSource(Section):
+    """Text files in UTF-8, of which each line is a sample; empty lines are none."""
+
+    kind: Literal["lines"] = "lines"
+    path: Place = Field(description="a .txt file, or a folder of some, local or on s3://")
+    labels: Literal["files", "none"] = Field("none", description="files: the name of each file is the class of its lines")
+
+
 class ParquetSource(Section):
-    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, or encoded sounds."""
+    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, encoded sounds, or texts."""
 
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
-    image_column: Text = Field("image", description="column with the image, or the sound (default: audio); of a struct, its `bytes` field")
+    image_column: Text = Field(
+        "image", description="column with the image, sound (default: audio) or text (default: text); of a struct, its `bytes` field"
+    )
     label_column: Text | None = Field(
         None, description="column with the class (integer or text); null: unlabelled, as are rows with null, or -1 of the Hub's ClassLabel"
     )
@@ -56,7 +66,7 @@ class ParquetSource(Section):
     )
 
 
-Source = Annotated[FashionMnistSource | FolderSource | ParquetSource, Field(discriminator="kind"), kind_or("fashion-mnist")]
+Source = Annotated[FashionMnistSource | FolderSource | ParquetSource | LinesSource, Field(discriminator="kind"), kind_or("fashion-mnist")]
 
 
 class Data(Section):
@@ -83,6 +93,8 @@ class Data(Section):
     def _goes_together(self) -> "Data":
         check_source(self.modality.kind, self.source.kind)
         check_pixel_fields(self.modality.kind, self)
+        if isinstance(self.source, ParquetSource):
+            check_parquet_fields(self.modality.kind, self.source)
         return self
 
     @property

@@ -40,11 +40,14 @@ SCORES = {
     "metric/recall": ScoreKind("max", high=1.0),
     "metric/density": ScoreKind("max"),
     "metric/coverage": ScoreKind("max", high=1.0),
-    "metric/diversity": ScoreKind(None, target=1.0),
+    "metric/diversity": ScoreKind(None, target=1.0, kinds=("image", "sound", "text")),
     "metric/silent": ScoreKind("min", high=1.0, kinds=("sound",)),
     "metric/clipped": ScoreKind("min", high=1.0, kinds=("sound",)),
     "metric/class_coverage": ScoreKind("max", high=1.0, needs="classes"),
     "metric/conditional_accuracy": ScoreKind("max", high=1.0, needs="conditional"),
+    **{f"metric/ngram_{size}": ScoreKind("min", high=1.0, kinds=("text",)) for size in range(1, 5)},
+    "metric/novelty": ScoreKind("max", high=1.0, kinds=("text",)),
+    "metric/uniqueness": ScoreKind("max", high=1.0, kinds=("text",)),
 }
 NEIGHBOURS = 5  # of precision and recall, where the images suffice
 DEFAULT_SCORE = "metric/frechet"  # the deciding one, where a sweep names no other

@@ -19,7 +19,9 @@ from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, chunk_inputs, num_chunks, sample_chunk
 from ganray.metrics.score import Protocol, Score
+from ganray.metrics.text import compare_texts
 from ganray.modalities.codec import Codec
+from ganray.modalities.text import TextCodec
 
 
 @dataclass(frozen=True)
@@ -101,4 +103,6 @@ def read_reals(dataset: PreparedDataset) -> LabelledSamples:
 
 def compare_samples(codec: Codec, reals: LabelledSamples, fakes: LabelledSamples) -> dict[str, float]:
     """Return the scores of generated samples against real ones."""
+    if isinstance(codec, TextCodec):
+        return compare_texts(codec.decode(reals.samples), codec.decode(fakes.samples))
     raise AssertionError(f"samples of kind {codec.kind} are scored by their features")

@@ -1,20 +1,24 @@
-"""What generated files hold, and how it is compared with what is generated again: images by their pixels, sounds by their waves."""
+"""What generated files hold, and how it is compared with what is generated again: images by pixels, sounds by waves, texts by lines."""
 
 from dataclasses import dataclass
+from operator import ne
 from pathlib import Path
 
 import numpy as np
 
 from ganray.errors import plural
 from ganray.generation.formats.sound import sound_codec
+from ganray.generation.formats.text import read_lines, read_text_parquet
 from ganray.generation.record import KEY, Record, parse_record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.image import Pixels, pixels_of, read_png
 from ganray.modalities.sound.codec import decibels
 from ganray.modalities.sound.files import Integers, read_sound, sheet, to_integers
 from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
+from ganray.modalities.text import TextCodec
 
 MAX_GREY_LEVELS = 1  # by which machines may round differently
+MAX_OTHER_LINES = 0.01  # share of the lines of texts, likewise
 MAX_STEPS = 2  # of a wave in 16 bits, likewise
 # Griffin-Lim enlarges a rounding: a level of one in ten places of a spectrogram, and waves differ by a third, and their spectra by this.
 MAX_MEAN_DB, MAX_DB = 0.4, 12.0
@@ -64,12 +68,40 @@ class SoundContent:
         return Difference(largest, "16-bit step", is_small=largest <= MAX_STEPS or _sound_alike(self, other))
 
 
-Content = ImageContent | SoundContent
+@dataclass(frozen=True)
+class TextContent:
+    """Lines of text."""
+
+    lines: list[str]
+
+    def difference(self, other: "Content") -> Difference:
+        """Return how many lines differ: machines may round differently where two characters are as probable."""
+        if not isinstance(other, TextContent) or len(self.lines) != len(other.lines):
+            return Difference(None, "line", is_small=False)
+        number = sum(map(ne, self.lines, other.lines))
+        return Difference(number, "line", is_small=number <= MAX_OTHER_LINES * len(self.lines))
+
+
+Content = ImageContent | SoundContent | TextContent
+TEXT_READERS = {".txt": read_lines, ".parquet": read_text_parquet}
 
 
 def is_sound_file(path: Path) -> bool:
     """Return whether a file is named as a sound that ganray writes."""
     return path.suffix.lower() in (".wav", ".flac")
+
+
+def unit_of(path: Path) -> str:
+    """Return what a difference between a file and its samples counts."""
+    return "line" if path.suffix in TEXT_READERS else "16-bit step" if is_sound_file(path) else "grey level"
+
+
+def read_content(path: Path) -> tuple[Content, Record | None]:
+    """Return what a file holds, and its record. Raises `UnreadableSample`, `UnreadableImage` and, for files of texts, `DataError`."""
+    if path.suffix in TEXT_READERS:
+        lines, texts = TEXT_READERS[path.suffix](path)
+        return TextContent(lines), parse_record(texts)
+    return (read_sound_content if is_sound_file(path) else read_image)(path)
 
 
 def read_image(path: Path) -> tuple[Content, Record | None]:
@@ -82,6 +114,11 @@ def read_sound_content(path: Path) -> tuple[Content, Record | None]:
     """Return a wav or flac file's wave and its record. Raises `UnreadableSample`."""
     wave, rate, comment = read_sound(path)
     return SoundContent(wave, rate), parse_record({KEY: comment})
+
+
+def written(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
+    """Return samples [N, ...] of texts as lines, none of another kind."""
+    return TextContent(codec.decode(samples) if isinstance(codec, TextCodec) else [])
 
 
 def shown(samples: Samples, codec: Codec, *, is_one: bool) -> Content:

@@ -9,7 +9,7 @@ from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
-from ganray.generation.content import Content, SoundContent, is_sound_file, read_image, read_sound_content, shown, sounding
+from ganray.generation.content import Content, SoundContent, TextContent, read_content, shown, sounding, written
 from ganray.generation.formats import MAX_GRID_SAMPLES
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples, UnreadableSample
@@ -19,13 +19,14 @@ from ganray.registry.manifest import Manifest, find_manifest, name_of, read_mani
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-REMEDY = "name a PNG, wav or flac file that `ganray generate` has written"
+REMEDY = "name a PNG, wav, flac or text file that `ganray generate` has written"
+MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
 
 
 class Provenance(TypedDict):
     """The record of a verified file, its `samples` in words, where its version was `found`, and the largest difference.
 
-    That is in grey levels, or in 16-bit steps of sounds.
+    That is in grey levels, in 16-bit steps of sounds, or in lines of texts.
     """
 
     model: NotRequired[str]
@@ -85,8 +86,8 @@ def find_version(record: Record, storage: str) -> ObjectStore:
 
 
 def regenerate(record: Record, files: dict[str, bytes], codec: Codec, like: Content) -> Content:
-    """Return the content that the file of a record should have: one sample, or several together, as pixels or as a wave."""
-    make = sounding if isinstance(like, SoundContent) else shown
+    """Return the content that the file of a record should have: one sample, or several together, as pixels, a wave or lines."""
+    make = sounding if isinstance(like, SoundContent) else written if isinstance(like, TextContent) else shown
     if record.end is not None:
         return make(interpolated(record, files), codec, is_one=False)
     settings, start, num = Settings(record.seed, record.label, record.truncation), record.index or 0, record.num or 1
@@ -116,9 +117,9 @@ def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -
 def _read(file: Path) -> tuple[Content, Record]:
     """Return a file's content and its record. Raises `DataError` for a file without them."""
     try:
-        content, record = (read_sound_content if is_sound_file(file) else read_image)(file)
+        content, record = read_content(file)
     except (UnreadableImage, UnreadableSample) as error:
         raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
-    if record is None or (record.num or 1) > MAX_GRID_SAMPLES:
+    if record is None or (record.num or 1) > (MAX_LINES if isinstance(content, TextContent) else MAX_GRID_SAMPLES):
         raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
     return content, record

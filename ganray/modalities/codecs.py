@@ -5,6 +5,7 @@ from typing import Any
 from ganray.modalities.codec import Codec
 from ganray.modalities.image_codec import ImageCodec
 from ganray.modalities.sound.codec import sound_codec_from_json
+from ganray.modalities.text import TextCodec
 
 
 def codec_from_json(data: dict[str, Any]) -> Codec:
@@ -14,6 +15,8 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return ImageCodec.of_shape(_image_shape(data.get("shape")))
         case "sound":
             return sound_codec_from_json(data)
+        case "text":
+            return TextCodec.from_json(data)
     raise ValueError(f"unknown kind of sample {str(data.get('kind'))[:40]!r}")
 
 

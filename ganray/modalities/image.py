@@ -66,12 +66,12 @@ def resize(pixels: Pixels, target: Target) -> Pixels:
 
 def encode_png(pixels: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
     """Return pixels as a PNG file with `texts` by their keywords in iTXt chunks."""
-    return _save_png(_to_pil(pixels), texts)
+    return save_png(_to_pil(pixels), texts)
 
 
 def grid_png(images: Pixels, texts: Mapping[str, str] | None = None, *, columns: int | None = None) -> bytes:
     """Return images [N, C, H, W], N > 0, as the PNG file of their `grid`, with `texts` as in `encode_png`."""
-    return _save_png(grid(images, columns), texts)
+    return save_png(grid(images, columns), texts)
 
 
 def split_grid(png: bytes, shape: tuple[int, int, int]) -> Pixels:
@@ -134,7 +134,8 @@ def _scale(height: int, width: int) -> int:
     return max(1, round(GRID_SIDE / max(height, width)))
 
 
-def _save_png(image: Image.Image, texts: Mapping[str, str] | None) -> bytes:
+def save_png(image: Image.Image, texts: Mapping[str, str] | None = None) -> bytes:
+    """Return a Pillow image as a PNG file with `texts` by their keywords in iTXt chunks."""
     chunks, buffer = PngImagePlugin.PngInfo(), BytesIO()
     for key, text in (texts or {}).items():
         chunks.add_itxt(key, text)

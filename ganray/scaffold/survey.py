@@ -17,6 +17,7 @@ from ganray.data.sources.folder import select_samples
 from ganray.data.sources.labels import DATASET_JSON, find_labels
 from ganray.data.sources.parquet import parquet_rows
 from ganray.data.sources.parquet_footer import read_footers
+from ganray.data.sources.parquet_samples import SampleColumn
 from ganray.data.sources.rows import UNLABELLED, list_files, source_errors
 from ganray.errors import ConfigError, DataError
 from ganray.modalities.formats import FILE_KINDS
@@ -163,7 +164,9 @@ def _survey_files(path: str, storage: ObjectStore, progress: Progress | None) ->
 def _survey_parquet(path: str, storage: ObjectStore, progress: Progress | None) -> Survey:
     files = list_files(path, storage, suffix=".parquet")
     source, notes = find_columns(files, path)
-    rows = parquet_rows(files.store, source, footers := read_footers(files.store, [info.key for info in files.infos], source))
+    samples = SampleColumn(source.image_column)
+    footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
+    rows = parquet_rows(files.store, source, samples, footers)
     if rows.raw_shape is not None:
         raise ConfigError("PATH", f"column {source.image_column!r} of {path} holds raw pixels", "write a job with data.source.raw_shape")
     count, wanted = sum(group.rows for footer in footers for group in footer.groups), set(spread(sum(group.rows for group in rows.groups)))

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ganray.config import FolderSource, ParquetSource
+from ganray.config import Data, FolderSource, ParquetSource
+from ganray.data.sources import list_source
 from ganray.data.sources.archive import archive_files
 from ganray.data.sources.files import folder_files
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.labels import find_classes
-from ganray.data.sources.parquet import list_parquet
 from ganray.data.sources.rows import Listing
 from ganray.errors import DataError
 from ganray.modalities.formats import extension, image_extensions, starts_as_image
@@ -320,7 +320,7 @@ def test_shards_in_the_jobs_storage_are_no_parquet_source(tmp_path: Path) -> Non
     for key in ("a.parquet", "store/datasets/a-0123456789ab/shard-00000.parquet", "store/other/b.parquet"):
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({"image": [PNG]}), tmp_path / key)
-    listing = list_parquet(ParquetSource(path=str(tmp_path)), open_store(tmp_path / "store"))
+    listing = list_source(Data(source=ParquetSource(path=str(tmp_path))), open_store(tmp_path / "store"))
     assert keys_in(listing) == ["a.parquet", "store/other/b.parquet"]
 
 

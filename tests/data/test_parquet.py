@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ganray.config import ParquetSource
-from ganray.data.sources.parquet import list_parquet, parquet_rows
+from ganray.config import Data, ParquetSource
+from ganray.data.sources import list_source
+from ganray.data.sources.parquet import parquet_rows
 from ganray.data.sources.parquet_footer import read_footers
+from ganray.data.sources.parquet_samples import SampleColumn, sample_column
+from ganray.data.sources.rows import Listing
 from ganray.errors import DataError, GanrayError, StorageError
 from ganray.storage import open_store
 
@@ -35,10 +38,18 @@ def write(folder: Path, *tables: dict[str, Any], metadata: dict[bytes, bytes] | 
     return folder
 
 
+def column(source: ParquetSource) -> SampleColumn:
+    return sample_column(Data(source=source), source)
+
+
+def listed(source: ParquetSource) -> Listing:
+    return list_source(Data(source=source))
+
+
 def read(folder: Path, **settings: Any) -> tuple[list[bytes | None], list[int], list[str] | None, list[str | None]]:
     """Read all rows as a task does: their data, labels, classes, and the reasons why some have none."""
     source, store = ParquetSource(path=str(folder), **settings), open_store(folder)
-    rows = parquet_rows(store, source, read_footers(store, [info.key for info in store.list()], source))
+    rows = parquet_rows(store, source, column(source), read_footers(store, [info.key for info in store.list()], source, column(source)))
     tables = [table for group in rows.groups for table in rows.read(group)]
     table = pa.concat_tables(tables)
     assert table["name"].to_pylist() == [f"{group.file}#{group.start + row}" for group in rows.groups for row in range(group.rows)]
@@ -48,7 +59,7 @@ def read(folder: Path, **settings: Any) -> tuple[list[bytes | None], list[int], 
 def refusal(folder: Path, **settings: Any) -> str:
     """Return the one line that listing a source, before Ray starts, ends in."""
     with pytest.raises(DataError) as error:
-        list_parquet(ParquetSource(path=str(folder), **settings))
+        listed(ParquetSource(path=str(folder), **settings))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -115,7 +126,7 @@ def test_class_names_of_the_hub_name_the_classes_and_minus_one_is_no_class(tmp_p
 
 def test_a_listing_changes_with_what_its_files_say_of_the_samples(tmp_path: Path) -> None:
     def identity(**settings: Any) -> list[Any]:
-        return list_parquet(ParquetSource(path=str(tmp_path / "data"), **settings)).identity
+        return listed(ParquetSource(path=str(tmp_path / "data"), **settings)).identity
 
     write(tmp_path / "data", {"image": DATA, "label": [0, 1, 0, 1]})
     plain = identity(label_column="label")
@@ -303,7 +314,7 @@ def test_damage_anywhere_costs_the_rows_that_it_hits_or_is_one_line(compression:
 def test_a_file_that_vanishes_before_it_is_read_costs_its_rows(tmp_path: Path) -> None:
     folder = write(tmp_path / "data", {"image": DATA}, {"image": DATA})
     source, store = ParquetSource(path=str(folder)), open_store(folder)
-    rows = parquet_rows(store, source, read_footers(store, ["a.parquet", "b.parquet"], source))
+    rows = parquet_rows(store, source, column(source), read_footers(store, ["a.parquet", "b.parquet"], source, column(source)))
     (folder / "a.parquet").unlink()
     tables = [table for group in rows.groups for table in rows.read(group)]
     assert pa.concat_tables(tables)["data"].to_pylist() == [None] * 4 + DATA
@@ -348,7 +359,7 @@ def test_a_storage_that_fails_is_no_damage(works: int, tmp_path: Path, monkeypat
     folder = write(tmp_path / "data", {"image": DATA, "label": [1, 2, 1, 2]})
     source, store = ParquetSource(path=str(folder), label_column="label"), open_store(folder)
     content = store.read("a.parquet")
-    rows = parquet_rows(store, source, read_footers(store, ["a.parquet"], source))
+    rows = parquet_rows(store, source, column(source), read_footers(store, ["a.parquet"], source, column(source)))
 
     def open_broken(*_: object) -> BytesIO:
         file = BrokenFile(content)

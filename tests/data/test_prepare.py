@@ -97,7 +97,7 @@ def test_shards_are_exact_and_in_order_with_one_row_group_each(storage: ObjectSt
     # 1024 x 1024 x 3: five rows a shard.
     prepared = prepare(Data(source=FolderSource(path=str(image_folder)), resolution=1024), storage)
     card = prepared.card
-    assert card.rows_per_shard == rows_per_shard(card.shape) == 5
+    assert card.rows_per_shard == rows_per_shard(card.sample_type) == 5
     assert [(shard.file, shard.rows) for shard in card.shards] == [(f"shard-{number:05d}.parquet", 5) for number in range(6)]
     pixels, labels = read_back(prepared)
     assert pixels[:, 0, 0, 0].tolist() == [*range(1, 30, 2), *range(0, 30, 2)]  # cat before zebra, each sorted

@@ -19,7 +19,7 @@ from ganray.config import (
     WassersteinLoss,
 )
 from ganray.gan.batch import num_phases
-from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, WAVES, with_penalties
+from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, TEXT, WAVES, with_penalties
 
 PLAIN = with_penalties()
 LOSSES = [NonSaturatingLoss(), SaturatingLoss(), LeastSquaresLoss(), HingeLoss(), WassersteinLoss(), RelativisticLoss()]
@@ -46,6 +46,8 @@ CASES = {
     "deep": (NETWORKS.model_copy(update={"depth": 2, "minibatch_std": True}), RECIPE),
     "conditional r3gan": (RESIDUAL.model_copy(update={"conditional": True}), RECIPE),
     "waves": (WAVES, dataclasses.replace(with_penalties(wgan_gp=10.0, r1_gamma=0.5), phases=num_phases(WAVES), accumulate=2)),
+    "text": (TEXT, with_penalties(r1_gamma=0.5, r2_gamma=0.5)),
+    "conditional text": (TEXT.model_copy(update={"conditional": True}), with_penalties(wgan_gp=10.0)),
     "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),
     "everything": (NETWORKS, EVERYTHING),
 }

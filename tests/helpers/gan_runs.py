@@ -14,7 +14,18 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from ganray.config import Adam, DcganNetworks, Networks, NoAugment, NonSaturatingLoss, Optimizer, Penalties, R3ganNetworks, WaveganNetworks
+from ganray.config import (
+    Adam,
+    DcganNetworks,
+    Networks,
+    NoAugment,
+    NonSaturatingLoss,
+    Optimizer,
+    Penalties,
+    R3ganNetworks,
+    TextConvNetworks,
+    WaveganNetworks,
+)
 from ganray.config.training import share_of
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.random_streams import RandomStream
@@ -28,6 +39,8 @@ CLASSES = 3
 NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
 WAVES = WaveganNetworks(width=4, latent_dim=8, conditional=True)
 RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
+TEXT = TextConvNetworks(width=8, depth=1, kernel=3, latent_dim=8)
+TEXT_SHAPE = (5, 6)  # tokens and length
 OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))
 RECIPE = Recipe(
     batch_size=BATCH,
@@ -45,6 +58,8 @@ RECIPE = Recipe(
 
 def shape_of(networks: Networks) -> tuple[int, ...]:
     """Return the shape of the samples that a family is tried on."""
+    if isinstance(networks, TextConvNetworks):
+        return TEXT_SHAPE
     return WAVE_SHAPE if isinstance(networks, WaveganNetworks) else SHAPE
 
 

@@ -19,6 +19,7 @@ from ganray.registry.artifact import build_checked, generator_config
 from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from tests.helpers.artifacts import artifact
+from tests.helpers.texts import text_artifact
 
 MISSING = object()
 MAX_BYTES, MAX_SECONDS = 8 << 20, 5.0  # that a refusal may take
@@ -39,11 +40,23 @@ VALUES = {
     "classes": [[1], "cat", 5, {}, MISSING],
     "format": [0, -1, 3, 99, "2", 2.5, None, [], MISSING],
 }
+VALUES_OF_TEXTS = {
+    "shape": [[9], [8, 1], [1 << 40], [], "8", None, MISSING],
+    "format": [1, 2, 4],
+    "modality": [None, [], "text", {}, {"kind": "text"}, {"kind": "pickle"}, MISSING],
+    "modality.length": [0, -1, 9, 1 << 50, True, 8.0, "8", None, [8]],
+    "modality.vocabulary": ["", "aa", "x" * 100_000, "".join(map(chr, range(50, 3000))), None, 5, ["a", "b"]],
+    "networks.width": [0, 1 << 40, 16],
+    "networks.kernel": [4, 1 << 20, -3],
+    "networks.depth": [0, 1 << 20],
+    "networks": [{"kind": "dcgan", "width": 8}, {"kind": "r3gan"}],
+}
+CASES_OF_TEXTS = [(path, value) for path, values in VALUES_OF_TEXTS.items() for value in values]
 CASES = [(path, value) for path, values in VALUES.items() for value in values]
 
 
-def config_with(path: str, value: object) -> bytes:
-    config: dict[str, Any] = json.loads(artifact()[CONFIG])
+def config_with(path: str, value: object, files: dict[str, bytes] | None = None) -> bytes:
+    config: dict[str, Any] = json.loads((files or artifact())[CONFIG])
     *parents, name = path.split(".")
     section = config[parents[0]] if parents else config
     if value is MISSING:
@@ -83,6 +96,12 @@ def test_a_config_that_no_job_could_have_or_that_its_weights_do_not_fit_is_refus
     line = refusal({**artifact(), CONFIG: config_with(path, value)})
     assert "config.json" in line
     assert "Error" not in line
+
+
+@pytest.mark.parametrize(("path", "value"), CASES_OF_TEXTS, ids=lambda part: "missing" if part is MISSING else str(part)[:30])
+def test_a_config_of_texts_that_no_data_could_have_is_refused(path: str, value: object) -> None:
+    line = refusal({**text_artifact(), CONFIG: config_with(path, value, text_artifact())})
+    assert "config.json" in line
 
 
 @pytest.mark.parametrize(

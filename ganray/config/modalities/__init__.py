@@ -7,7 +7,8 @@ from pydantic import Field
 from ganray.config.fields import kind_or
 from ganray.config.modalities.image import ImageModality
 from ganray.config.modalities.sound import SoundModality
+from ganray.config.modalities.text import TextModality
 
-__all__ = ["ImageModality", "Modality", "SoundModality"]
+__all__ = ["ImageModality", "Modality", "SoundModality", "TextModality"]
 
-Modality = Annotated[ImageModality | SoundModality, Field(discriminator="kind"), kind_or("image")]
+Modality = Annotated[ImageModality | SoundModality | TextModality, Field(discriminator="kind"), kind_or("image")]

@@ -6,11 +6,22 @@ from pydantic import Field
 
 from ganray.config.fields import FieldError, kind_or
 from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
+from ganray.config.networks.text import TextConvNetworks
 from ganray.config.networks.wave import WaveganNetworks
 
-__all__ = ["DcganNetworks", "Networks", "R3ganNetworks", "WaveganNetworks", "check_groups", "check_shape", "check_sides", "num_halvings"]
+__all__ = [
+    "DcganNetworks",
+    "Networks",
+    "R3ganNetworks",
+    "TextConvNetworks",
+    "WaveganNetworks",
+    "check_groups",
+    "check_shape",
+    "check_sides",
+    "num_halvings",
+]
 
-Networks = Annotated[DcganNetworks | R3ganNetworks | WaveganNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+Networks = Annotated[DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks, Field(discriminator="kind"), kind_or("dcgan")]
 
 
 def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> None:
@@ -25,3 +36,6 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
         case WaveganNetworks():
             if len(shape) != 2 or shape[0] != 1:
                 raise FieldError(f"expected waves [1, samples], got {list(shape)}", "use another family", field=field)
+        case TextConvNetworks():
+            if len(shape) != 2:
+                raise FieldError(f"expected [tokens, length], got {list(shape)}", "use another family", field=field)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganray.config import Data
-from ganray.config.modalities import SoundModality
+from ganray.config.modalities import ImageModality, SoundModality, TextModality
 from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, Fitting
 from ganray.modalities.image import Target
@@ -15,6 +15,7 @@ from ganray.modalities.image_codec import ImageCodec
 from ganray.modalities.sound.codec import SpectrogramFitting, WaveCodec
 from ganray.modalities.sound.decoding import Clip
 from ganray.modalities.sound.spectrogram import Analysis
+from ganray.modalities.text import TextFitting
 
 FIT_ROWS = 4096  # of a batch that is summarised
 FIT_FILES = 32  # of such a batch of files, which are in memory together
@@ -22,12 +23,13 @@ FIT_FILES = 32  # of such a batch of files, which are in memory together
 
 def make_codec(data: Data, rows: Rows) -> Codec:
     """Return the codec of a source's rows, after a look at all of them where it is fitted. Raises `DataError` for another kind of data."""
-    match data.modality.kind:
-        case "image":
+    match data.modality:
+        case TextModality() as text:
+            return fit_codec(TextFitting(text), rows)
+        case ImageModality():
             return ImageCodec(Target(data.shape, data.filter, data.background_rgb, data.bit_depth), rows.raw_shape)
-        case "sound":
-            assert isinstance(data.modality, SoundModality)
-            return _sound_codec(data.modality, rows)
+        case SoundModality() as sound:
+            return _sound_codec(sound, rows)
 
 
 def _sound_codec(modality: SoundModality, rows: Rows) -> Codec:

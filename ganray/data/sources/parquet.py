@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganray.config import ParquetSource
-from ganray.data.sources.parquet_columns import class_numbers, image_bytes, plain_classes
+from ganray.data.sources.parquet_columns import class_numbers, plain_classes
 from ganray.data.sources.parquet_footer import DAMAGE, LABELS, REPLACE, THREADS, Footer, Group, open_parquet, read_footers, reason_of
+from ganray.data.sources.parquet_samples import SampleColumn
 from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, list_files, row_table, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
@@ -29,6 +30,7 @@ class ParquetRows:
 
     store: ObjectStore
     source: ParquetSource
+    samples: SampleColumn
     groups: list[Group]
     raw_shape: tuple[int, int, int] | None
     numbers: dict[int | str, int]
@@ -41,7 +43,7 @@ class ParquetRows:
             with open_parquet(self.store, group.file) as parquet:
                 # All labels first: a row group counts as damaged where classes are collected, too, if one of them cannot be read.
                 labels = class_numbers(self._labels(parquet, group), self.numbers)
-                for batch in parquet.iter_batches(READ_ROWS, row_groups=[group.number], columns=[self.source.image_column]):
+                for batch in parquet.iter_batches(READ_ROWS, row_groups=[group.number], columns=[self.samples.name]):
                     images = batch.column(0).slice(0, group.rows - done)
                     yield self._to_rows(images, labels.slice(done, len(images)), group, done)
                     done += len(images)
@@ -56,13 +58,13 @@ class ParquetRows:
         return read_labels(parquet, self.source.label_column, group) if self.source.label_column else pa.nulls(group.rows, pa.int32())
 
     def _to_rows(self, images: pa.Array, labels: pa.Array, group: Group, start: int) -> pa.Table:
-        data, reasons = image_bytes(images, self.raw_shape, channels_first=group.channels_first)
+        data, reasons = self.samples.read(images, self.raw_shape, channels_first=group.channels_first)
         names = [_name(group, group.start + start + index) for index in range(len(data))]
         return row_table(names, data, labels, reasons)
 
 
 @source_errors()
-def list_parquet(source: ParquetSource, storage: ObjectStore | None = None) -> Listing:
+def list_parquet(source: ParquetSource, storage: ObjectStore | None, samples: SampleColumn) -> Listing:
     """List the Parquet files under a path, sorted by name, without what lies in the job's `storage`, and read their footers.
 
     Raises `DataError` if there are none, or if they are not what the job says.
@@ -71,14 +73,14 @@ def list_parquet(source: ParquetSource, storage: ObjectStore | None = None) -> L
     if not files.infos:
         problem = f"there are no .parquet files in {source.path}"
         raise DataError(PATH_FIELD, problem, "name a file, or a folder or s3:// prefix that holds some")
-    footers = read_footers(files.store, [info.key for info in files.infos], source)
-    settings: list[Any] = [source.image_column, source.label_column, source.raw_shape]
+    footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
+    settings: list[Any] = [samples.name, source.label_column, source.raw_shape]
     identity: list[Any] = [files.store.uri, settings, [[info.key, info.size, str(info.modified)] for info in files.infos]]
     if facts := _facts(footers, source):
         identity.append(facts)
     count, is_labelled = sum(group.rows for footer in footers for group in footer.groups), source.label_column is not None
     name = files.name.removesuffix(".parquet")
-    return Listing(name, identity, partial(_open, files.store, source, footers), count=count, is_labelled=is_labelled)
+    return Listing(name, identity, partial(_open, files.store, source, samples, footers), count=count, is_labelled=is_labelled)
 
 
 def _facts(footers: list[Footer], source: ParquetSource) -> dict[str, Any]:
@@ -92,27 +94,27 @@ def _facts(footers: list[Footer], source: ParquetSource) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def _open(store: ObjectStore, source: ParquetSource, footers: list[Footer]) -> Rows:
-    rows = parquet_rows(store, source, footers)
+def _open(store: ObjectStore, source: ParquetSource, samples: SampleColumn, footers: list[Footer]) -> Rows:
+    rows = parquet_rows(store, source, samples, footers)
     pieces = [pa.table({key: [value] for key, value in vars(group).items()}) for group in rows.groups]
     read = dataset_of(pieces).map_batches(partial(_read_groups, rows=replace(rows, groups=[])), batch_size=None, batch_format="pyarrow")
     # A row group may be a whole file: cut it, so that its images are decoded in parallel.
     dataset = read.repartition(target_num_rows_per_block=_rows_per_task(rows.groups), strict=True)
-    return Rows(dataset, sum(group.rows for group in rows.groups), raw_shape=rows.raw_shape, classes=rows.classes)
+    return Rows(dataset, sum(group.rows for group in rows.groups), raw_shape=rows.raw_shape, classes=rows.classes, is_small=samples.is_text)
 
 
-def parquet_rows(store: ObjectStore, source: ParquetSource, footers: list[Footer]) -> ParquetRows:
+def parquet_rows(store: ObjectStore, source: ParquetSource, samples: SampleColumn, footers: list[Footer]) -> ParquetRows:
     """Return how the rows of files are read, after a look at all labels. Raises `DataError` if they are not classes."""
     groups = [group for footer in footers for group in footer.groups if group.rows]
     shape = footers[0].generated_shape
     raw_shape = source.raw_shape or ((shape[1], shape[2], shape[0]) if shape else None)
     if source.label_column is None:
-        return ParquetRows(store, source, groups, raw_shape, {}, None)
+        return ParquetRows(store, source, samples, groups, raw_shape, {}, None)
     names = next((footer.names for footer in footers if footer.names), None)
     values = _class_values(store, groups, source.label_column, names)
     numbers = {value: number for number, value in enumerate(values)}
     classes = [names[value] if names and isinstance(value, int) else str(value) for value in values]
-    return ParquetRows(store, source, groups, raw_shape, numbers, classes)
+    return ParquetRows(store, source, samples, groups, raw_shape, numbers, classes)
 
 
 def _class_values(store: ObjectStore, groups: list[Group], column: str, names: list[str] | None) -> list[Any]:

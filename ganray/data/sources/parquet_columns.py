@@ -23,17 +23,17 @@ class UnreadableRow(Exception):
 
 def image_problem(kind: pa.DataType, *, is_raw: bool) -> str | None:
     """Return what is wrong with the type of a column of images, None for bytes, or, of raw pixels, (nested) lists of uint8."""
-    kind = _stored(kind)
+    kind = stored_type(kind)
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
-        kind = _stored(kind.field(index).type) if index >= 0 else kind
+        kind = stored_type(kind.field(index).type) if index >= 0 else kind
         if pa.types.is_null(kind):
             return "holds no bytes, only paths or nothing"
     if _is_bytes(kind):
         return None
     leaf = kind
     while _is_list(leaf):
-        leaf = _stored(leaf.value_type)
+        leaf = stored_type(leaf.value_type)
     if leaf is not kind and (pa.types.is_struct(leaf) or _is_bytes(leaf)):
         return f"holds a list of images a row ({kind})"
     return None if is_raw and leaf is not kind and leaf == pa.uint8() else f"holds {kind}"
@@ -41,7 +41,7 @@ def image_problem(kind: pa.DataType, *, is_raw: bool) -> str | None:
 
 def label_kind(kind: pa.DataType) -> LabelKind | None:
     """Return what a column of classes holds, None where it holds nulls alone. Raises `TypeError` for a column of anything else."""
-    kind = _stored(kind)
+    kind = stored_type(kind)
     if pa.types.is_integer(kind):
         return "integers"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -70,8 +70,8 @@ def tensor_shape(kind: pa.DataType) -> Shape | None:
 
 def has_shapes(kind: pa.DataType) -> bool:
     """Return whether each row of raw pixels has a shape: tensors, and lists of lists."""
-    stored = _stored(kind)
-    return tensor_shape(kind) is not None or (_is_list(stored) and _is_list(_stored(stored.value_type)))
+    stored = stored_type(kind)
+    return tensor_shape(kind) is not None or (_is_list(stored) and _is_list(stored_type(stored.value_type)))
 
 
 def class_names(schema: pa.Schema, column: str) -> list[str] | None:
@@ -86,7 +86,7 @@ def class_names(schema: pa.Schema, column: str) -> list[str] | None:
 
 def plain_classes(column: pa.ChunkedArray) -> pa.Array:
     """Return a column of classes as integers as they are, or text as string, however the file encodes them. Raises `ValueError`."""
-    kind = _stored(column.type)
+    kind = stored_type(column.type)
     plain = column.cast(kind).cast(kind if pa.types.is_integer(kind) else pa.string()).combine_chunks()
     plain.validate(full=True)  # that text is UTF-8
     return plain
@@ -97,6 +97,12 @@ def class_numbers(values: pa.Array, numbers: Mapping[int | str, int]) -> pa.Arra
     encoded = values.dictionary_encode()
     found = pa.array([numbers.get(value, UNLABELLED) for value in encoded.dictionary.to_pylist()], pa.int32())
     return found.take(encoded.indices).fill_null(UNLABELLED)
+
+
+def text_bytes(column: pa.Array) -> tuple[list[bytes | None], list[str | None]]:
+    """Return a column of strings as UTF-8, and for a null the reason why there is none."""
+    values = _plain(column).cast(pa.large_string()).cast(pa.large_binary()).to_pylist()
+    return values, ["is null" if value is None else None for value in values]
 
 
 def image_bytes(column: pa.Array, raw_shape: Shape | None, *, channels_first: bool) -> tuple[list[bytes | None], list[str | None]]:
@@ -175,10 +181,10 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _stored(kind: pa.DataType) -> pa.DataType:
+def stored_type(kind: pa.DataType) -> pa.DataType:
     """Return what a type is without extension types and dictionaries."""
     if isinstance(kind, pa.BaseExtensionType):
-        return _stored(kind.storage_type)
+        return stored_type(kind.storage_type)
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from ganray.config import ParquetSource
 from ganray.data.sources import parquet_columns as columns
 from ganray.data.sources.parquet_columns import LabelKind, Shape, by
+from ganray.data.sources.parquet_samples import SampleColumn
 from ganray.data.sources.rows import PATH_FIELD, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
@@ -21,7 +22,6 @@ THREADS = 16
 # What pyarrow raises for bytes that are not what they were. Storage errors are none of these.
 DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
 REPLACE = "remove or replace it"
-EMBED = "write the images' bytes, as the Hub's `Dataset.push_to_hub` does, or name their folder with data.source.kind=folder"
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class Footer:
     has_shapes: bool
 
 
-def read_footers(store: ObjectStore, keys: list[str], source: ParquetSource) -> list[Footer]:
+def read_footers(store: ObjectStore, keys: list[str], source: ParquetSource, samples: SampleColumn) -> list[Footer]:
     """Read the footers of files that have rows, whose columns alone matter: of others, many tools cannot tell the types.
 
     Raises `DataError` for a file that is damaged, lacks the job's columns, or does not go with the others.
     """
     with ThreadPoolExecutor(THREADS) as threads:
-        read = list(threads.map(partial(_read_footer, store, source), keys))
+        read = list(threads.map(partial(_read_footer, store, source, samples), keys))
     footers = [footer for footer in read if footer is not None]
     if not footers:
-        raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files with images")
+        raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files with samples")
     _check_labels(footers, source)
     _check_shapes(footers, source)
     return footers
@@ -79,15 +79,15 @@ def open_parquet(store: ObjectStore, key: str) -> Iterator[pq.ParquetFile]:
         yield pq.ParquetFile(file, page_checksum_verification=True)
 
 
-def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> Footer | None:
+def _read_footer(store: ObjectStore, source: ParquetSource, samples: SampleColumn, key: str) -> Footer | None:
     try:
         with open_parquet(store, key) as parquet:
             schema, metadata = parquet.schema_arrow, parquet.metadata
             _check_rows(metadata)
             if metadata.num_rows == 0:
                 return None
-            _check_columns(schema, source, key)
-            return _footer(schema, metadata, source, key)
+            _check_columns(schema, source, samples, key)
+            return _footer(schema, metadata, source, samples, key)
     except (RefusedObject, MissingObject) as error:
         problem = "has vanished" if isinstance(error, MissingObject) else str(error)
         raise DataError(PATH_FIELD, f"{key} {problem}", REPLACE) from error
@@ -95,8 +95,8 @@ def _read_footer(store: ObjectStore, source: ParquetSource, key: str) -> Footer 
         raise DataError(PATH_FIELD, f"{key} is not a Parquet file, or damaged ({reason_of(error)})", REPLACE) from error
 
 
-def _footer(schema: pa.Schema, metadata: pq.FileMetaData, source: ParquetSource, key: str) -> Footer:
-    images = schema.field(source.image_column).type
+def _footer(schema: pa.Schema, metadata: pq.FileMetaData, source: ParquetSource, samples: SampleColumn, key: str) -> Footer:
+    images = schema.field(samples.name).type
     labels = schema.field(source.label_column).type if source.label_column else None
     generated_shape = columns.generated_shape(schema, images)
     channels_first = source.raw_layout == "channels-first" or (source.raw_layout == "auto" and generated_shape is not None)
@@ -136,15 +136,13 @@ def _check_rows(metadata: pq.FileMetaData) -> None:
         raise ValueError(f"its row groups have {sum(rows)} rows, and it has {metadata.num_rows}")
 
 
-def _check_columns(schema: pa.Schema, source: ParquetSource, key: str) -> None:
-    for field, column in ((IMAGES, source.image_column), (LABELS, source.label_column)):
+def _check_columns(schema: pa.Schema, source: ParquetSource, samples: SampleColumn, key: str) -> None:
+    for field, column in ((IMAGES, samples.name), (LABELS, source.label_column)):
         if column is not None and schema.names.count(column) != 1:
             has = "several columns" if column in schema.names else "no column"
             raise DataError(field, f"{key} has {has} {column}", f"name one of {', '.join(schema.names)}")
-    is_raw = source.raw_shape is not None
-    if problem := columns.image_problem(schema.field(source.image_column).type, is_raw=is_raw):
-        remedy = "name a column of bytes, one image a row, or of uint8 lists together with data.source.raw_shape"
-        raise DataError(IMAGES, f"column {source.image_column} of {key} {problem}", EMBED if "paths" in problem else remedy)
+    if found := samples.problem(schema.field(samples.name).type, is_raw=source.raw_shape is not None):
+        raise DataError(IMAGES, f"column {samples.name} of {key} {found[0]}", found[1])
     if source.label_column:
         kind = schema.field(source.label_column).type
         try:

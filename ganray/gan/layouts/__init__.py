@@ -4,12 +4,14 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ganray.gan.layouts.one_hot import OneHotLayout
 from ganray.gan.layouts.pixels import PixelLayout, from_pixels, to_pixels
 from ganray.gan.layouts.waves import WaveLayout
 from ganray.modalities.codec import Codec
 from ganray.modalities.sound.codec import WaveCodec
+from ganray.modalities.text import TextCodec
 
-__all__ = ["Layout", "PixelLayout", "from_pixels", "layout_of", "to_pixels"]
+__all__ = ["Layout", "OneHotLayout", "PixelLayout", "from_pixels", "layout_of", "to_pixels"]
 
 
 class Layout(Protocol):
@@ -28,4 +30,6 @@ class Layout(Protocol):
 
 def layout_of(codec: Codec) -> Layout:
     """Return the layout of a codec's samples."""
+    if isinstance(codec, TextCodec):
+        return OneHotLayout(codec.num_tokens, codec.length)
     return WaveLayout(codec.shape) if isinstance(codec, WaveCodec) else PixelLayout(codec.shape)

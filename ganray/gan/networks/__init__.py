@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
-from ganray.config import DcganNetworks, Networks, R3ganNetworks, WaveganNetworks
+from ganray.config import DcganNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
 from ganray.gan.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganray.gan.networks.norm import measure_standing_statistics
 from ganray.gan.networks.r3gan import R3ganDiscriminator, R3ganGenerator
 from ganray.gan.networks.spectral import add_spectral_norm
+from ganray.gan.networks.text_conv import TextConvDiscriminator, TextConvGenerator
 from ganray.gan.networks.wavegan import WaveganDiscriminator, WaveganGenerator
 
 __all__ = ["Shape", "build_generator", "build_networks", "measure_standing_statistics"]
@@ -38,7 +39,9 @@ def build_generator(config: Networks, shape: Shape, num_classes: int) -> nn.Modu
         case R3ganNetworks():
             return R3ganGenerator(config, _of_image(shape), num_classes)
         case WaveganNetworks():
-            return WaveganGenerator(config, _of_wave(shape), num_classes)
+            return WaveganGenerator(config, _of_sequence(shape), num_classes)
+        case TextConvNetworks():
+            return TextConvGenerator(config, _of_sequence(shape), num_classes)
 
 
 def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
@@ -48,7 +51,9 @@ def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn
         case R3ganNetworks():
             return R3ganDiscriminator(config, _of_image(shape), num_classes)
         case WaveganNetworks():
-            return WaveganDiscriminator(config, _of_wave(shape), num_classes)
+            return WaveganDiscriminator(config, _of_sequence(shape), num_classes)
+        case TextConvNetworks():
+            return TextConvDiscriminator(config, _of_sequence(shape), num_classes)
 
 
 def _of_image(shape: Shape) -> tuple[int, int, int]:
@@ -56,6 +61,6 @@ def _of_image(shape: Shape) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _of_wave(shape: Shape) -> tuple[int, int]:
-    channels, samples = shape
-    return channels, samples
+def _of_sequence(shape: Shape) -> tuple[int, int]:
+    channels, length = shape
+    return channels, length

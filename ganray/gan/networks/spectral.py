@@ -38,7 +38,7 @@ class SpectralNorm(nn.Module):
 def add_spectral_norm(network: nn.Module) -> None:
     """Normalise the weight of every convolution, linear layer and embedding of a network."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.Embedding):
             if not module.weight.any():  # a residual block that starts as the identity: zero has no singular direction
                 nn.init.kaiming_normal_(module.weight)
             parametrize.register_parametrization(module, "weight", SpectralNorm(module.weight))

@@ -9,6 +9,7 @@ from ganray.config.compatibility import KINDS
 from ganray.errors import ConfigError, enumerated
 from ganray.generation.formats.image import write_image_folder, write_image_parquet
 from ganray.generation.formats.sound import write_sound_folder, write_sound_parquet, write_sound_sheet
+from ganray.generation.formats.text import write_lines, write_text_parquet
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.storage.files import atomic_write
@@ -33,6 +34,7 @@ FORMATS: Mapping[str, Mapping[str, Writer]] = {
         ".parquet": write_sound_parquet,
         "": write_sound_folder,
     },
+    "text": {".txt": write_lines, ".parquet": write_text_parquet},
 }
 SHEETS = (write_preview, write_sound_sheet)  # in memory as a whole, and generated again as a whole for their provenance
 

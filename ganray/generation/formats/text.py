@@ -1,0 +1,71 @@
+"""Generated texts as lines of a text file, or rows of a Parquet file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ganray.errors import DataError
+from ganray.generation.record import KEY, Record
+from ganray.modalities.codec import Codec, Samples
+from ganray.modalities.text import TextCodec
+from ganray.storage.files import atomic_write
+
+BESIDE = ".provenance.json"  # the suffix of the file with a text file's record, which lines have no place for
+
+
+def write_lines(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write a line a text in UTF-8, and the record beside the file."""
+    with atomic_write(beside(out)) as file:
+        file.write(record.to_json().encode() + b"\n")
+    with atomic_write(out) as file:
+        for chunk in chunks:
+            file.write("".join(f"{line}\n" for line in _decoded(codec, chunk)).encode())
+
+
+def write_text_parquet(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write rows of `index` and `text`, with the record in the schema's metadata."""
+    import pyarrow as pa  # it takes a while to import
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("index", pa.int64()), ("text", pa.string())], metadata={KEY: record.to_json()})
+    index = 0
+    with atomic_write(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for chunk in chunks:
+            writer.write_table(pa.table([list(range(index, index + len(chunk))), _decoded(codec, chunk)], schema=schema))
+            index += len(chunk)
+
+
+def read_lines(file: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the lines of a text file, and the texts of its record by their keywords. Raises `DataError`."""
+    try:
+        content, record = file.read_bytes().decode(), beside(file).read_text()
+    except FileNotFoundError as error:
+        raise DataError(
+            str(file), f"cannot be read: there is no {error.filename}", "name a file that `ganray generate` has written"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(str(file), f"cannot be read ({error})", "name a file that `ganray generate` has written") from None
+    return content.removesuffix("\n").split("\n"), {KEY: record}
+
+
+def read_text_parquet(file: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the texts in a Parquet file, and its metadata by their keywords. Raises `DataError`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file, columns=["text"])
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise DataError(str(file), f"cannot be read ({reason})", "name a file of texts that `ganray generate` has written") from None
+    metadata = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in (table.schema.metadata or {}).items()}
+    return [str(text) for text in table["text"].to_pylist()], metadata
+
+
+def beside(out: Path) -> Path:
+    """Return the file that has the record of a text file."""
+    return out.with_name(out.name + BESIDE)
+
+
+def _decoded(codec: Codec, chunk: Samples) -> list[str]:
+    assert isinstance(codec, TextCodec)
+    return codec.decode(chunk)
