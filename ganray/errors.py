@@ -28,8 +28,7 @@ class GanrayError(Exception):
         super().__init__(self.field, self.problem, self.remedy)
 
     def __str__(self) -> str:
-        line = " ".join(f"{self.field}: {self.problem}; {self.remedy}".split())
-        return line if line.isprintable() else "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+        return printable(" ".join(f"{self.field}: {self.problem}; {self.remedy}".split()))
 
 
 class ConfigError(GanrayError):
@@ -79,6 +78,11 @@ class TrainingDiverged(GanrayError):
 def without_credentials(text: str) -> str:
     """Return a text in which credentials within URIs are dots."""
     return CREDENTIALS.sub(lambda found: f"{found['start']}...@" if found["start"] else f"{found['setting']}...", text)
+
+
+def printable(text: str) -> str:
+    """Return a text, which may be of untrusted origin, without what a terminal would take for a command: that is escaped."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def plural(number: float, noun: str) -> str:

@@ -24,7 +24,7 @@ from ganray.evaluation.score import Reference
 from ganray.metrics.feature_extractor import FeatureNetwork, load_extractor
 from ganray.metrics.frechet import Moments
 
-Part = tuple[np.ndarray, np.ndarray]  # features and hashes
+Part = tuple[np.ndarray, np.ndarray | None]  # features, and hashes where the dataset has repeats
 
 MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
 CHUNK = 256  # samples that pass the extractor together
@@ -95,8 +95,9 @@ def _rows_by_shard(dataset: PreparedDataset) -> list[tuple[int, np.ndarray]]:
 
 
 def _join(parts: list[Part], dataset: PreparedDataset, *, num_samples: int) -> Reference:
-    features, hashes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return summarise(torch.from_numpy(features), hashes if dataset.card.duplicates else None, num_samples=num_samples)
+    features = torch.from_numpy(np.concatenate([own for own, _ in parts]))
+    hashes = [own for _, own in parts if own is not None]
+    return summarise(features, np.concatenate(hashes) if hashes else None, num_samples=num_samples)
 
 
 def summarise(features: Tensor, hashes: np.ndarray | None, *, num_samples: int) -> Reference:
@@ -132,7 +133,7 @@ def shard_features(weights: bytes, dataset: PreparedDataset, number: int, rows: 
 
 def _part(network: FeatureNetwork, dataset: PreparedDataset, number: int, rows: np.ndarray) -> Part:
     samples = read_shard(dataset, number).samples[rows % dataset.card.rows_per_shard]
-    return features_of(network, torch.from_numpy(samples)).numpy(), digests(samples)
+    return features_of(network, torch.from_numpy(samples)).numpy(), digests(samples) if dataset.card.duplicates else None
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from ganray.config import Networks
 from ganray.config.compatibility import check_family
 from ganray.config.networks import check_groups, check_shape
 from ganray.config.renamed import modernise
+from ganray.errors import printable
 from ganray.gan.layouts import Layout, layout_of
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
@@ -103,7 +104,7 @@ def parse_config(data: bytes) -> GeneratorConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(["config.json", *(str(part) for part in first["loc"])])
-        raise InvalidConfig(f"{where}: {_printable(first['msg'][:200])}") from None
+        raise InvalidConfig(f"{where}: {printable(first['msg'][:200])}") from None
     except (ValueError, RecursionError):
         raise InvalidConfig("config.json is not JSON") from None
 
@@ -147,11 +148,6 @@ def read_shapes(weights: bytes) -> Shapes:
     if not 0 < len(shapes) <= MAX_TENSORS:
         raise InvalidConfig(f"the weights are {len(shapes)} tensors")
     return shapes
-
-
-def _printable(text: str) -> str:
-    """Return a text that may repeat some of an untrusted value, without what a terminal would take for a command."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 _SHAPES: TypeAdapter[Shapes] = TypeAdapter(dict[str, tuple[StrictInt, ...]])

@@ -10,7 +10,7 @@ from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import record_start
+from ganray.runs.start import Start, record_start
 
 
 @contextlib.contextmanager
@@ -22,10 +22,12 @@ def locked(run: Run) -> Iterator[DriverLock]:
         yield lock
 
 
-def open_run(run: Run, job: Job, listing: Listing | None, *, progress: Callable[[int, int], None] | None = None) -> Job:
+def open_run(
+    run: Run, job: Job, listing: Listing | None, start: Start | None, *, progress: Callable[[int, int], None] | None = None
+) -> Job:
     """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` resolved.
 
-    `listing` is that of the source, for a run that is to be created.
+    For a run that is to be created, `listing` is that of the source, and `start` what it starts from, None for random weights.
     """
     if run.exists():
         dataset, job = run.dataset, resume_job(job, run.job)
@@ -34,6 +36,7 @@ def open_run(run: Run, job: Job, listing: Listing | None, *, progress: Callable[
         assert listing is not None, f"{run.uri} vanished"
         dataset = prepare(job.data, listing, run.storage, progress=progress)
         job = resolve_job(job, dataset.card)
-        record_start(run, job, dataset.card)
+        if start:
+            record_start(run, job, start, dataset.card)
     run.record(job, dataset)
     return job

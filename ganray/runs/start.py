@@ -71,11 +71,8 @@ def find_start(job: Job) -> Start | None:
     return start
 
 
-def record_start(run: Run, job: Job, card: DatasetCard) -> None:
-    """Copy the weights that a new run of a job starts from to its record. Raises as `find_start`, and for other classes."""
-    start = find_start(job)
-    if start is None:
-        return
+def record_start(run: Run, job: Job, start: Start, card: DatasetCard) -> None:
+    """Copy the weights that a new run of a job starts from to its record. Raises `ConfigError` for other classes."""
     _check_codec(start, card)
     _check_classes(job, start, card)
     tensors = {f"generator.{name}": tensor for name, tensor in safetensors.torch.load(start.files[GENERATOR]).items()}

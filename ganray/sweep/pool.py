@@ -46,7 +46,7 @@ class WorkerGroups:
                     self._take_loss(name, call.error)
         while len(self.calls) < wanted:
             name = f"group{next(self.numbers)}"
-            self.progress_actors[name] = start_progress_actor()
+            self.progress_actors[name] = start_progress_actor(f"sweep {self.context.job.name}, {name}")
             self.calls[name] = BackgroundCall(partial(self._serve, name), name=name)
             self.calls[name].start()
 
@@ -96,7 +96,7 @@ class WorkerGroups:
     def _serve_streamed(self, name: str) -> None:
         """Train pieces with workers of their own each, from this thread: a stream of data belongs to one run."""
         while (piece := ask(self.queue, "take", name, False)) is not None:
-            self.progress_actors[name] = start_progress_actor()
+            self.progress_actors[name] = start_progress_actor(f"sweep {self.context.job.name}, {name}")
             context = replace(self.context, progress_actor=self.progress_actors[name])
             try:
                 outcome = train_piece(context, piece, lambda own: fit(own, self, self.no_signal))

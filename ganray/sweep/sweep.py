@@ -23,7 +23,7 @@ from ganray.registry.signing import load_private_key
 from ganray.runs.opening import locked
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import find_start, record_start
+from ganray.runs.start import Start, find_start, record_start
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.driver import read_data_frame, run_search
 from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
@@ -79,17 +79,17 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     check_packages(job.required_sweep)
     storage = open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
-    listing = None
+    listing = start = None
     if sweep.exists():
         if finished := read_result(sweep, resume_sweep(job, sweep.job)):
             return finished
     else:
         listing = list_source(job.data, storage)  # what is wrong with it is raised before anything is started or written
-        find_start(job)
+        start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(sweep) as lock:
-        job = open_sweep(sweep, job, listing, reporter)
+        job = open_sweep(sweep, job, listing, start, reporter)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")
             ended, trials, frame = run_search(context, reporter, lock)
@@ -108,7 +108,7 @@ def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[N
         yield
 
 
-def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter) -> Job:
+def open_sweep(sweep: Run, job: Job, listing: Listing | None, start: Start | None, reporter: Reporter) -> Job:
     """Return the resolved job of a sweep, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
     reporter.stage("preparing data")
     if sweep.exists():
@@ -121,7 +121,8 @@ def open_sweep(sweep: Run, job: Job, listing: Listing | None, reporter: Reporter
         dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
         job = resolve_job(trials_job(job), dataset.card)
         check_has_score(job, job.required_sweep.metric)
-        record_start(sweep, job, dataset.card)
+        if start:
+            record_start(sweep, job, start, dataset.card)
     sweep.record(job, dataset)
     return job
 

@@ -70,7 +70,7 @@ def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerConte
     start = run if job.train.start_from else None
     extractor = find_fitted(job, dataset) if job.evaluate.enabled and KINDS[dataset.card.kind].has_extractor else None
     evaluation = find_evaluation(job, dataset, extractor)
-    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(), start=start, extractor=extractor)
+    return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(f"run {job.name}"), start=start, extractor=extractor)
 
 
 def prior_of(job: Job, card: DatasetCard) -> Prior:

@@ -15,11 +15,15 @@ ANSWER_S = 1.0  # that the driver waits for an answer at a time
 class ProgressActor:
     """Holds the newest metrics, and the messages that the driver has not logged yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str = "") -> None:
+        self.title = title
         self.metrics: dict[str, Any] = {}
         self.messages: list[str] = []
         self.stop_requested = False
         self.checkpoint_requests = 0
+
+    def __repr__(self) -> str:
+        return f"progress of {self.title}"  # what Ray's dashboard calls the actor
 
     def push(self, metrics: dict[str, Any]) -> tuple[bool, int]:
         """Take newer values of some metrics; return whether the run shall stop, and how often a checkpoint was asked for."""
@@ -47,11 +51,14 @@ class ProgressActor:
         return self.metrics, messages
 
 
-def start_progress_actor() -> Any:
-    """Return a progress actor that lives on this node, as long as its driver; if its process dies, Ray starts it again, empty."""
+def start_progress_actor(title: str) -> Any:
+    """Return a progress actor that lives on this node, as long as its driver; if its process dies, Ray starts it again, empty.
+
+    `title` says in Ray's dashboard whose progress it is.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(ProgressActor)
-    return actor.options(scheduling_strategy=here).remote()
+    return actor.options(scheduling_strategy=here).remote(title)
 
 
 class ProgressReader:

@@ -43,19 +43,19 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
-    listing = None
+    listing = start = None
     if run.exists():
         job = resume_job(job, run.job)
         if finished := run.result(job):
             return finished
     else:
         listing = list_source(job.data, storage)  # its errors are raised before anything is started or written
-        find_start(job)
+        start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     with connected(job, storage, address), locked(run) as lock, recording(run) as events:
         reporter.stage("preparing data")
-        job = open_run(run, job, listing, progress=reporter.advance)
+        job = open_run(run, job, listing, start, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
         return conclude(run, job, checkpoint, ended, reporter, events)
 

@@ -134,6 +134,11 @@ def fit(
         raise translate(call.error, context.job) from call.error
 
 
+def run_name(job: Job) -> str:
+    """Return a name for one start of a run's workers, by which Ray shows them."""
+    return f"{job.name}-{uuid.uuid4().hex[:8]}"
+
+
 def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[WorkerContext], None]) -> Trainer:
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
     job = context.job
@@ -147,7 +152,7 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
         progress_actor=context.progress_actor,
         scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,
         limits=Limits(job.train.worker_timeout, job.train.collective_timeout, context.progress_actor),
-        run_config=RunConfig(name=uuid.uuid4().hex, storage_path=scratch, failure_config=failure_config(job)),
+        run_config=RunConfig(name=run_name(job), storage_path=scratch, failure_config=failure_config(job)),
         **_data_arguments(context),
     )
 

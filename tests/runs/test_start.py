@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganray.config import Job, load_job
+from ganray.data.card import DatasetCard
 from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
@@ -56,6 +57,13 @@ def started(run: Run, job: Job) -> GanState:
     return state
 
 
+def record(run: Run, job: Job, card: DatasetCard) -> None:
+    """Copy what a job starts from to a run's record, as the driver does."""
+    start = find_start(job)
+    assert start
+    record_start(run, job, start, card)
+
+
 def assert_equal(network: torch.nn.Module, expected: dict[str, Tensor]) -> None:
     assert network.state_dict().keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())
@@ -63,7 +71,7 @@ def assert_equal(network: torch.nn.Module, expected: dict[str, Tensor]) -> None:
 
 def test_generator_and_ema_start_from_the_version_and_the_discriminator_anew(tmp_path: Path) -> None:
     job, run = job_for(publish(tmp_path, 1)), Run(open_store(tmp_path), "runs/new")
-    record_start(run, job, CARD)
+    record(run, job, CARD)
     state, expected = started(run, job), safetensors.torch.load(artifact(1)[GENERATOR])
     assert_equal(state.generator, expected)
     assert_equal(state.generator_ema, expected)
@@ -75,7 +83,7 @@ def test_generator_and_ema_start_from_the_version_and_the_discriminator_anew(tmp
 
 def test_what_the_run_starts_from_stays_when_the_best_moves_on_or_is_gone(tmp_path: Path) -> None:
     job, run = job_for(publish(tmp_path / "there", 1)), Run(open_store(tmp_path / "here"), "runs/new")
-    record_start(run, job, CARD)
+    record(run, job, CARD)
     publish(tmp_path / "there", 2)
     before = started(run, job).generator.state_dict()
     assert_equal(started(run, job).generator, safetensors.torch.load(artifact(1)[GENERATOR]))
@@ -94,7 +102,7 @@ def train_elsewhere(storage: Path, *, networks: Any = NETWORKS) -> tuple[GanStat
 def test_the_discriminator_comes_from_the_version_s_own_training_where_the_storage_has_it(tmp_path: Path) -> None:
     trained, lineage = train_elsewhere(tmp_path)
     job, run = job_for(publish(tmp_path, 1, lineage=lineage)), Run(open_store(tmp_path), "runs/new")
-    record_start(run, job, CARD)
+    record(run, job, CARD)
     assert_equal(started(run, job).discriminator, trained.discriminator.state_dict())
     assert_equal(started(run, job).generator, safetensors.torch.load(artifact(1)[GENERATOR]))
     origin = start_origin(run)
@@ -114,7 +122,7 @@ def test_no_other_discriminator_is_looked_for(tmp_path: Path, which: str) -> Non
     }
     job = job_for(publish(tmp_path / "b", 1, lineage={**lineage, **changed.get(which, {})}))
     run = Run(open_store(tmp_path / "b"), "runs/new")
-    record_start(run, job, CARD)
+    record(run, job, CARD)
     assert_equal(started(run, job).discriminator, new_state(job).discriminator.state_dict())
 
 
@@ -152,16 +160,16 @@ def test_a_conditional_version_has_as_many_classes_as_the_data(tmp_path: Path, c
     job = job_for(publish(tmp_path, 1, classes=CLASSES), "networks.conditional=true")
     run, mine = Run(open_store(tmp_path), "runs/new"), card(sum(counts), name="mine", class_counts=counts)
     if fits:
-        record_start(run, job, mine)
+        record(run, job, mine)
         return
     with pytest.raises(ConfigError, match=r"train\.start_from: the generator of .* has 3 classes and mine has 2"):
-        record_start(run, job, mine)
+        record(run, job, mine)
     assert not run.store.list("start")
 
 
 def test_workers_begin_with_it_at_every_start_and_in_every_trial(tmp_path: Path) -> None:
     job, sweep = job_for(publish(tmp_path, 1), "networks.conditional=false"), Run(open_store(tmp_path), "sweeps/s")
-    record_start(sweep, job, CARD)
+    record(sweep, job, CARD)
     dataset = cast(Any, SimpleNamespace(card=CARD))
     context = WorkerContext(job, sweep, dataset, None, cast(Any, None), None, start=sweep)
     trial = replace(context, run=Run(open_store(tmp_path), "sweeps/s/trials/0000"))
