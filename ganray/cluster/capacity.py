@@ -16,8 +16,13 @@ def worker_resources(job: Job) -> dict[str, float]:
 
 
 def max_worker_groups(job: Job, *, workers: int) -> int:
-    """Return how many groups of `workers` workers the connected cluster can hold, as it is or once its autoscaler has grown it."""
-    return max_workers(_nodes(), find_growth(), worker_resources(job)) // workers
+    """Return how many groups of `workers` workers the connected cluster can hold, as it is or once its autoscaler has grown it.
+
+    Where nobody can tell what its autoscaler may start, as on Kubernetes, one more than it holds as it is: which asks for nodes.
+    """
+    growth, status = find_growth(), read_status()
+    has_unknown_types = growth is None and status is not None and status.update > 0
+    return max_workers(_nodes(), growth, worker_resources(job)) // workers + has_unknown_types
 
 
 def check_worker_group_fits(job: Job, *, workers: int) -> None:
