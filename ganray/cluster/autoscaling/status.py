@@ -34,11 +34,14 @@ class AutoscalerStatus:
 
 
 def read_status() -> AutoscalerStatus | None:
-    """Return the status of the connected cluster; None through Ray Client, which cannot ask."""
+    """Return the status of the connected cluster; None where the head does not answer now, and through Ray Client, which cannot ask."""
     if ray.util.client.ray.is_connected():
         return None
     head = GcsClient(address=ray.get_runtime_context().gcs_address)
-    return parse_status(head.get_cluster_status())
+    try:
+        return parse_status(head.get_cluster_status())
+    except ray.exceptions.RpcError:
+        return None
 
 
 def parse_status(reply: bytes) -> AutoscalerStatus:
