@@ -83,7 +83,5 @@ def test_what_an_autoscaler_could_never_place_is_an_error_at_once() -> None:
 def test_without_an_autoscaler_a_run_may_wait_for_nodes_and_a_sweep_may_not() -> None:
     job = check_job({"resources": {"cpus_per_worker": 6}})
     check_reachable(job)
-    with pytest.raises(
-        ClusterError, match="cannot be placed: the cluster has 2 CPU on 1 node; lower resources"
-    ):
+    with pytest.raises(ClusterError, match="cannot be placed: the cluster has 2 CPU on 1 node; lower resources"):
         check_worker_group_fits(job, workers=1)
