@@ -94,7 +94,7 @@ def directions_command(
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Print the version and seed of FILE, a PNG, wav, flac or text that `generate` has written, verified by generating it again."""
+    """Print the version and seed of FILE, a PNG, WebP, wav, flac or text that `generate` has written, verified by generating it again."""
     from ganray.generation.content import unit_of
     from ganray.generation.provenance import provenance, read_claim
 

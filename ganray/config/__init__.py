@@ -1,11 +1,11 @@
 """The job file: models of its sections, and reading it with overrides. Knows neither torch nor ray."""
 
-from ganray.config.data import Data, FashionMnistSource, FolderSource, LinesSource, ParquetSource, Source
+from ganray.config.data import Data, FashionMnistSource, FolderSource, LinesSource, MovingSource, ParquetSource, Source
 from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
-from ganray.config.modalities import ImageModality, Modality, SoundModality, TextModality
-from ganray.config.networks import DcganNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
+from ganray.config.modalities import ImageModality, Modality, SoundModality, TextModality, VideoModality
+from ganray.config.networks import DcganNetworks, MotionNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
 from ganray.config.objectives import (
     Augment,
     DiffAugment,
@@ -50,6 +50,8 @@ __all__ = [
     "LinesSource",
     "Loss",
     "Modality",
+    "MotionNetworks",
+    "MovingSource",
     "Networks",
     "NoAugment",
     "NonSaturatingLoss",
@@ -68,6 +70,7 @@ __all__ = [
     "TextConvNetworks",
     "TextModality",
     "Train",
+    "VideoModality",
     "WassersteinLoss",
     "WaveganNetworks",
     "apply_overrides",

@@ -71,6 +71,17 @@ KINDS = {
         column="text",
         defaults={"loss": {"kind": "relativistic"}, "penalties": {"r1_gamma": 1.0, "r2_gamma": 1.0}, "optimizer": TEXT_OPTIMIZER},
     ),
+    "video": KindRules(
+        noun="video",
+        families=("motion",),
+        sources=("folder", "parquet", "moving"),
+        can_mirror=True,
+        example="clips",
+        task="unconditional-image-generation",
+        has_pixels=True,
+        has_extractor=True,
+        column="video",
+    ),
 }
 WAVE_FAMILIES = ("wavegan",)  # of sounds, those that make waves rather than spectrograms
 

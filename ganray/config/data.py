@@ -26,7 +26,7 @@ class FashionMnistSource(Section):
 
 
 class FolderSource(Section):
-    """A folder or zip archive of images in any format that Pillow opens, or of sounds; sub-folders included."""
+    """A folder or zip archive of images in any format that Pillow opens, or of sounds or videos; sub-folders included."""
 
     kind: Literal["folder"] = "folder"
     path: Place = Field(description="folder or .zip archive, local or on s3://")
@@ -46,7 +46,7 @@ class LinesSource(Section):
 
 
 class ParquetSource(Section):
-    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, encoded sounds, or texts."""
+    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, encoded sounds or videos, or texts."""
 
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
@@ -66,7 +66,20 @@ class ParquetSource(Section):
     )
 
 
-Source = Annotated[FashionMnistSource | FolderSource | ParquetSource | LinesSource, Field(discriminator="kind"), kind_or("fashion-mnist")]
+class MovingSource(Section):
+    """Clips of Fashion-MNIST's garments, half as large, that move over a black square of 32 pixels and bounce off its sides.
+
+    Direction and speed are uniformly distributed and a function of a clip's number, so that what a generator learns of them can be told.
+    """
+
+    kind: Literal["moving"] = "moving"
+    split: Literal["train", "test"] = Field("test", description="train: 60,000 garments; test: the 10,000 that ship with ganray")
+    path: Place | None = Field(None, description="where the split is looked for, as in the source fashion-mnist")
+
+
+Source = Annotated[
+    FashionMnistSource | FolderSource | ParquetSource | LinesSource | MovingSource, Field(discriminator="kind"), kind_or("fashion-mnist")
+]
 
 
 class Data(Section):

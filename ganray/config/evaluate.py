@@ -23,7 +23,7 @@ class ScoreKind:
     high: float = float("inf")
     target: float | None = None
     needs: Literal["classes", "conditional"] | None = None
-    kinds: tuple[str, ...] = ("image", "sound")
+    kinds: tuple[str, ...] = ("image", "sound", "video")
 
     @property
     def direction(self) -> str:

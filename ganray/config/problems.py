@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 
 from ganray.config.fields import NAME_CHARACTERS, FieldError, Section, bound_text, kind_of, sections_in, shortened
 from ganray.config.renamed import new_path
-from ganray.errors import ConfigError
+from ganray.errors import ConfigError, enumerated
 
 Location = tuple[int | str, ...]
 
@@ -138,7 +138,8 @@ def _known_fields(root: type[Section], location: Location) -> str:
     section, siblings, _ = _find(root, location[:-1])
     kinds = [kind for other in siblings if location[-1] in other.model_fields and (kind := kind_of(other))]
     if kinds:
-        return f"kind {' and '.join(kinds)} takes it, kind {kind_of(section)} does not"
+        takers = f"kind {kinds[0]} takes it" if len(kinds) == 1 else f"kinds {enumerated(kinds)} take it"
+        return f"{takers}, kind {kind_of(section)} does not"
     names = list(section.model_fields)
     close = get_close_matches(str(location[-1]), names, n=1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"

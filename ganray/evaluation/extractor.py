@@ -17,9 +17,9 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
 from ganray.evaluation.extractor_key import SEED, SHIPPED, ResolvedExtractor, extractor_key
+from ganray.metrics.as_pixels import as_pixels, num_channels
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
-from ganray.metrics.wave_pixels import as_pixels
 from ganray.storage import MissingObject, open_store
 
 MAX_SHARDS = 64  # read for a fit, spread evenly: about 1 GB of pixels
@@ -58,8 +58,8 @@ def find_fitted(job: Job, dataset: PreparedDataset) -> FittedExtractor | None:
 
 def _checked(weights: bytes, dataset: PreparedDataset) -> FittedExtractor:
     network = load_extractor(weights)
-    if network.channels != dataset.card.shape[0]:
-        problem = f"its network takes {network.channels} channels and the data has {dataset.card.shape[0]}"
+    if network.channels != (channels := num_channels(dataset.card.shape)):
+        problem = f"its network takes {network.channels} channels and the data has {channels}"
         raise DataError("evaluate.extractor.weights", problem, "leave it at auto to have one fitted")
     return FittedExtractor(extractor_hash(weights), weights)
 
@@ -169,7 +169,7 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
     def sample(rows: np.ndarray) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
-    return Dataset(sample, len(images), dataset.card.shape[0], mirror=dataset.card.kind != "sound")
+    return Dataset(sample, len(images), images.shape[1], mirror=dataset.card.kind != "sound")
 
 
 def _read_uri(uri: str) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganray.config import Augment, DiffAugment, Networks, Penalties, WaveganNetworks
+from ganray.config import Augment, DiffAugment, MotionNetworks, Networks, Penalties, WaveganNetworks
+from ganray.config.networks.video import PAIR_UNIFORMS
 from ganray.config.networks.wave import MAX_LAYERS
 from ganray.config.training import deal
 from ganray.gan.augment import NUM_UNIFORMS
@@ -36,7 +37,7 @@ class Batch:
 
 def num_uniforms(augment: Augment, penalties: Penalties, networks: Networks) -> int:
     """Return the columns of `Batch.uniforms`: those of augmentation, of phase shuffle, and one for WGAN-GP's interpolation."""
-    return num_augment_uniforms(augment) + num_phases(networks) + (penalties.wgan_gp != 0)
+    return num_augment_uniforms(augment) + num_discriminator_uniforms(networks) + (penalties.wgan_gp != 0)
 
 
 def num_augment_uniforms(augment: Augment) -> int:
@@ -44,8 +45,10 @@ def num_augment_uniforms(augment: Augment) -> int:
     return NUM_UNIFORMS if isinstance(augment, DiffAugment) else 0
 
 
-def num_phases(networks: Networks) -> int:
-    """Return the columns of phase shuffle, one a layer of the discriminator at most."""
+def num_discriminator_uniforms(networks: Networks) -> int:
+    """Return the columns that a discriminator draws by: of phase shuffle, one a layer at most, or of a pair of frames."""
+    if isinstance(networks, MotionNetworks):
+        return PAIR_UNIFORMS
     return MAX_LAYERS if isinstance(networks, WaveganNetworks) and networks.phase_shuffle else 0
 
 

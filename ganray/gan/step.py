@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
 from ganray.gan.augment import apply_augment
-from ganray.gan.batch import Batch, num_augment_uniforms, num_phases
+from ganray.gan.batch import Batch, num_augment_uniforms, num_discriminator_uniforms
 from ganray.gan.distributed import waiting_for, world_size
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
@@ -24,14 +24,14 @@ from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
 from ganray.gan.stats import Stats, diversity, gradient_norm, stack_stats, sum_stats
 
-Network = Callable[..., Tensor]  # of samples or latents, labels if any, and phases where a discriminator shuffles them
+Network = Callable[..., Tensor]  # of samples or latents, labels if any, and uniforms where a discriminator takes them
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images.
 
-    `phases` is the number of columns of a batch's uniforms by which the discriminator shuffles phases.
+    `discriminator_uniforms` is the number of a batch's uniforms, a sample, that the discriminator itself takes: phases, a pair of frames.
     """
 
     batch_size: int
@@ -44,7 +44,7 @@ class Recipe:
     ema_half_life: int | Cosine[int]
     accumulate: int
     discriminator_steps: int
-    phases: int = 0
+    discriminator_uniforms: int = 0
 
 
 def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
@@ -61,7 +61,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
         ema_half_life=train.ema_half_life,
         accumulate=train.accumulate,
         discriminator_steps=train.discriminator_steps,
-        phases=num_phases(job.networks),
+        discriminator_uniforms=num_discriminator_uniforms(job.networks),
     )
 
 
@@ -175,14 +175,14 @@ class AdversarialStep:
         labels, uniforms = (None if column is None else torch.cat([column] * repeats) for column in (part.labels, part.uniforms))
         augmented = apply_augment(self.recipe.augment, images, uniforms, images_seen=self.state.images_seen)
         with self._autocast():
-            logits = discriminator(augmented, labels, *self._phases(uniforms))
+            logits = discriminator(augmented, labels, *self._own_uniforms(uniforms))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def _phases(self, uniforms: Tensor | None) -> tuple[Tensor, ...]:
-        """Return the columns by which phases are shuffled, as what a discriminator that does so takes beside samples and labels."""
-        if not self.recipe.phases or uniforms is None:
+    def _own_uniforms(self, uniforms: Tensor | None) -> tuple[Tensor, ...]:
+        """Return what a discriminator that draws by random numbers takes beside samples and labels."""
+        if not self.recipe.discriminator_uniforms or uniforms is None:
             return ()
-        return (uniforms[:, num_augment_uniforms(self.recipe.augment) :][:, : self.recipe.phases],)
+        return (uniforms[:, num_augment_uniforms(self.recipe.augment) :][:, : self.recipe.discriminator_uniforms],)
 
     def _real_logits(self, part: Batch) -> Tensor | None:
         """Return the logits of the reals after the discriminator's update, for a relativistic loss of the generator."""

@@ -1,4 +1,4 @@
-"""What generated files hold, and how it is compared with what is generated again: images by pixels, sounds by waves, texts by lines."""
+"""What generated files hold, and how it is compared with what is generated again: pixels, waves or lines."""
 
 from dataclasses import dataclass
 from operator import ne
@@ -10,12 +10,14 @@ from ganray.errors import plural
 from ganray.generation.formats.sound import sound_codec
 from ganray.generation.formats.text import read_lines, read_text_parquet
 from ganray.generation.record import KEY, Record, parse_record
-from ganray.modalities.codec import Codec, Samples
+from ganray.modalities.codec import Codec, Samples, UnreadableSample
 from ganray.modalities.image import Pixels, pixels_of, read_png
 from ganray.modalities.sound.codec import decibels
 from ganray.modalities.sound.files import Integers, read_sound, sheet, to_integers
 from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
 from ganray.modalities.text import TextCodec
+from ganray.modalities.video.codec import animation, read_webp
+from ganray.storage.files import open_regular
 
 MAX_GREY_LEVELS = 1  # by which machines may round differently
 MAX_OTHER_LINES = 0.01  # share of the lines of texts, likewise
@@ -23,6 +25,7 @@ MAX_STEPS = 2  # of a wave in 16 bits, likewise
 # Griffin-Lim enlarges a rounding: a level of one in ten places of a spectrogram, and waves differ by a third, and their spectra by this.
 MAX_MEAN_DB, MAX_DB = 0.4, 12.0
 SPECTRUM_HOP, SPECTRUM_BINS = 128, 32
+MAX_ANIMATION_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ImageContent:
-    """Pixels uint8 [C, H, W]."""
+    """Pixels uint8 [C, H, W], or [T, C, H, W] of an animation."""
 
     pixels: Pixels
 
@@ -101,13 +104,35 @@ def read_content(path: Path) -> tuple[Content, Record | None]:
     if path.suffix in TEXT_READERS:
         lines, texts = TEXT_READERS[path.suffix](path)
         return TextContent(lines), parse_record(texts)
-    return (read_sound_content if is_sound_file(path) else read_image)(path)
+    if is_sound_file(path):
+        return read_sound_content(path)
+    return read_animation(path) if is_animation_file(path) else read_image(path)
 
 
 def read_image(path: Path) -> tuple[Content, Record | None]:
     """Return a PNG file's pixels and its record. Raises `UnreadableImage`."""
     pixels, texts = read_png(path)
     return ImageContent(pixels), parse_record(texts)
+
+
+def is_animation_file(path: Path) -> bool:
+    """Return whether a file is named as an animation that ganray writes without loss."""
+    return path.suffix.lower() == ".webp"
+
+
+def read_animation(path: Path) -> tuple[Content, Record | None]:
+    """Return the frames of a WebP file and its record. Raises `UnreadableSample`."""
+    try:
+        with open_regular(path) as file:
+            frames, description = read_webp(file.read(MAX_ANIMATION_BYTES))
+    except OSError as error:
+        raise UnreadableSample(" ".join(str(error).split())[:200]) from error
+    return ImageContent(frames), parse_record({KEY: description})
+
+
+def animated(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
+    """Return clips [N, T, C, H, W] as the frames of an animation, in colour: one, or a grid of all."""
+    return ImageContent(read_webp(animation(samples[:1] if is_one else samples, "WEBP"))[0])
 
 
 def read_sound_content(path: Path) -> tuple[Content, Record | None]:

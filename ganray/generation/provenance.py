@@ -1,5 +1,6 @@
 """Provenance of a generated image or sound: its record is read, the version found, and the sample generated again and compared."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
@@ -9,7 +10,17 @@ from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
-from ganray.generation.content import Content, SoundContent, TextContent, read_content, shown, sounding, written
+from ganray.generation.content import (
+    Content,
+    SoundContent,
+    TextContent,
+    animated,
+    is_animation_file,
+    read_content,
+    shown,
+    sounding,
+    written,
+)
 from ganray.generation.formats import MAX_GRID_SAMPLES
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples, UnreadableSample
@@ -19,7 +30,7 @@ from ganray.registry.manifest import Manifest, find_manifest, name_of, read_mani
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-REMEDY = "name a PNG, wav, flac or text file that `ganray generate` has written"
+REMEDY = "name a PNG, WebP, wav, flac or text file that `ganray generate` has written"
 MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
 
 
@@ -59,9 +70,10 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     generator = build_checked(files, where=version.uri)
     if record.label is not None and record.label >= generator.num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
-    if isinstance(content, SoundContent) and generator.codec.kind != "sound":
-        raise DataError(str(file), f"is a sound, and its generator makes {generator.codec.noun}", "do not trust the record")
-    difference = content.difference(regenerate(record, files, generator.codec, content))
+    kind = "sound" if isinstance(content, SoundContent) else "video" if is_animation_file(file) else generator.codec.kind
+    if kind != generator.codec.kind:
+        raise DataError(str(file), f"is a {kind}, and its generator makes {generator.codec.noun}", "do not trust the record")
+    difference = content.difference(regenerate(record, files, generator.codec, _maker(content, file)))
     if not difference.is_small:
         problem = f"is not the sample in its record: generated again, that has {difference.found}"
         raise DataError(str(file), problem, "do not trust the record")
@@ -85,9 +97,8 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes], codec: Codec, like: Content) -> Content:
-    """Return the content that the file of a record should have: one sample, or several together, as pixels, a wave or lines."""
-    make = sounding if isinstance(like, SoundContent) else written if isinstance(like, TextContent) else shown
+def regenerate(record: Record, files: dict[str, bytes], codec: Codec, make: Callable[..., Content]) -> Content:
+    """Return the content that the file of a record should have: one sample, or several together, as `make` makes content of them."""
     if record.end is not None:
         return make(interpolated(record, files), codec, is_one=False)
     settings, start, num = Settings(record.seed, record.label, record.truncation), record.index or 0, record.num or 1
@@ -104,6 +115,15 @@ def interpolated(record: Record, files: dict[str, bytes]) -> Samples:
     latents, labels = interpolated_inputs(generator.prior, seed=record.seed, label=record.label, truncation=record.truncation, **between)
     samples: Samples = generator.layout.to_samples(generator(latents, labels)).numpy()
     return samples
+
+
+def _maker(content: Content, file: Path) -> Callable[..., Content]:
+    """Return what makes content like a file's of samples."""
+    if isinstance(content, SoundContent):
+        return sounding
+    if isinstance(content, TextContent):
+        return written
+    return animated if is_animation_file(file) else shown
 
 
 def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:

@@ -14,7 +14,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from ganray.errors import DataError
-from ganray.metrics.wave_pixels import as_pixels
+from ganray.metrics.as_pixels import as_pixels
 
 FORMAT = 1  # raised whenever the same weights would give other features
 BASE_SIDE = 32  # pixels: for each doubling of the shorter side beyond it, the network has one more layer of stride 2

@@ -6,6 +6,7 @@ from ganray.modalities.codec import Codec
 from ganray.modalities.image_codec import ImageCodec
 from ganray.modalities.sound.codec import sound_codec_from_json
 from ganray.modalities.text import TextCodec
+from ganray.modalities.video.codec import video_codec_from_json
 
 
 def codec_from_json(data: dict[str, Any]) -> Codec:
@@ -17,6 +18,8 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return sound_codec_from_json(data)
         case "text":
             return TextCodec.from_json(data)
+        case "video":
+            return video_codec_from_json(data)
     raise ValueError(f"unknown kind of sample {str(data.get('kind'))[:40]!r}")
 
 

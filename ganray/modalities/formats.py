@@ -9,6 +9,8 @@ from PIL import Image
 
 from ganray.modalities.sound.formats import EXTENSIONS as SOUND_EXTENSIONS
 from ganray.modalities.sound.formats import starts_as_sound
+from ganray.modalities.video.formats import EXTENSIONS as VIDEO_EXTENSIONS
+from ganray.modalities.video.formats import starts_as_video
 
 HEAD_BYTES = 32  # of a file, which tell its format
 STUBS = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # of Pillow's formats, those that it recognises and cannot read
@@ -57,4 +59,5 @@ class FileKind:
 FILE_KINDS = {
     "image": FileKind("image", image_extensions, starts_as_image),
     "sound": FileKind("sound", lambda: SOUND_EXTENSIONS, starts_as_sound),
+    "video": FileKind("video", lambda: VIDEO_EXTENSIONS, starts_as_video),
 }

@@ -52,7 +52,7 @@ def decode(data: bytes, target: Target) -> tuple[Pixels, int | None]:
     """
     try:
         image, peak = open_eight_bits(data, target.bit_depth)
-        return _fit(image, target), peak
+        return fit_image(image, target), peak
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
         raise UnreadableImage(_reason(error)) from error
 
@@ -61,12 +61,12 @@ def resize(pixels: Pixels, target: Target) -> Pixels:
     """Crop and resize raw pixels, here [H, W] or [H, W, C], as `decode` does."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    return _fit(Image.fromarray(pixels), target)
+    return fit_image(Image.fromarray(pixels), target)
 
 
 def encode_png(pixels: Pixels, texts: Mapping[str, str] | None = None) -> bytes:
     """Return pixels as a PNG file with `texts` by their keywords in iTXt chunks."""
-    return save_png(_to_pil(pixels), texts)
+    return save_png(to_image(pixels), texts)
 
 
 def grid_png(images: Pixels, texts: Mapping[str, str] | None = None, *, columns: int | None = None) -> bytes:
@@ -126,7 +126,7 @@ def grid(images: Pixels, columns: int | None = None, padding: int = PADDING, sca
     for index, image in enumerate(images):
         top, left = padding + index // columns * step_y, padding + index % columns * step_x
         canvas[:, top : top + height * scale, left : left + width * scale] = image
-    return _to_pil(canvas)
+    return to_image(canvas)
 
 
 def _scale(height: int, width: int) -> int:
@@ -143,12 +143,12 @@ def save_png(image: Image.Image, texts: Mapping[str, str] | None = None) -> byte
     return buffer.getvalue()
 
 
-def _to_pil(pixels: Pixels) -> Image.Image:
+def to_image(pixels: Pixels) -> Image.Image:
     """Return pixels as a Pillow image of mode L, LA, RGB or RGBA."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
-def _fit(image: Image.Image, target: Target) -> Pixels:
+def fit_image(image: Image.Image, target: Target) -> Pixels:
     """Crop, flatten and resize a Pillow image of 8 bits a channel."""
     channels, height, width = target.shape
     size, filter = (width, height), Image.Resampling[target.filter.upper()]

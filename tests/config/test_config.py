@@ -78,7 +78,7 @@ def test_mirroring_goes_with_any_augmentation(tmp_path: Path, overrides: list[st
         ("optimizer.generator.lr={start: 1e-3, end: 7}", "optimizer.generator.lr.end: expected a number of at most 1, got 7"),
         (
             "networks={kind: r3gan, ghost_batch: 8}",
-            "networks.ghost_batch: there is no such field; kind dcgan takes it, kind r3gan does not",
+            "networks.ghost_batch: there is no such field; kinds dcgan and motion take it, kind r3gan does not",
         ),
         ("augment={kind: none, p: 0.5}", "augment.p: there is no such field; kind diff-augment takes it, kind none does not"),
         ("networks={kind: r3gan, width: 100}", "networks.group_width: 16 does not divide 200 = expansion * width"),
@@ -90,7 +90,7 @@ def test_mirroring_goes_with_any_augmentation(tmp_path: Path, overrides: list[st
         ("train.batch_size.x=1", "train.batch_size: expected an integer, got {'x': 1}; the default is 64"),
         ("use_gpu=maybe", "use_gpu: expected 'auto' or true or false, got 'maybe'; the default is auto"),
         ("data.resolution=[32, x]", "data.resolution: expected an integer, got 'x'; the default is 32"),
-        ("networks.kind=stylegan", "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv', got 'stylegan'"),
+        ("networks.kind=stylegan", "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv' or 'motion', got 'stylegan'"),
         ("loss=hing", "loss.kind: expected 'non-saturating' or 'saturating' or "),
         ("loss=[hinge]", "loss: expected a section of `key: value` lines, got ['hinge']"),
         ("name=Mine", "name: expected 1 to 64 lower-case letters, digits, dots, hyphens and underscores, got 'Mine'"),

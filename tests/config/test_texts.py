@@ -125,11 +125,12 @@ def kinds() -> list[tuple[str, str]]:
 
 def companions(field: str, kind: str) -> dict[str, str]:
     """Return what a job needs beside a kind of sample, or a network family, that does not go with the defaults."""
-    sample = {"data.modality": kind, "networks": next((name for name, rules in KINDS.items() if kind in rules.families), "image")}.get(
-        field
-    )
-    if sample in (None, "image"):
+    going = {"data.modality": "", "networks": "families", "data.source": "sources"}.get(field)
+    if going is None:
         return {}
+    sample = next(name for name, rules in KINDS.items() if kind in getattr(rules, going)) if going else kind
+    if field == "data.source" or sample == "image":
+        return {} if sample == "image" else {"data.modality": sample}
     return {"data.modality": sample, "data.source.kind": KINDS[sample].sources[0], "data.source.path": "y"}
 
 

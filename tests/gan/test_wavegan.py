@@ -7,7 +7,7 @@ import torch
 
 from ganray.config import WaveganNetworks
 from ganray.config.networks.wave import MAX_LAYERS, num_quarterings
-from ganray.gan.batch import num_phases, num_uniforms
+from ganray.gan.batch import num_discriminator_uniforms, num_uniforms
 from ganray.gan.layouts.waves import WaveLayout
 from ganray.gan.networks import build_networks
 from ganray.gan.networks.wavegan import shuffle_phase
@@ -46,7 +46,7 @@ def test_each_shift_is_as_frequent_as_the_others() -> None:
 
 def test_a_step_shuffles_phases_by_the_sample_s_own_numbers() -> None:
     networks, recipe = CASES["waves"]
-    off = dataclasses.replace(recipe, phases=0)
+    off = dataclasses.replace(recipe, discriminator_uniforms=0)
     with_phases, without = (gradients({"waves": (networks, one)}, rank=0, world_size=1)["waves"] for one in (recipe, off))
     assert not torch.equal(with_phases["discriminator/decide.weight"], without["discriminator/decide.weight"])
 
@@ -54,7 +54,7 @@ def test_a_step_shuffles_phases_by_the_sample_s_own_numbers() -> None:
 def test_batches_have_a_number_for_each_layer_only_where_phases_are_shuffled() -> None:
     recipe = with_penalties(wgan_gp=10.0)
     assert num_uniforms(recipe.augment, recipe.penalties, WAVES) == MAX_LAYERS + 1
-    assert num_phases(WAVES.model_copy(update={"phase_shuffle": 0})) == 0
+    assert num_discriminator_uniforms(WAVES.model_copy(update={"phase_shuffle": 0})) == 0
     uniforms = batch_at(0, WAVES, recipe).uniforms
     assert uniforms is not None
     assert uniforms.shape[1] == MAX_LAYERS + 1
@@ -77,4 +77,4 @@ def test_the_layout_of_waves_goes_there_and_back() -> None:
 
 
 def test_the_recipe_of_images_has_no_phases() -> None:
-    assert RECIPE.phases == 0
+    assert RECIPE.discriminator_uniforms == 0

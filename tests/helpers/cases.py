@@ -11,6 +11,7 @@ from ganray.config import (
     DiffAugment,
     HingeLoss,
     LeastSquaresLoss,
+    Networks,
     NonSaturatingLoss,
     Optimizer,
     Penalties,
@@ -18,8 +19,15 @@ from ganray.config import (
     SaturatingLoss,
     WassersteinLoss,
 )
-from ganray.gan.batch import num_phases
-from tests.helpers.gan_runs import BATCH, NETWORKS, RECIPE, RESIDUAL, TEXT, WAVES, with_penalties
+from ganray.gan.batch import num_discriminator_uniforms
+from ganray.gan.step import Recipe
+from tests.helpers.gan_runs import BATCH, CLIPS, NETWORKS, RECIPE, RESIDUAL, TEXT, WAVES, with_penalties
+
+
+def of_own_uniforms(networks: Networks, **penalties: float) -> Recipe:
+    """Return the recipe with penalties of a family whose discriminator takes random numbers."""
+    return dataclasses.replace(with_penalties(**penalties), discriminator_uniforms=num_discriminator_uniforms(networks))
+
 
 PLAIN = with_penalties()
 LOSSES = [NonSaturatingLoss(), SaturatingLoss(), LeastSquaresLoss(), HingeLoss(), WassersteinLoss(), RelativisticLoss()]
@@ -45,7 +53,8 @@ CASES = {
     "conditional": (CONDITIONAL, RECIPE),
     "deep": (NETWORKS.model_copy(update={"depth": 2, "minibatch_std": True}), RECIPE),
     "conditional r3gan": (RESIDUAL.model_copy(update={"conditional": True}), RECIPE),
-    "waves": (WAVES, dataclasses.replace(with_penalties(wgan_gp=10.0, r1_gamma=0.5), phases=num_phases(WAVES), accumulate=2)),
+    "waves": (WAVES, dataclasses.replace(of_own_uniforms(WAVES, wgan_gp=10.0, r1_gamma=0.5), accumulate=2)),
+    "clips": (CLIPS, of_own_uniforms(CLIPS, wgan_gp=10.0)),
     "text": (TEXT, with_penalties(r1_gamma=0.5, r2_gamma=0.5)),
     "conditional text": (TEXT.model_copy(update={"conditional": True}), with_penalties(wgan_gp=10.0)),
     "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),

@@ -17,6 +17,7 @@ from torch import Tensor
 from ganray.config import (
     Adam,
     DcganNetworks,
+    MotionNetworks,
     Networks,
     NoAugment,
     NonSaturatingLoss,
@@ -34,10 +35,12 @@ from ganray.gan.step import AdversarialStep, Recipe
 
 SHAPE = (1, 16, 16)
 WAVE_SHAPE = (1, 300)
+CLIP_SHAPE = (3, 1, 16, 16)
 BATCH = 16
 CLASSES = 3
 NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
 WAVES = WaveganNetworks(width=4, latent_dim=8, conditional=True)
+CLIPS = MotionNetworks(width=4, max_width=8, latent_dim=8, motion_dim=4, ghost_batch=4, conditional=True)
 RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
 TEXT = TextConvNetworks(width=8, depth=1, kernel=3, latent_dim=8)
 TEXT_SHAPE = (5, 6)  # tokens and length
@@ -58,9 +61,14 @@ RECIPE = Recipe(
 
 def shape_of(networks: Networks) -> tuple[int, ...]:
     """Return the shape of the samples that a family is tried on."""
-    if isinstance(networks, TextConvNetworks):
-        return TEXT_SHAPE
-    return WAVE_SHAPE if isinstance(networks, WaveganNetworks) else SHAPE
+    match networks:
+        case WaveganNetworks():
+            return WAVE_SHAPE
+        case TextConvNetworks():
+            return TEXT_SHAPE
+        case MotionNetworks():
+            return CLIP_SHAPE
+    return SHAPE
 
 
 def new_state(networks: Networks = NETWORKS, recipe: Recipe = RECIPE, *, seed: int = 3, shape: tuple[int, ...] | None = None) -> GanState:

@@ -30,6 +30,7 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray init": "tests/scaffold/test_train.py::test_the_file_of_init_trains",
     "ganray train birds.yaml": "tests/scaffold/test_train.py::test_the_file_of_init_trains",
     "ganray train jobs/folder.yaml": f"{COMMANDS}test_images_without_classes_are_scored_by_rotations_and_published_by_hand",
+    "ganray train jobs/moving.yaml": "tests/e2e/test_videos.py::test_videos_are_learned_published_written_and_traced",
     "ganray train jobs/spoken-digits.yaml": "tests/e2e/test_sounds.py::test_sounds_are_learned_published_written_and_traced",
     "ganray train jobs/fashion-mnist.yaml networks.width=32": f"{COMMANDS}test_train_prints_its_result_as_json",
     "ganray train jobs/fashion-mnist.yaml --dry-run": f"{DRY_RUN}test_a_dry_run_prints_the_plan_and_writes_nothing",

@@ -8,7 +8,8 @@ from ganray.config.fields import kind_or
 from ganray.config.modalities.image import ImageModality
 from ganray.config.modalities.sound import SoundModality
 from ganray.config.modalities.text import TextModality
+from ganray.config.modalities.video import VideoModality
 
-__all__ = ["ImageModality", "Modality", "SoundModality", "TextModality"]
+__all__ = ["ImageModality", "Modality", "SoundModality", "TextModality", "VideoModality"]
 
-Modality = Annotated[ImageModality | SoundModality | TextModality, Field(discriminator="kind"), kind_or("image")]
+Modality = Annotated[ImageModality | SoundModality | TextModality | VideoModality, Field(discriminator="kind"), kind_or("image")]

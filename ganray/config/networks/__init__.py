@@ -7,10 +7,12 @@ from pydantic import Field
 from ganray.config.fields import FieldError, kind_or
 from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
 from ganray.config.networks.text import TextConvNetworks
+from ganray.config.networks.video import MotionNetworks
 from ganray.config.networks.wave import WaveganNetworks
 
 __all__ = [
     "DcganNetworks",
+    "MotionNetworks",
     "Networks",
     "R3ganNetworks",
     "TextConvNetworks",
@@ -21,7 +23,11 @@ __all__ = [
     "num_halvings",
 ]
 
-Networks = Annotated[DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks, Field(discriminator="kind"), kind_or("dcgan")]
+MIN_FRAMES = 2  # of a clip
+
+Networks = Annotated[
+    DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks | MotionNetworks, Field(discriminator="kind"), kind_or("dcgan")
+]
 
 
 def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> None:
@@ -33,6 +39,10 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
                 problem = f"expected [channels, height, width] of 1 to 4 channels, got {list(shape)}"
                 raise FieldError(problem, "use another family", field=field)
             check_sides((sides[0], sides[1]), field=field)
+        case MotionNetworks():
+            if len(shape) != 4 or shape[0] < MIN_FRAMES or not 1 <= shape[1] <= 4:
+                raise FieldError(f"expected clips [frames, channels, height, width], got {list(shape)}", "use another family", field=field)
+            check_sides((shape[2], shape[3]), field=field)
         case WaveganNetworks():
             if len(shape) != 2 or shape[0] != 1:
                 raise FieldError(f"expected waves [1, samples], got {list(shape)}", "use another family", field=field)

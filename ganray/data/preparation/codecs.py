@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganray.config import Data
-from ganray.config.modalities import ImageModality, SoundModality, TextModality
+from ganray.config.modalities import ImageModality, SoundModality, TextModality, VideoModality
 from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, Fitting
 from ganray.modalities.image import Target
@@ -16,6 +16,8 @@ from ganray.modalities.sound.codec import SpectrogramFitting, WaveCodec
 from ganray.modalities.sound.decoding import Clip
 from ganray.modalities.sound.spectrogram import Analysis
 from ganray.modalities.text import TextFitting
+from ganray.modalities.video.codec import VideoCodec
+from ganray.modalities.video.decoding import ClipTarget
 
 FIT_ROWS = 4096  # of a batch that is summarised
 FIT_FILES = 32  # of such a batch of files, which are in memory together
@@ -28,6 +30,9 @@ def make_codec(data: Data, rows: Rows) -> Codec:
             return fit_codec(TextFitting(text), rows)
         case ImageModality():
             return ImageCodec(Target(data.shape, data.filter, data.background_rgb, data.bit_depth), rows.raw_shape)
+        case VideoModality() as video:
+            target = Target(data.shape, data.filter, data.background_rgb, data.bit_depth)
+            return VideoCodec(ClipTarget(target, video.frames, video.every), rows.raw_shape)
         case SoundModality() as sound:
             return _sound_codec(sound, rows)
 

@@ -1,9 +1,10 @@
 """Sources of samples: each is listed cheaply, and read as a Ray Dataset of raw rows."""
 
-from ganray.config import Data, FashionMnistSource, FolderSource, LinesSource
+from ganray.config import Data, FashionMnistSource, FolderSource, LinesSource, MovingSource
 from ganray.data.sources.fashion_mnist import list_fashion_mnist
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.lines import list_lines
+from ganray.data.sources.moving import list_moving
 from ganray.data.sources.parquet import list_parquet
 from ganray.data.sources.parquet_samples import sample_column
 from ganray.data.sources.rows import Listing
@@ -22,5 +23,7 @@ def list_source(data: Data, storage: ObjectStore | None = None) -> Listing:
             return list_folder(source, storage, kind=data.modality.kind)
         case LinesSource() as source:
             return list_lines(source, storage)
+        case MovingSource() as source:
+            return list_moving(source)
         case source:
             return list_parquet(source, storage, sample_column(data, source))

@@ -31,7 +31,7 @@ class Rows:
 
     dataset: "ray.data.Dataset"
     count: int
-    raw_shape: tuple[int, int, int] | None = None  # (height, width, channels) of raw pixels; None: other samples
+    raw_shape: tuple[int, ...] | None = None  # (height, width, channels) of raw pixels, of clips frames before it; None: other samples
     classes: list[str] | None = None
     licence: str | None = None
     is_small: bool = False  # whether a sample is no file, but a line or a row

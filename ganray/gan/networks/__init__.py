@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from ganray.config import DcganNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
+from ganray.config import DcganNetworks, MotionNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
 from ganray.gan.networks.dcgan import DcganDiscriminator, DcganGenerator
+from ganray.gan.networks.motion import MotionDiscriminator, MotionGenerator
 from ganray.gan.networks.norm import measure_standing_statistics
 from ganray.gan.networks.r3gan import R3ganDiscriminator, R3ganGenerator
 from ganray.gan.networks.spectral import add_spectral_norm
@@ -42,6 +43,8 @@ def build_generator(config: Networks, shape: Shape, num_classes: int) -> nn.Modu
             return WaveganGenerator(config, _of_sequence(shape), num_classes)
         case TextConvNetworks():
             return TextConvGenerator(config, _of_sequence(shape), num_classes)
+        case MotionNetworks():
+            return MotionGenerator(config, _of_clip(shape), num_classes)
 
 
 def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn.Module:
@@ -54,6 +57,8 @@ def _build_discriminator(config: Networks, shape: Shape, num_classes: int) -> nn
             return WaveganDiscriminator(config, _of_sequence(shape), num_classes)
         case TextConvNetworks():
             return TextConvDiscriminator(config, _of_sequence(shape), num_classes)
+        case MotionNetworks():
+            return MotionDiscriminator(config, _of_clip(shape), num_classes)
 
 
 def _of_image(shape: Shape) -> tuple[int, int, int]:
@@ -64,3 +69,8 @@ def _of_image(shape: Shape) -> tuple[int, int, int]:
 def _of_sequence(shape: Shape) -> tuple[int, int]:
     channels, length = shape
     return channels, length
+
+
+def _of_clip(shape: Shape) -> tuple[int, int, int, int]:
+    frames, channels, height, width = shape
+    return frames, channels, height, width

@@ -10,6 +10,7 @@ from ganray.errors import ConfigError, enumerated
 from ganray.generation.formats.image import write_image_folder, write_image_parquet
 from ganray.generation.formats.sound import write_sound_folder, write_sound_parquet, write_sound_sheet
 from ganray.generation.formats.text import write_lines, write_text_parquet
+from ganray.generation.formats.video import write_video_folder, write_video_grid, write_video_parquet
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.storage.files import atomic_write
@@ -35,8 +36,15 @@ FORMATS: Mapping[str, Mapping[str, Writer]] = {
         "": write_sound_folder,
     },
     "text": {".txt": write_lines, ".parquet": write_text_parquet},
+    "video": {
+        ".png": write_preview,
+        ".webp": write_video_grid,
+        ".gif": write_video_grid,
+        ".parquet": write_video_parquet,
+        "": write_video_folder,
+    },
 }
-SHEETS = (write_preview, write_sound_sheet)  # in memory as a whole, and generated again as a whole for their provenance
+SHEETS = (write_preview, write_sound_sheet, write_video_grid)  # in memory as a whole, and generated again as a whole for their provenance
 
 
 def check_place(out: Path) -> None:
@@ -57,7 +65,7 @@ def find_writer(out: Path, num: int, kind: str) -> Writer:
     if formats[out.suffix] in SHEETS and num > MAX_GRID_SAMPLES:
         others = _named([suffix for suffix, writer in formats.items() if writer not in SHEETS])
         remedy = f"name {others}, or ask for {MAX_GRID_SAMPLES} at most"
-        what = "a grid" if out.suffix == ".png" else "one file"
+        what = "a grid" if formats[out.suffix] != write_sound_sheet else "one file"
         raise ConfigError("--out", f"{what} of {num} {KINDS[kind].nouns} is too large", remedy)
     return formats[out.suffix]
 

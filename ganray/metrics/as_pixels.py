@@ -1,4 +1,4 @@
-"""Waves as images, for the feature extractor: log mel spectrograms of 64 bands and about 64 frames, the same for sounds of any rate."""
+"""Samples as images, for the feature extractor: waves as log mel spectrograms, the same for any rate; clips with frames as channels."""
 
 import functools
 
@@ -15,8 +15,15 @@ FULL_SCALE = 32767
 
 
 def as_pixels(samples: Tensor) -> Tensor:
-    """Return waves int16 [N, 1, samples] as uint8 [N, 1, BANDS, frames]; images as they are."""
-    return samples if samples.dtype == torch.uint8 else wave_pixels(samples)
+    """Return waves int16 [N, 1, samples] as uint8 [N, 1, BANDS, frames], clips [N, T, C, H, W] as [N, T C, H, W], images as they are."""
+    if samples.dtype != torch.uint8:
+        return wave_pixels(samples)
+    return samples.flatten(1, 2) if samples.ndim == 5 else samples
+
+
+def num_channels(shape: tuple[int, ...]) -> int:
+    """Return the channels that samples of a shape have as images."""
+    return shape[0] * shape[1] if len(shape) == 4 else shape[0]
 
 
 def wave_pixels(waves: Tensor) -> Tensor:

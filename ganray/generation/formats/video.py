@@ -1,0 +1,52 @@
+"""Generated videos as lossless WebP animations in a folder, in one animated grid, or in a Parquet file."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ganray.generation.record import KEY, XMP, Record
+from ganray.modalities.codec import Codec, Samples
+from ganray.modalities.video.codec import DESCRIPTION, animation
+from ganray.storage.files import atomic_write
+
+HUB = "huggingface"  # key of the Hub's features in a schema's metadata, as JSON
+
+
+def write_video_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write a WebP file a sample, named by index, each with its own record."""
+    out.mkdir(parents=True, exist_ok=True)
+    for index, clip in enumerate(clip for chunk in chunks for clip in chunk):
+        (out / f"{index:06d}.webp").write_bytes(webp(clip[None], record.of(index=index)))
+
+
+def write_video_grid(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write all samples as one animated grid, a WebP or, in 256 colours, a GIF file, by its suffix."""
+    clips = np.concatenate(list(chunks))
+    with atomic_write(out) as file:
+        file.write(webp(clips, record) if out.suffix == ".webp" else animation(clips, "GIF", comment=record.to_json()))
+
+
+def write_video_parquet(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write a Parquet file of `index` and `video`, WebP files in the column that a source of kind parquet reads."""
+    import pyarrow as pa  # takes a while to import
+    import pyarrow.parquet as pq
+
+    features = {"index": {"dtype": "int64", "_type": "Value"}, "video": {"_type": "Video"}}
+    video, index = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), 0
+    metadata = {HUB: json.dumps({"info": {"features": features}}), KEY: record.to_json()}
+    schema = pa.schema([("index", pa.int64()), ("video", video)], metadata=metadata)
+    with atomic_write(out) as file, pq.ParquetWriter(file, schema, compression={"index": "zstd"}) as writer:
+        for chunk in chunks:
+            clips = [{"bytes": animation(clip[None], "WEBP"), "path": None} for clip in chunk]
+            writer.write_table(pa.table([list(range(index, index + len(chunk))), clips], schema=schema))
+            index += len(chunk)
+
+
+def webp(clips: Samples, record: Record) -> bytes:
+    """Return clips as a WebP file that has the record as its description, as ASCII, and XMP."""
+    exif = Image.Exif()
+    exif[DESCRIPTION] = json.dumps(json.loads(record.to_json()))
+    return animation(clips, "WEBP", exif=exif.tobytes(), xmp=XMP.encode())

@@ -1,0 +1,106 @@
+"""Sounds and videos of published generators: every format, and the provenance of each file that has a record."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import safetensors.torch
+import soundfile
+from PIL import Image
+
+from ganray.config import DcganNetworks, MotionNetworks, WaveganNetworks
+from ganray.errors import ConfigError, DataError
+from ganray.gan.layouts import layout_of
+from ganray.gan.networks import build_networks
+from ganray.gan.prior import Prior
+from ganray.generation.batch import generate
+from ganray.generation.provenance import provenance
+from ganray.modalities.codec import Codec
+from ganray.modalities.image import Target
+from ganray.modalities.sound.codec import SpectrogramCodec, WaveCodec
+from ganray.modalities.sound.decoding import Clip
+from ganray.modalities.sound.spectrogram import Analysis
+from ganray.modalities.video.codec import VideoCodec, read_webp
+from ganray.modalities.video.decoding import ClipTarget
+from ganray.registry.artifact import generator_config
+from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
+from ganray.registry.registry import Registry
+from ganray.storage import open_store
+from tests.helpers.artifacts import PROTOCOL
+from tests.helpers.gan_runs import CLIPS, WAVES
+
+SPECTROGRAMS = SpectrogramCodec(Clip(8000, 1024), Analysis(8000, 64, 16, 16), (-60.0,) * 16, (0.0,) * 16)
+KINDS: dict[str, tuple[DcganNetworks | WaveganNetworks | MotionNetworks, Codec]] = {
+    "spectrograms": (DcganNetworks(width=8, latent_dim=8, ghost_batch=4), SPECTROGRAMS),
+    "waves": (WAVES.model_copy(update={"conditional": False}), WaveCodec(Clip(8000, 300))),
+    "videos": (CLIPS.model_copy(update={"conditional": False}), VideoCodec(ClipTarget(Target((1, 16, 16), "box"), 3))),
+}
+
+
+def published(folder: Path, kind: str) -> str:
+    """Publish a generator of a kind that nobody trained, its samples far from grey, and return its version's URI."""
+    networks, codec = KINDS[kind]
+    generator, _ = build_networks(networks, layout_of(codec).shape, seed=0)
+    weights = {name: tensor * 8 if tensor.ndim > 2 else tensor for name, tensor in generator.state_dict().items()}
+    files = {
+        GENERATOR: safetensors.torch.save(weights),
+        CONFIG: to_json(generator_config(networks, codec, Prior(networks.latent_dim, ()), None)),
+        METRICS: to_json({"scores": {"metric/frechet": 1.0}, "protocol": PROTOCOL.dump()}),
+    }
+    registry = Registry(open_store(str(folder)))
+    return registry.model("m").child(registry.publish("m", files, {"images_seen": 1}, key="1")).uri
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("spectrograms", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
+        ("waves", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
+        ("videos", ["out/000001.webp", "all.webp", "all.png"]),
+    ],
+)
+def test_files_are_traced_to_the_samples_that_they_hold(kind: str, names: list[str], tmp_path: Path) -> None:
+    uri = published(tmp_path / "store", kind)
+    for name in names:
+        out = tmp_path / (name if name.startswith("all") else "out")
+        generate(uri, num=3, seed=5, out=out, local=True)
+        found = provenance(tmp_path / name, storage=str(tmp_path / "store"))
+        assert found["largest_difference"] == 0
+        assert (found.get("index"), found.get("num")) == ((1, None) if name.startswith("out") else (None, 3))
+
+
+def test_a_file_of_another_sample_is_not_what_its_record_says(tmp_path: Path) -> None:
+    uri = published(tmp_path / "store", "spectrograms")
+    generate(uri, num=2, seed=0, out=tmp_path / "out", local=True)
+    first = tmp_path / "out/000000.wav"
+    first.write_bytes(first.read_bytes().replace(b'"index":0', b'"index":1'))
+    with pytest.raises(DataError, match="is not the sample in its record: generated again, that has differences of up to"):
+        provenance(first, storage=str(tmp_path / "store"))
+    for name, data in {"x.wav": b"RIFF", "x.webp": b"RIFF....WEBP", "x.flac": b""}.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DataError, match="cannot be read"):
+            provenance(tmp_path / name, storage=str(tmp_path / "store"))
+
+
+def test_parquet_holds_files_that_others_read(tmp_path: Path) -> None:
+    generate(published(tmp_path / "a", "spectrograms"), num=3, seed=0, out=tmp_path / "sounds.parquet", local=True)
+    table = pq.read_table(tmp_path / "sounds.parquet")
+    assert [soundfile.info(BytesIO(row["bytes"])).frames for row in table["audio"].to_pylist()] == [1024] * 3
+    assert json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["audio"] == {"sampling_rate": 8000, "_type": "Audio"}
+    generate(published(tmp_path / "b", "videos"), num=3, seed=0, out=tmp_path / "videos.parquet", local=True)
+    clips = [read_webp(row["bytes"])[0] for row in pq.read_table(tmp_path / "videos.parquet")["video"].to_pylist()]
+    assert np.stack(clips).shape == (3, 3, 3, 16, 16)
+
+
+def test_a_gif_moves_and_other_formats_are_one_line(tmp_path: Path) -> None:
+    uri = published(tmp_path / "store", "videos")
+    generate(uri, num=4, seed=0, out=tmp_path / "all.gif", local=True)
+    with Image.open(tmp_path / "all.gif") as image:
+        assert getattr(image, "n_frames", 1) == 3
+    with pytest.raises(ConfigError, match=r"videos are not written as \.wav"):
+        generate(uri, num=4, seed=0, out=tmp_path / "all.wav", local=True)
+    with pytest.raises(ConfigError, match="a grid of 5000 videos is too large"):
+        generate(uri, num=5000, seed=0, out=tmp_path / "all.webp", local=True)
