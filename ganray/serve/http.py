@@ -31,6 +31,7 @@ from ganray.serve.versions import Served, Versions
 
 NUMBER = "the number of a version, like 0001"
 MAX_REPEATED = 100  # characters of a wrong value that an error repeats
+LOADING_COST = 1000  # samples that the loading of a version counts as
 MAX_ANSWER_BYTES = 16 << 20  # of samples in one answer
 DESCRIPTION = "Samples of a published generator. Sample i is a function of version, seed, i, class and truncation alone."
 UNCHANGING, CHANGING = "public, max-age=31536000, immutable", "no-cache"  # with a version in the URL, and without
@@ -104,7 +105,8 @@ FILES: dict[int | str, dict[str, Any]] = {200: {"content": {media: {} for media 
 
 async def _answer(service: Service, query: SamplesQuery | InterpolationQuery, request: Request) -> Response:
     """Return the file that a query asks for, or why it cannot be had."""
-    wait_s = service.rate.wait_s(request.client.host if request.client else "", query.num)
+    cost = query.num + (0 if service.versions.is_loaded(query.version) else LOADING_COST)
+    wait_s = service.rate.wait_s(request.client.host if request.client else "", cost)
     if wait_s:
         problem = f"too many samples in a short time: {query.num} more in {wait_s:.1f} s"
         return error_response(429, "num", problem, "wait, or ask for fewer", retry_after_s=wait_s)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ganray.errors import ArtifactError, GanrayError
+from ganray.errors import ArtifactError
 from ganray.generation.record import Record, make_record
 from ganray.registry.alias import read_best
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
@@ -78,7 +78,7 @@ class Versions:
     async def find(self, number: str | None) -> Served:
         """Return a version by its number, by default the current one. Raises `ArtifactError` for one that is not there."""
         if number is None or number == self.current.record.version:
-            return self.current
+            return self.current  # at once, also while another one is loaded
         async with self._loading:
             if number not in self._others:
                 found = await asyncio.to_thread(self._load_other, number)
@@ -88,6 +88,10 @@ class Versions:
                 self._others.popitem(last=False)
             return self._others[number]
 
+    def is_loaded(self, number: str | None) -> bool:
+        """Whether a version is in memory, the current one for None."""
+        return number is None or number == self.current.record.version or number in self._others
+
     async def follow(self, every_s: float) -> None:
         """Look for a newly promoted version for ever. What is wrong with it is logged once, and the current one stays."""
         while True:
@@ -95,7 +99,7 @@ class Versions:
             try:
                 await self.refresh()
                 self.problem = None
-            except GanrayError as error:
+            except Exception as error:  # of any kind: whatever a version or the storage has, the next look may find it mended
                 if self.problem != str(error):
                     logger.warning("still serving version %s: %s", self.current.record.version, error)
                 self.problem = str(error)

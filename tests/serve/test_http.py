@@ -176,6 +176,13 @@ def test_a_client_that_asks_too_fast_is_told_when_to_come_back(storage: Path) ->
     assert "too many samples" in answer.json()["problem"]
 
 
+def test_versions_that_must_be_loaded_cost_more(storage: Path) -> None:
+    client = LocalServer(Versions(str(storage / "models/m")), rate=150.0).client()
+    assert client.get("/samples?num=1&version=0001").status_code == 200
+    assert client.get("/samples?num=1&version=0001").status_code == 200
+    assert client.get("/samples?num=1&version=0009").status_code == 429
+
+
 def test_facts_health_metrics_and_description(conditional: TestClient) -> None:
     facts = conditional.get("/model").json()
     assert (facts["model"], facts["version"], facts["classes"], facts["shape"]) == ("c", "0001", CLASSES, [1, 16, 16])
