@@ -107,6 +107,7 @@ def test_a_submitted_job_goes_on_after_its_driver_was_killed_and_is_stopped_with
     assert "the same command goes on from there" in head.ganray("jobs", "logs", running["job"]).stdout
 
 
+@pytest.mark.slow
 def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) -> None:
     small = [override for override in SMALL if not override.startswith(("sweep.space", "optimizer."))]
     small += ["data.source.split=test", "sweep.trials=3", "sweep.scheduler={kind: asha, min_images: 640, reduction: 2}"]
@@ -115,6 +116,7 @@ def test_a_submitted_sweep_searches_and_publishes(head: Head, tmp_path: Path) ->
     assert json.loads((tmp_path / "models/tiny/0001/manifest.json").read_text())["lineage"]["sweep"]["name"] == "tiny"
 
 
+@pytest.mark.slow
 def test_a_streamed_run_goes_on_after_its_driver_was_killed_and_its_latest_checkpoint_damaged(tmp_path: Path) -> None:
     streaming = ["data.mode=streaming", "train.total_images=12800", "evaluate.every=12800"]
     whole = train(tmp_path / "whole", *streaming)

@@ -75,6 +75,7 @@ def test_sounds_are_learned_published_written_and_traced(sounds: Path, address: 
     assert [soundfile.info(BytesIO(sound["bytes"])).frames for sound in audio] == [2000] * 3
 
 
+@pytest.mark.slow
 def test_waves_go_on_bit_by_bit(sounds: Path, address: str, tmp_path: Path) -> None:
     job = [JOB, *source(sounds), WAVE, *BRIEF[3:], *WAVEGAN, *STEADY, "evaluate=none", "train.checkpoint_every=64"]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"

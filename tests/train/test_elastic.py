@@ -74,6 +74,7 @@ def test_a_node_is_unusable_from_the_moment_that_it_dies(cluster: Cluster) -> No
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_run_shrinks_with_a_lost_node_and_grows_with_a_new_one(cluster: Cluster, tmp_path: Path) -> None:
     elastic = ["workers={min: 1, max: 2}", "train.max_failures=1", "train.total_images=1000000", "publish.every=0", *EAGER]
     with training(tmp_path, *elastic, "--address", cluster.address) as driver:

@@ -41,6 +41,7 @@ def driver(storage: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_frozen_driver_s_run_is_taken_over_and_thawed_it_stops(tmp_path: Path) -> None:
     first = driver(tmp_path)
     second = None
