@@ -21,7 +21,7 @@ def test_the_file_of_init_trains(tmp_path: Path) -> None:
     (tmp_path / "birds/dog/7.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     ganray = [sys.executable, "-m", "ganray"]
     subprocess.run([*ganray, "init", "birds"], cwd=tmp_path, check=True, capture_output=True)
-    short = ["train.total_images=256", "evaluate.num_samples=64", "evaluate.extractor={kind: classifier, fit_images: 1000}"]
+    short = ["train.total_images=256", "evaluate.num_samples=256", "evaluate.extractor={kind: classifier, fit_images: 1000}"]
     done = subprocess.run([*ganray, "train", "birds.yaml", *short, "--json"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["images_seen"] == 256
