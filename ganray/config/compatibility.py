@@ -17,8 +17,7 @@ class KindRules:
 
     `score` is the one that decides unless a sweep names another, `example` a file to generate, `task` the Hub's. `has_pixels`:
     `PIXEL_FIELDS` say what samples are made to. `has_extractor`: scores are of features. `column` is the default of
-    `data.source.image_column`. `defaults` are the fields of sections that a
-    job leaves out altogether.
+    `data.source.column`, None for that of the source. `defaults` are the fields of sections that a job leaves out altogether.
     """
 
     noun: str  # singular
@@ -146,8 +145,8 @@ def with_defaults(job: Any) -> Any:
     if isinstance(networks, dict) and "kind" not in networks:
         is_wave = kind == "sound" and _representation(job) == "wave"
         filled["networks"] = {"kind": WAVE_FAMILIES[0] if is_wave else rules.families[0], **networks}
-    if rules.column and (source := _source(job)) is not None and "image_column" not in source:
-        filled["data"] = {**filled["data"], "source": {**source, "image_column": rules.column}}
+    if rules.column and (source := _source(job)) is not None and "column" not in source:
+        filled["data"] = {**filled["data"], "source": {**source, "column": rules.column}}
     if isinstance(sweep, dict) and "metric" not in sweep:
         filled["sweep"] = {**sweep, "metric": rules.score}
     return _with_representation(filled) if kind == "sound" else filled

@@ -50,7 +50,7 @@ class ParquetSource(Section):
 
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
-    image_column: Text = Field(
+    column: Text = Field(
         "image", description="column with the image, sound (default: audio) or text (default: text); of a struct, its `bytes` field"
     )
     label_column: Text | None = Field(

@@ -11,6 +11,7 @@ RENAMED = {
     "publish.when_done": "publish.auto",
     "guard.max_returns": "divergence.max_rollbacks",
     "guard": "divergence",
+    "data.source.image_column": "data.source.column",
 }
 
 

@@ -112,8 +112,9 @@ def parse_config(data: bytes) -> GeneratorConfig:
 def check_weights(config: GeneratorConfig, weights: bytes) -> None:
     """Raise `InvalidConfig` unless a safetensors file holds the tensors that a config asks for, by its header alone."""
     stored = read_shapes(weights)
-    if config.networks.depth > len(stored):
-        raise InvalidConfig(f"config.json: networks.depth is {config.networks.depth}, and the weights are {len(stored)} tensors")
+    depth = getattr(config.networks, "depth", 1)  # of the families that have no such field, shapes bound the number of layers
+    if depth > len(stored):
+        raise InvalidConfig(f"config.json: networks.depth is {depth}, and the weights are {len(stored)} tensors")
     expected = expected_shapes(config)
     for name in sorted({*expected, *stored}):
         if expected.get(name) != stored.get(name):

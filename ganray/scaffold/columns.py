@@ -25,7 +25,7 @@ def find_columns(files: SourceFiles, path: str) -> tuple[ParquetSource, list[str
     if not images:
         raise DataError("PATH", f"no column of {path} holds encoded images", f"its columns: {', '.join(schema.names)[:200]}")
     labels = _label_columns(schema)
-    source = ParquetSource(path=path, image_column=images[0], label_column=labels[0] if labels else None)
+    source = ParquetSource(path=path, column=images[0], label_column=labels[0] if labels else None)
     others = [f"other columns that could be the image: {', '.join(images[1:])}"] if images[1:] else []
     return source, others + ([f"other columns that could be the class: {', '.join(labels[1:])}"] if labels[1:] else [])
 

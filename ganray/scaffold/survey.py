@@ -164,11 +164,11 @@ def _survey_files(path: str, storage: ObjectStore, progress: Progress | None) ->
 def _survey_parquet(path: str, storage: ObjectStore, progress: Progress | None) -> Survey:
     files = list_files(path, storage, suffix=".parquet")
     source, notes = find_columns(files, path)
-    samples = SampleColumn(source.image_column)
+    samples = SampleColumn(source.column)
     footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
     rows = parquet_rows(files.store, source, samples, footers)
     if rows.raw_shape is not None:
-        raise ConfigError("PATH", f"column {source.image_column!r} of {path} holds raw pixels", "write a job with data.source.raw_shape")
+        raise ConfigError("PATH", f"column {source.column!r} of {path} holds raw pixels", "write a job with data.source.raw_shape")
     count, wanted = sum(group.rows for footer in footers for group in footer.groups), set(spread(sum(group.rows for group in rows.groups)))
     counts: Counter[int] = Counter()
 

@@ -28,6 +28,7 @@ OLD_JOB = {
         ("publish.when_done=false", "publish.when_done: there is no such field; it is now publish.auto"),
         ("guard.max_returns=1", "guard.max_returns: there is no such field; it is now divergence.max_rollbacks"),
         ("guard.on_collapse=stop", "guard.on_collapse: there is no such field; it is now divergence.on_collapse"),
+        ("data.source.image_column=photo", "data.source.image_column: there is no such field; it is now data.source.column"),
         ("guard=null", "guard: there is no such field; it is now divergence"),
     ],
 )
@@ -58,7 +59,7 @@ def test_reading_changes_neither_its_argument_nor_a_job_of_today() -> None:
 
 
 def test_every_new_name_is_a_field_of_today() -> None:
-    job = check_job({}).model_dump()
+    job = check_job({"data": {"source": {"kind": "parquet", "path": "x"}}}).model_dump()
     for old, new in RENAMED.items():
         assert new_path(old) == new
         section = job

@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
         {},
         "holds no bytes, only paths or nothing; write the images'",
     ),
-    "null type": ([{"image": pa.nulls(2)}], {}, "image_column: column image of a.parquet holds null"),
+    "null type": ([{"image": pa.nulls(2)}], {}, "column: column image of a.parquet holds null"),
     "lists of images": (
         [{"image": [DATA]}],
         {},

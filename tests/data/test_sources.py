@@ -167,9 +167,9 @@ def test_raw_pixels_of_another_size_are_unreadable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"image_column": "photo"}, "data.source.image_column"),
+        ({"column": "photo"}, "data.source.column"),
         ({"label_column": "class"}, "data.source.label_column"),
-        ({"image_column": "label"}, "data.source.image_column"),
+        ({"column": "label"}, "data.source.column"),
         ({"label_column": "score"}, "data.source.label_column"),
     ],
 )

@@ -88,7 +88,7 @@ def test_parquet_has_its_columns_found(tmp_path: Path) -> None:
     table = pa.table({"id": list(range(300)), "thumb": images, "image": images, "label": labels, "note": ["x"] * 300})
     pq.write_table(table, tmp_path / "digits.parquet", row_group_size=70)
     found = look(tmp_path / "digits.parquet")
-    assert (found.source.image_column, found.source.label_column) == ("image", "label")
+    assert (found.source.column, found.source.label_column) == ("image", "label")
     assert (found.count, found.class_counts, len(found.whole)) == (300, {"0": 100, "1": 100, "2": 100}, 300)
     assert found.notes == ["other columns that could be the image: thumb"]
     assert (fields(found)["data.resolution"], fields(found)["data.channels"]) == (32, 1)

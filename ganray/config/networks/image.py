@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ganray.config.fields import FieldError, PositiveCount, Section
+from ganray.config.networks.base import Conditional, LatentDim, Unnormalised
 
 MIN_SIDE, MAX_SIDE = 16, 256  # pixels
 MIN_FEATURE_SIDE = 4  # pixels: images are halved while their shorter side stays at least this long
@@ -17,7 +18,7 @@ class DcganNetworks(Section):
     width: PositiveCount = Field(64, description="channels of the layer next to the image; doubles with each halving of the resolution")
     max_width: PositiveCount = Field(512, description="maximum of channels of a layer")
     depth: PositiveCount = Field(1, description="convolutions a resolution: 1 as in the paper, each more a 3x3 one")
-    latent_dim: PositiveCount = Field(64, description="size of a latent vector")
+    latent_dim: LatentDim = 64
     ghost_batch: PositiveCount = Field(
         32, description="samples that are normalised together (ghost batch normalisation); divides every local batch"
     )
@@ -27,10 +28,10 @@ class DcganNetworks(Section):
     minibatch_std: bool = Field(
         False, description="show the discriminator how varied each group of ghost_batch samples is (Karras et al. 2018, section 3)"
     )
-    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
+    conditional: Conditional = False
 
 
-class R3ganNetworks(Section):
+class R3ganNetworks(Unnormalised):
     """R3GAN (Huang et al. 2024): residual blocks of grouped convolutions, without normalisation."""
 
     kind: Literal["r3gan"] = "r3gan"
@@ -38,13 +39,8 @@ class R3ganNetworks(Section):
     depth: PositiveCount = Field(2, description="residual blocks a resolution")
     expansion: PositiveCount = Field(2, description="channels inside a block, in widths")
     group_width: PositiveCount = Field(16, description="channels a group of the grouped convolutions; divides expansion * width")
-    latent_dim: PositiveCount = Field(64, description="size of a latent vector")
-    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
-
-    @property
-    def ghost_batch(self) -> int:
-        """Nothing is normalised over samples, so that a local batch may have any size."""
-        return 1
+    latent_dim: LatentDim = 64
+    conditional: Conditional = False
 
 
 def check_sides(sides: tuple[int, int], *, field: str) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ganray.config.fields import FieldError, PositiveCount, Section
+from ganray.config.networks.base import Conditional
 
 PAIR_UNIFORMS = 2  # random numbers by which a pair of frames is drawn
 
@@ -25,7 +26,7 @@ class MotionNetworks(Section):
     frame_pairs: bool = Field(
         True, description="judge pairs of frames with their time distance; false: single frames, which know no motion"
     )
-    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
+    conditional: Conditional = False
 
     @model_validator(mode="after")
     def _content_is_left(self) -> "MotionNetworks":
@@ -33,8 +34,3 @@ class MotionNetworks(Section):
             problem = f"expected fewer than latent_dim={self.latent_dim}, got {self.motion_dim}"
             raise FieldError(problem, f"use at most {max(1, self.latent_dim - 1)}", field="motion_dim")
         return self
-
-    @property
-    def depth(self) -> int:
-        """Convolutions a resolution."""
-        return 1

@@ -4,31 +4,22 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganray.config.fields import Count, PositiveCount, Section
+from ganray.config.fields import Count, PositiveCount
+from ganray.config.networks.base import Conditional, LatentDim, Unnormalised
 
 MIN_INNERMOST = 8  # samples: waves are quartered while they stay at least this long
 MAX_LAYERS = 10  # of a family, whatever the length of a wave
 
 
-class WaveganNetworks(Section):
+class WaveganNetworks(Unnormalised):
     """WaveGAN (Donahue et al. 2019): one-dimensional convolutions of stride 4, without normalisation; wants penalties.wgan_gp or R1."""
 
     kind: Literal["wavegan"] = "wavegan"
     width: PositiveCount = Field(32, description="channels of the layer next to the wave, which double with each quartering; the paper: 64")
     max_width: PositiveCount = Field(512, description="maximum of channels of a layer; the paper: 1024")
-    latent_dim: PositiveCount = Field(100, description="size of a latent vector")
+    latent_dim: LatentDim = 100
     phase_shuffle: Count = Field(2, description="samples by which the discriminator's maps are shifted at random, at most; 0: off")
-    conditional: bool = Field(False, description="generate by class: embedding in the generator, projection in the discriminator")
-
-    @property
-    def depth(self) -> int:
-        """Convolutions a resolution."""
-        return 1
-
-    @property
-    def ghost_batch(self) -> int:
-        """Nothing is normalised over samples, so that a local batch may have any size."""
-        return 1
+    conditional: Conditional = False
 
 
 def num_quarterings(samples: int) -> int:

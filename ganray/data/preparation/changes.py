@@ -6,6 +6,7 @@ from typing import Any
 from ganray.cluster.background import BackgroundCall
 from ganray.config import Data
 from ganray.config.compatibility import KINDS
+from ganray.config.renamed import modernise
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
 from ganray.data.preparation.key import dataset_folder, dataset_key, sample_settings
@@ -57,8 +58,8 @@ def _read_card(storage: ObjectStore, folder: str) -> DatasetCard | None:
 
 def _is_alike(data: Data, card: DatasetCard) -> bool:
     """Return whether a dataset was prepared by the same settings; those that its version did not have are as they are by default."""
-    source = data.source.model_dump(mode="json")
-    return _is_made_alike(data, card) and {**source, **card.source} == source
+    source, earlier = data.source.model_dump(mode="json"), modernise({"data": {"source": card.source}})["data"]["source"]
+    return _is_made_alike(data, card) and {**source, **earlier} == source
 
 
 def _is_made_alike(data: Data, card: DatasetCard) -> bool:

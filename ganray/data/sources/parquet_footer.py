@@ -17,7 +17,7 @@ from ganray.data.sources.rows import PATH_FIELD, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
-IMAGES, LABELS, RAW_SHAPE = "data.source.image_column", "data.source.label_column", "data.source.raw_shape"
+IMAGES, LABELS, RAW_SHAPE = "data.source.column", "data.source.label_column", "data.source.raw_shape"
 THREADS = 16
 # What pyarrow raises for bytes that are not what they were. Storage errors are none of these.
 DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)

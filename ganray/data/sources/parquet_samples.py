@@ -37,4 +37,4 @@ class SampleColumn:
 
 def sample_column(data: Data, source: ParquetSource) -> SampleColumn:
     """Return the column that holds samples of the data's kind."""
-    return SampleColumn(source.image_column, is_text=data.modality.kind == "text")
+    return SampleColumn(source.column, is_text=data.modality.kind == "text")
