@@ -81,21 +81,26 @@ SECTIONS = (
 
 
 def points_of(records: Sequence[Record], metric: str) -> list[tuple[float, float]]:
-    """Return (images seen, value) of every record that has a metric, but nothing where it is 0 throughout, as what is not used is."""
-    points = [(record["images_seen"], record[metric]) for record in records if isinstance(record.get(metric), int | float)]
+    """Return (images seen, value) of every record that has a metric."""
+    return [(record["images_seen"], record[metric]) for record in records if isinstance(record.get(metric), int | float)]
+
+
+def used_points(records: Sequence[Record], metric: str) -> list[tuple[float, float]]:
+    """Return the points of a metric of training, nothing where it is 0 throughout, as what a job does not use is."""
+    points = points_of(records, metric)
     return points if any(value for _, value in points) else []
 
 
 def panel_chart(panel: Panel, records: Sequence[Record], events: Sequence[RunEvent]) -> go.Figure | None:
     """Return one run's chart of a panel's metrics, with its events as lines."""
-    figure = curves_chart([Curve(name, points_of(records, metric)) for name, metric in panel.metrics.items()], title=panel.title)
+    figure = curves_chart([Curve(name, used_points(records, metric)) for name, metric in panel.metrics.items()], title=panel.title)
     return figure and mark_events(figure, events)
 
 
 def overlay_charts(panel: Panel, logs: Mapping[str, Sequence[Record]]) -> Iterator[go.Figure]:
     """Yield a chart for each metric of a panel, with a curve a run."""
     for name, metric in panel.metrics.items():
-        curves = [Curve(run, points_of(records, metric)) for run, records in logs.items()]
+        curves = [Curve(run, used_points(records, metric)) for run, records in logs.items()]
         title = name if name == panel.title else f"{panel.title}, {name}"
         if figure := curves_chart(curves, title=title, yaxis=panel.yaxis):
             yield figure

@@ -17,7 +17,7 @@ from ganray.report.page import ChartSection, render_page
 from ganray.report.timeline import details, timeline, when, words
 from ganray.runs.checkpoint import status_of
 from ganray.runs.compare import mean_rate
-from ganray.runs.event_log import EventKind, RunEvent, recoveries
+from ganray.runs.event_log import EventKind, RunEvent, recoveries_in_words
 from ganray.runs.metrics_log import Record
 from ganray.runs.run import Run
 from ganray.storage import MissingObject
@@ -50,7 +50,7 @@ def render_run(run: Run, progress: Progress | None = None) -> str:
         "best": best,
         "last": scores[-1] if scores else None,
         "protocols": protocols(scores),
-        "recoveries": recoveries(events),
+        "recoveries": recoveries_in_words(events) if any(event.kind == EventKind.RECOVERY for event in events) else None,
         "versions": versions(events),
         "grids": [vars(grid) for grid in read_grids(run.store)],
         "comparison": compare_with_data(run, progress),

@@ -101,6 +101,16 @@ def recoveries(events: Iterable[RunEvent]) -> dict[str, float]:
     }
 
 
+def recoveries_in_words(events: Iterable[RunEvent]) -> str:
+    """Return recoveries and their cost as a phrase; how long training stood still is not known where the driver had died."""
+    found = [event.details for event in events if event.kind == EventKind.RECOVERY]
+    known = [details["seconds"] for details in found if "seconds" in details]
+    number = f"{len(found):,}" if len(known) == len(found) else f"{len(found):,} ({len(found) - len(known):,} of the driver)"
+    seconds = [f"{sum(known):,.0f} s without training"] if known or not found else []
+    again = sum(details.get("images_again", 0) for details in found)
+    return ", ".join([number, *seconds, f"{again:,} images trained again"])
+
+
 def _read_folded(run: ObjectStore) -> list[RunEvent]:
     try:
         lines = run.read(LOG).splitlines()

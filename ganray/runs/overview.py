@@ -5,7 +5,7 @@ from typing import Any
 
 from ganray.errors import ConfigError, GanrayError
 from ganray.runs.checkpoint import FOLDER, status_of
-from ganray.runs.event_log import recoveries
+from ganray.runs.event_log import recoveries_in_words
 from ganray.runs.lock import read_holder
 from ganray.runs.metrics_log import PARTS, newest
 from ganray.runs.run import JOB, Run
@@ -97,9 +97,7 @@ def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
     if progress and progress.best:
         facts |= {"best at": f"{progress.best.images_seen:,} images", "scores": progress.best.scores}
     events = run.events()
-    found = recoveries(events)
-    cost = f"{found['recoveries']:,}, {found['seconds']:,.0f} s without training, {found['images_again']:,} images trained again"
-    return facts | {"recoveries": cost, "events": [event.to_json() for event in events]}
+    return facts | {"recoveries": recoveries_in_words(events), "events": [event.to_json() for event in events]}
 
 
 def _driver(run: Run) -> str | None:

@@ -45,7 +45,7 @@ def test_the_page_is_self_contained_and_has_every_section(page: Path) -> None:
     for said in (
         "frechet of the best",
         "Protocol: decided by frechet, 256 samples, seed 0, 5 neighbours, extractor e, dataset f.",
-        "1: 12 s without training, 100 images trained again",
+        "1, 12 s without training, 100 images trained again",
         "message rank &lt;1&gt; died",
         "&lt;drawn&gt; data: 40 samples of 1 x 16 x 16",
         "/models/drawn/0001",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ganray.runs.event_log import EventKind, RunEvent, recoveries
+from ganray.runs.event_log import EventKind, RunEvent, recoveries, recoveries_in_words
 from ganray.runs.run import Run
 from ganray.storage import open_store
 
@@ -45,3 +45,6 @@ def test_recoveries_add_up(run: Run) -> None:
         RunEvent(EventKind.RECOVERY, 0, 0, {"images_again": 64}),
     ]
     assert recoveries(events) == {"recoveries": 2, "seconds": 10.5, "images_again": 704}
+    assert recoveries_in_words(events) == "2 (1 of the driver), 10 s without training, 704 images trained again"
+    assert recoveries_in_words(events[1:]) == "1 (1 of the driver), 64 images trained again"  # for how long, nobody knows
+    assert recoveries_in_words([]) == "0, 0 s without training, 0 images trained again"
