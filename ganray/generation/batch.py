@@ -55,11 +55,11 @@ def generate(
     Raises `ConfigError` for an unusable `num`, `seed`, `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
     """
     check_numbers(num, seed, truncation)
-    check_place(out)
+    check_place(out, num)
     version = open_artifact(artifact)
     files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
-    write, number = find_writer(out, num, generator.codec.kind), class_number(generator, label)
+    write, number = find_writer(out, generator.codec.kind), class_number(generator, label)
     settings = Settings(seed, number, truncation)
     record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation).of(num=num)
     with _chunks(files, settings, num, local=local, address=address) as chunks, local_errors("write", out, field="--out"):

@@ -57,7 +57,7 @@ class EventRecorder:
         self.recoveries: list[Recovery] = []
         self.workers: int | None = None
         self.trained_at: float | None = None  # when training was last seen to go on, None before it began
-        self.interrupted = self.has_ended = False
+        self.interrupted = self.has_started = self.has_ended = False
         self.after_kill: Recovery | None = None  # where the driver before was killed, until training goes on
         self.seen: dict[str, Any] = {}  # what `look` has taken in of LOST and STARTED
         self.tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -69,12 +69,13 @@ class EventRecorder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error and not self.has_ended:
+        if error and self.has_started and not self.has_ended:
             self.end("interrupted" if isinstance(error, KeyboardInterrupt) else "error", message=str(error) or type(error).__name__)
-        self.close()
+        self.close()  # of a run that never began, as where its data cannot be read, nothing is written
 
     def start(self, checkpoint: Checkpoint | None) -> None:
         """Record that this driver begins or resumes the run."""
+        self.has_started = True
         if checkpoint:
             self.images_seen, self.attempt = checkpoint.images_seen, checkpoint.attempt
         set_log_context(attempt=self.attempt)
@@ -119,7 +120,8 @@ class EventRecorder:
 
     def close(self) -> None:
         """Wait for what is still to be written, but not for long."""
-        self.tasks.put(self._fold)
+        if self.has_started:
+            self.tasks.put(self._fold)
         self.tasks.put(None)
         self.thread.join(CLOSE_S)
 

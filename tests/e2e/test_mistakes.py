@@ -83,7 +83,7 @@ def test_a_job_file_that_cannot_be_read_is_refused(content: bytes | None, says: 
         (["models", "list", "nothing", "--storage", "STORE"], "NAME", "there is no model 'nothing' in"),
         (["generate", "STORE/models/nothing", "--out", "x.png"], "STORE/models/nothing", "holds no published generator"),
         (["generate", "STORE/models/nothing", "--out", "x.jpg"], "--out", "unsupported format '.jpg'"),
-        (["generate", "STORE/models/nothing", "--out", "x.png", "--num", "5000"], "--out", "a grid of 5000 images is too large"),
+        (["generate", "STORE/models/nothing", "--out", "x.png", "--num", "5000"], "--out", "one .png file of 5000 samples is too large"),
     ],
 )
 def test_a_command_about_what_is_not_there_is_refused(arguments: list[str], field: str, says: str, tmp_path: Path) -> None:

@@ -102,5 +102,5 @@ def test_a_gif_moves_and_other_formats_are_one_line(tmp_path: Path) -> None:
         assert getattr(image, "n_frames", 1) == 3
     with pytest.raises(ConfigError, match=r"videos are not written as \.wav"):
         generate(uri, num=4, seed=0, out=tmp_path / "all.wav", local=True)
-    with pytest.raises(ConfigError, match="a grid of 5000 videos is too large"):
+    with pytest.raises(ConfigError, match=r"one \.webp file of 5000 samples is too large"):
         generate(uri, num=5000, seed=0, out=tmp_path / "all.webp", local=True)

@@ -122,6 +122,16 @@ def test_an_end_has_a_reason(run: Run, error: BaseException, reason: str) -> Non
     assert run.events()[-1].details["reason"] == reason
 
 
+def test_a_run_that_never_began_has_no_events(run: Run) -> None:
+    def fail() -> None:
+        with EventRecorder(run):
+            raise StorageError("storage", "gone", "come back")
+
+    with pytest.raises(StorageError):
+        fail()
+    assert list(run.store.list("")) == []
+
+
 def test_an_event_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "runs").write_text("a file where the runs would be")
     record_event(Run(open_store(tmp_path), "runs/r"), RunEvent(EventKind.START, 0, 0))

@@ -47,26 +47,26 @@ FORMATS: Mapping[str, Mapping[str, Writer]] = {
 SHEETS = (write_preview, write_sound_sheet, write_video_grid)  # in memory as a whole, and generated again as a whole for their provenance
 
 
-def check_place(out: Path) -> None:
-    """Raise `ConfigError` if a file or folder cannot be created at a path, or no kind of sample is written in its format."""
+def check_place(out: Path, num: int) -> None:
+    """Raise `ConfigError` if no kind of sample can be written to a path, or not `num` of them."""
     suffixes = dict.fromkeys(suffix for formats in FORMATS.values() for suffix in formats)
     if out.suffix not in suffixes:
         raise ConfigError("--out", f"unsupported format {out.suffix!r}", f"name {_named(list(suffixes))}")
+    having = [formats for formats in FORMATS.values() if out.suffix in formats]
+    if num > MAX_GRID_SAMPLES and all(formats[out.suffix] in SHEETS for formats in having):
+        others = dict.fromkeys(suffix for formats in having for suffix, writer in formats.items() if writer not in SHEETS)
+        remedy = f"name {_named(list(others))}, or ask for {MAX_GRID_SAMPLES} at most"
+        raise ConfigError("--out", f"one {out.suffix} file of {num} samples is too large", remedy)
     nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     if nearest != out and not nearest.is_dir():
         raise ConfigError("--out", f"{nearest} is a file", "name a folder that exists or can be created")
 
 
-def find_writer(out: Path, num: int, kind: str) -> Writer:
-    """Return what writes `num` samples of a kind to a path. Raises `ConfigError` if nothing does."""
+def find_writer(out: Path, kind: str) -> Writer:
+    """Return what writes samples of a kind to a path. Raises `ConfigError` if nothing does."""
     formats = FORMATS[kind]
     if out.suffix not in formats:
         raise ConfigError("--out", f"{KINDS[kind].nouns} are not written as {out.suffix or 'a folder'}", f"name {_named(list(formats))}")
-    if formats[out.suffix] in SHEETS and num > MAX_GRID_SAMPLES:
-        others = _named([suffix for suffix, writer in formats.items() if writer not in SHEETS])
-        remedy = f"name {others}, or ask for {MAX_GRID_SAMPLES} at most"
-        what = "a grid" if formats[out.suffix] != write_sound_sheet else "one file"
-        raise ConfigError("--out", f"{what} of {num} {KINDS[kind].nouns} is too large", remedy)
     return formats[out.suffix]
 
 
