@@ -1,5 +1,6 @@
 """Shared fixtures, test tiers, and the rule that in CI nothing is skipped for a missing tool."""
 
+import logging
 import os
 import sys
 import uuid
@@ -51,6 +52,15 @@ def fail_if_skipped_in_ci(report: pytest.TestReport | pytest.CollectReport, name
         if not any(allowed in reason for allowed in SKIPS_IN_CI):
             report.outcome, report.longrepr = "failed", f"{name} must not be skipped in CI: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def package_logger() -> Iterator[logging.Logger]:
+    """The package's logger, put back after each test: code under test may set it up as a worker's or a command's process does."""
+    logger = logging.getLogger("ganray")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield logger
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture(scope="session")

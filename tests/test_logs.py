@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,16 +11,6 @@ from ganray.logs import FORMAT, log_as_json, set_log_context, wants_json
 from tests.helpers.runs import ganray
 
 
-@pytest.fixture
-def package() -> Iterator[logging.Logger]:
-    """The package's logger, which is put back."""
-    logger = logging.getLogger("ganray")
-    before = (list(logger.handlers), logger.level, logger.propagate)
-    yield logger
-    logger.handlers[:], logger.level, logger.propagate = before
-
-
-@pytest.mark.usefixtures("package")
 def test_a_line_has_run_attempt_rank_and_data() -> None:
     stream = io.StringIO()
     log_as_json(logging.StreamHandler(stream))
