@@ -34,6 +34,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), a .parquet file, a folder of PNG files; a .txt of texts.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Of a table: rows in which a column has this value; more than once.")
 @click.option("--local", is_flag=True, help="Generate in this process, without Ray.")
 @address_option
 @public_key_option
@@ -45,6 +46,7 @@ def generate_command(
     out: Path,
     label: str | None,
     truncation: float | None,
+    where: tuple[str, ...],
     local: bool,
     address: str | None,
     public_key: Path | None,
@@ -53,10 +55,22 @@ def generate_command(
     """Generate samples from ARTIFACT: the URI of a version's folder, or of a model's folder (then its best)."""
     from ganray.generation.batch import generate
 
-    where: dict[str, Any] = {"local": local, "address": address, "public_key": public_key}
+    settings: dict[str, Any] = {"where": _values(where), "local": local, "address": address, "public_key": public_key}
     with progress_bar("generating", quiet=as_json) as progress:
-        generate(artifact, num=num, seed=seed, out=out, label=label, truncation=truncation, progress=progress, **where)
+        generate(artifact, num=num, seed=seed, out=out, label=label, truncation=truncation, progress=progress, **settings)
     print_json({"out": str(out), "num": num, "seed": seed}) if as_json else click.echo(f"{plural(num, 'sample')} in {out}")
+
+
+def _values(where: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of columns by their names. Raises `ConfigError` for what is not COLUMN=VALUE, and for a column given twice."""
+    values: dict[str, str] = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name.strip() in values:
+            problem = f"column {name.strip()} is given twice" if equals and name else f"expected COLUMN=VALUE, got {text!r}"
+            raise ConfigError("--where", problem, "write it like --where 'income=>50K'")
+        values[name.strip()] = value
+    return values
 
 
 @click.command("directions")

@@ -1,11 +1,19 @@
 """The job file: models of its sections, and reading it with overrides. Knows neither torch nor ray."""
 
-from ganray.config.data import Data, FashionMnistSource, FolderSource, LinesSource, MovingSource, ParquetSource, Source
+from ganray.config.data import CsvSource, Data, FashionMnistSource, FolderSource, LinesSource, MovingSource, ParquetSource, Source
 from ganray.config.evaluate import AutoExtractor, ClassifierExtractor, Evaluate, Extractor, RotationExtractor
 from ganray.config.job import Job, Resources
 from ganray.config.load import apply_overrides, check_job, load_job, parse_overrides
-from ganray.config.modalities import ImageModality, Modality, SoundModality, TextModality, VideoModality
-from ganray.config.networks import DcganNetworks, MotionNetworks, Networks, R3ganNetworks, TextConvNetworks, WaveganNetworks
+from ganray.config.modalities import ImageModality, Modality, SoundModality, TableModality, TextModality, VideoModality
+from ganray.config.networks import (
+    DcganNetworks,
+    MotionNetworks,
+    Networks,
+    R3ganNetworks,
+    TableNetworks,
+    TextConvNetworks,
+    WaveganNetworks,
+)
 from ganray.config.objectives import (
     Augment,
     DiffAugment,
@@ -35,6 +43,7 @@ __all__ = [
     "CosineProbability",
     "CosineRate",
     "CosineWeight",
+    "CsvSource",
     "Data",
     "DcganNetworks",
     "DiffAugment",
@@ -67,6 +76,8 @@ __all__ = [
     "SoundModality",
     "Source",
     "Sweep",
+    "TableModality",
+    "TableNetworks",
     "TextConvNetworks",
     "TextModality",
     "Train",

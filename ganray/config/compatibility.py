@@ -81,6 +81,22 @@ KINDS = {
         has_extractor=True,
         column="video",
     ),
+    "table": KindRules(
+        noun="row",
+        families=("table",),
+        sources=("csv", "parquet"),
+        score="metric/quality",
+        example="rows.csv",
+        task="other",
+        defaults={
+            "loss": {"kind": "relativistic"},
+            "penalties": {"r1_gamma": 2.0, "r2_gamma": 2.0, "every": 4},
+            "optimizer": {
+                "generator": {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99},
+                "discriminator": {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99},
+            },
+        },
+    ),
 }
 WAVE_FAMILIES = ("wavegan",)  # of sounds, those that make waves rather than spectrograms
 

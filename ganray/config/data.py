@@ -46,7 +46,7 @@ class LinesSource(Section):
 
 
 class ParquetSource(Section):
-    """Parquet files with a column of encoded images (bytes of a PNG, JPEG, ...), raw pixels, encoded sounds or videos, or texts."""
+    """Parquet files: rows of a table, or a column of encoded images, raw pixels, encoded sounds or videos, or texts."""
 
     kind: Literal["parquet"] = "parquet"
     path: Place = Field(description="local file or folder, or s3:// prefix")
@@ -77,8 +77,20 @@ class MovingSource(Section):
     path: Place | None = Field(None, description="where the split is looked for, as in the source fashion-mnist")
 
 
+class CsvSource(Section):
+    """CSV files of one form: rows of a table, columns separated by commas, semicolons, tabs or bars, gzipped or not."""
+
+    kind: Literal["csv"] = "csv"
+    path: Place = Field(description="file, or folder or s3:// prefix of .csv files")
+    names: list[Text] | None = Field(None, description="the columns' names, in order, of files without a header; null: the first line")
+    delimiter: Literal[",", ";", "\t", "|"] | None = Field(None, description="what separates columns; null: found from the first lines")
+    encoding: Text = Field("utf-8", description="of the text, such as latin-1 or cp1252; a byte order mark is passed over")
+
+
 Source = Annotated[
-    FashionMnistSource | FolderSource | ParquetSource | LinesSource | MovingSource, Field(discriminator="kind"), kind_or("fashion-mnist")
+    FashionMnistSource | FolderSource | ParquetSource | LinesSource | MovingSource | CsvSource,
+    Field(discriminator="kind"),
+    kind_or("fashion-mnist"),
 ]
 
 

@@ -48,6 +48,12 @@ SCORES = {
     **{f"metric/ngram_{size}": ScoreKind("min", high=1.0, kinds=("text",)) for size in range(1, 5)},
     "metric/novelty": ScoreKind("max", high=1.0, kinds=("text",)),
     "metric/uniqueness": ScoreKind("max", high=1.0, kinds=("text",)),
+    "metric/quality": ScoreKind("max", high=1.0, kinds=("table",)),
+    "metric/shapes": ScoreKind("max", high=1.0, kinds=("table",)),
+    "metric/pairs": ScoreKind("max", high=1.0, kinds=("table",)),
+    "metric/tstr": ScoreKind("max", low=float("-inf"), kinds=("table",)),  # R squared may be negative
+    "metric/two_sample": ScoreKind(None, high=1.0, target=0.5, kinds=("table",)),
+    "metric/closest_record": ScoreKind(None, high=1.0, target=0.5, kinds=("table",)),
 }
 NEIGHBOURS = 5  # of precision and recall, where the images suffice
 DEFAULT_SCORE = "metric/frechet"  # the deciding one, where a sweep names no other

@@ -12,7 +12,7 @@ from ganray.modalities.image_codec import ImageCodec
 
 FORMAT = 1  # raised whenever the same source and settings would be prepared differently
 OF_IMAGES = ("channels", "height", "width", "filter", "background", "bit_depth", "premultiplied", "peak")  # fields of cards of images
-OF_OTHERS = ("modality", "settings")
+OF_OTHERS = ("modality", "settings", "held_out")
 
 
 class _Part(BaseModel):
@@ -52,6 +52,7 @@ class DatasetCard(_Part):
     Images have `channels`, `height` and `width` in pixels, and how they were made to them: `peak` is the highest value of images with
     more than 8 bits, None if there are none, `premultiplied` whether they have transparency, and their colours were weighted by it when
     they were resized. Other kinds have `modality` instead, their codec as JSON, and the `settings` of the job that it was made by.
+    `held_out` samples follow the `count` that are trained on, for scores.
     """
 
     format: int = FORMAT
@@ -61,6 +62,7 @@ class DatasetCard(_Part):
     count: int
     modality: dict[str, Any] | None = None
     settings: dict[str, Any] | None = None
+    held_out: int = 0
     channels: int | None = None
     height: int | None = None
     width: int | None = None
@@ -83,7 +85,7 @@ class DatasetCard(_Part):
     @property
     def num_distinct(self) -> int:
         """Samples that differ from one another, as far as they were compared."""
-        return self.count - (self.duplicates or 0)
+        return self.count + self.held_out - (self.duplicates or 0)
 
     @property
     def num_classes(self) -> int:

@@ -1,6 +1,8 @@
 """Scoring a generator by its samples themselves, for kinds that have no extractor: rank 0 compares them with the real ones."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,12 @@ from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, chunk_inputs, num_chunks, sample_chunk
 from ganray.metrics.score import Protocol, Score
+from ganray.metrics.tables.score import TableReference, values_of
 from ganray.metrics.text import compare_texts
-from ganray.modalities.codec import Codec
+from ganray.modalities.table.codec import TableCodec
 from ganray.modalities.text import TextCodec
+
+MAX_ROWS = 50_000  # of a table, that are trained on and compared with
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,9 @@ class LabelledSamples:
 
     samples: NDArray[Any]
     labels: NDArray[np.int64]
+
+
+Comparison = Callable[[LabelledSamples], dict[str, float]]  # takes generated samples
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,14 @@ class SampleScorer:
     def __init__(self, evaluation: SampleEvaluation) -> None:
         self.config, self.protocol, self.dataset = evaluation.config, evaluation.protocol, evaluation.dataset
         self.codec = evaluation.dataset.card.codec
-        self.reals = read_reals(evaluation.dataset) if rank() == 0 else None
+        self.compare = comparison(evaluation.dataset) if rank() == 0 else None
 
     def __call__(self, generator: nn.Module, prior: Prior) -> Score | None:
         """Return the generator's score on rank 0, None elsewhere."""
         fakes = self.fakes(generator, prior)
-        if self.reals is None:
+        if self.compare is None:
             return None
-        scores = compare_samples(self.codec, self.reals, fakes)
+        scores = self.compare(fakes)
         return Score(scores[self.protocol.metric], scores, self.protocol)
 
     @torch.no_grad()
@@ -93,16 +101,32 @@ def labels_of(prior: Prior, number: int, *, seed: int) -> NDArray[np.int64]:
     return torch.cat(known).numpy()[:number] if known else np.full(number, -1, np.int64)
 
 
-def read_reals(dataset: PreparedDataset) -> LabelledSamples:
-    """Return a dataset's samples, or an even choice of them."""
+def comparison(dataset: PreparedDataset) -> Comparison:
+    """Return what scores generated samples against a dataset's; what it needs of those is read, and prepared, once."""
+    match dataset.card.codec:
+        case TableCodec() as codec:
+            return partial(compare_rows, table_reference(dataset, codec), codec)
+        case TextCodec() as codec:
+            reals = codec.decode(read_rows(dataset, spread(dataset.card.count, MAX_REALS)).samples)
+            return lambda fakes: compare_texts(reals, codec.decode(fakes.samples))
+    raise AssertionError(f"samples of kind {dataset.card.kind} are scored by their features")
+
+
+def compare_rows(reference: TableReference, codec: TableCodec, fakes: LabelledSamples) -> dict[str, float]:
+    """Return the scores of generated rows of a table."""
+    return reference.scores(values_of(codec, fakes.samples))
+
+
+def table_reference(dataset: PreparedDataset, codec: TableCodec) -> TableReference:
+    """Return a dataset's rows, or an even choice of them, and those that were held out."""
     card = dataset.card
-    rows = spread(card.count, MAX_REALS)
-    found = gather(rows, lambda number: read_shard(dataset, number), rows_per_shard=card.rows_per_shard, sample_type=card.sample_type)
-    return LabelledSamples(*found)
+    train = values_of(codec, read_rows(dataset, spread(card.count, MAX_ROWS)).samples)
+    test = values_of(codec, read_rows(dataset, card.count + np.arange(card.held_out)).samples) if card.held_out else train
+    return TableReference(train, test, codec.names.index(codec.target or codec.names[-1]), is_held_out=card.held_out > 0)
 
 
-def compare_samples(codec: Codec, reals: LabelledSamples, fakes: LabelledSamples) -> dict[str, float]:
-    """Return the scores of generated samples against real ones."""
-    if isinstance(codec, TextCodec):
-        return compare_texts(codec.decode(reals.samples), codec.decode(fakes.samples))
-    raise AssertionError(f"samples of kind {codec.kind} are scored by their features")
+def read_rows(dataset: PreparedDataset, rows: NDArray[np.int64]) -> LabelledSamples:
+    """Return the samples at some rows of a dataset."""
+    card = dataset.card
+    read = partial(read_shard, dataset)
+    return LabelledSamples(*gather(rows, read, rows_per_shard=card.rows_per_shard, sample_type=card.sample_type))

@@ -26,14 +26,18 @@ def sample_chunk(
     seed: int,
     chunk: int,
     label: int | None = None,
+    given: Tensor | None = None,
     truncation: float | None = None,
 ) -> Tensor:
     """Return the samples from index `chunk * CHUNK` on as they would be stored, [CHUNK, ...], on the generator's device.
 
-    With `label` all are of that class; without, classes are sampled from the prior. `truncation` is a threshold of the latents.
+    With `label` all are of that class; without, classes are sampled from the prior. `given` are the conditions [1, ...] of all of them,
+    for a generator that takes some. `truncation` is a threshold of the latents.
     """
     device = next(generator.parameters()).device
     latents, labels = sample_inputs(prior, seed=seed, start=chunk * CHUNK, num=CHUNK, label=label, truncation=truncation)
+    if given is not None:
+        labels = given.expand(CHUNK, -1)
     return layout.to_samples(generator(latents.to(device), labels if labels is None else labels.to(device)))
 
 

@@ -14,6 +14,7 @@ from ganray.gan.networks import Shape, build_networks, measure_standing_statisti
 from ganray.gan.networks.memory import to_device
 from ganray.gan.prior import Prior
 from ganray.gan.schedules import value_at
+from ganray.modalities.table.encoding import Encoding
 
 FORMAT = 2
 RENAMED = {"generator_average": "generator_ema"}  # parts that format 1 called otherwise
@@ -68,9 +69,10 @@ def create_state(
     device: torch.device,
     num_classes: int = 0,
     spectral_norm: bool = False,
+    encoding: Encoding | None = None,
 ) -> GanState:
     """Return the initial state for samples of `shape`, as networks see them, the same on every rank."""
-    built = build_networks(networks, shape, seed=seed, num_classes=num_classes, spectral_norm=spectral_norm)
+    built = build_networks(networks, shape, seed=seed, num_classes=num_classes, spectral_norm=spectral_norm, encoding=encoding)
     for network in built:
         to_device(network, device)
     return state_of(*built)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ganray.config.fields import LIMIT, shortened
 from ganray.errors import ConfigError
-from ganray.gan.sampling import CHUNK, num_chunks, sample_chunk
+from ganray.gan.sampling import num_chunks, sample_chunk
 from ganray.generation.formats import check_place, find_writer
 from ganray.generation.record import make_record
+from ganray.generation.rows import UniqueRows, conditions, given_codes
 from ganray.modalities.codec import Samples
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
@@ -26,6 +27,7 @@ from ganray.storage.files import local_errors
 
 MAX_NAMED = 20  # classes that an error names
 MAX_DIGITS = 9  # of the number of a class
+MAX_TRIES = 20  # rows that are generated for one that no other equals, where a rule wants that
 BLOCKS_PER_CPU = 4  # tasks of Ray Data: few enough that building the generator in each does not count
 
 
@@ -37,6 +39,7 @@ def generate(
     out: Path,
     label: str | None = None,
     truncation: float | None = None,
+    where: Mapping[str, str] | None = None,
     local: bool = False,
     address: str | None = None,
     public_key: Path | None = None,
@@ -49,10 +52,11 @@ def generate(
     PNG files named by index; other kinds have formats of their own. Sample i is a function of the artifact, the seed, i, `label` and
     `truncation` alone. `label` is the name or number of a class, for all samples; without it, classes are as frequent as in the training
     data. `truncation` is a threshold of the latents (Brock et al. 2019, section 3.1): the lower, the more typical and alike are samples.
-    `local` generates in this process, without Ray; otherwise `address` is the cluster's. Every file carries a provenance record. With
-    `public_key`, a PEM file, the artifact must be signed by the private half.
+    `where` gives columns of a table values. `local` generates in this process, without Ray; otherwise `address` is the cluster's. Every
+    file carries a provenance record. With `public_key`, a PEM file, the artifact must be signed by the private half.
 
-    Raises `ConfigError` for an unusable `num`, `seed`, `out`, `label` or `truncation`, `ArtifactError`, `StorageError` and `ClusterError`.
+    Raises `ConfigError` for an unusable `num`, `seed`, `out`, `label`, `truncation` or `where`, `ArtifactError`, `StorageError` and
+    `ClusterError`.
     """
     check_numbers(num, seed, truncation)
     check_place(out, num)
@@ -60,10 +64,12 @@ def generate(
     files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     write, number = find_writer(out, generator.codec.kind), class_number(generator, label)
-    settings = Settings(seed, number, truncation)
-    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation).of(num=num)
-    with _chunks(files, settings, num, local=local, address=address) as chunks, local_errors("write", out, field="--out"):
-        write(out, _counted(chunks, num, progress), record, generator.codec)
+    settings = Settings(seed, number, truncation, given_codes(generator, where or {}))
+    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation, where=where).of(num=num)
+    unique = UniqueRows.of(generator.codec)
+    tried = num * MAX_TRIES if unique else num
+    with _chunks(files, settings, tried, local=local, address=address) as chunks, local_errors("write", out, field="--out"):
+        write(out, _counted(unique.filtered(chunks, num) if unique else chunks, num, progress), record, generator.codec)
     return out
 
 
@@ -117,10 +123,12 @@ class Settings:
     seed: int
     label: int | None = None
     truncation: float | None = None
+    given: tuple[tuple[int, int], ...] = ()  # columns of a table and the codes that they have
 
     def sample(self, generator: PublishedGenerator, chunk: int) -> Tensor:
         """Return a chunk, by its number, [CHUNK, ...] as stored."""
-        draw = partial(sample_chunk, seed=self.seed, label=self.label, truncation=self.truncation)
+        given = conditions(generator, self.given) if self.given else None
+        draw = partial(sample_chunk, seed=self.seed, label=self.label, truncation=self.truncation, given=given)
         return draw(generator, generator.prior, generator.layout, chunk=chunk)
 
 
@@ -171,8 +179,12 @@ def _chunks(files: Mapping[str, bytes], settings: Settings, num: int, *, local: 
 
 def _counted(chunks: Iterable[Samples], num: int, progress: Progress | None) -> Iterator[Samples]:
     """Yield the chunks, the last one truncated to `num` samples in all, and report progress in samples."""
-    for number, chunk in enumerate(chunks):
-        samples = chunk[: num - number * CHUNK]
+    done = 0
+    for chunk in chunks:
+        samples = chunk[: num - done]
         yield samples
+        done += len(samples)
         if progress:
-            progress(number * CHUNK + len(samples), num)
+            progress(done, num)
+        if done == num:
+            return

@@ -23,9 +23,10 @@ from ganray.generation.content import (
 )
 from ganray.generation.formats import MAX_GRID_SAMPLES
 from ganray.generation.record import Record
-from ganray.modalities.codec import Codec, Samples, UnreadableSample
+from ganray.generation.rows import given_codes
+from ganray.modalities.codec import Samples, UnreadableSample
 from ganray.modalities.image import UnreadableImage
-from ganray.registry.artifact import build, build_checked, read_artifact
+from ganray.registry.artifact import PublishedGenerator, build, build_checked, read_artifact
 from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
@@ -47,6 +48,7 @@ class Provenance(TypedDict):
     seed: int
     label: NotRequired[int]
     truncation: NotRequired[float]
+    where: NotRequired[dict[str, str]]
     index: NotRequired[int]
     num: NotRequired[int]
     end: NotRequired[int]
@@ -73,7 +75,7 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     kind = "sound" if isinstance(content, SoundContent) else "video" if is_animation_file(file) else generator.codec.kind
     if kind != generator.codec.kind:
         raise DataError(str(file), f"is a {kind}, and its generator makes {generator.codec.noun}", "do not trust the record")
-    difference = content.difference(regenerate(record, files, generator.codec, _maker(content, file)))
+    difference = content.difference(regenerate(record, files, generator, _maker(content, file)))
     if not difference.is_small:
         problem = f"is not the sample in its record: generated again, that has {difference.found}"
         raise DataError(str(file), problem, "do not trust the record")
@@ -97,11 +99,13 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes], codec: Codec, make: Callable[..., Content]) -> Content:
+def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGenerator, make: Callable[..., Content]) -> Content:
     """Return the content that the file of a record should have: one sample, or several together, as `make` makes content of them."""
+    codec = generator.codec
     if record.end is not None:
         return make(interpolated(record, files), codec, is_one=False)
-    settings, start, num = Settings(record.seed, record.label, record.truncation), record.index or 0, record.num or 1
+    settings = Settings(record.seed, record.label, record.truncation, given_codes(generator, record.where or {}))
+    start, num = record.index or 0, record.num or 1
     first = start // CHUNK
     chunks = in_process(files, settings, chunks=range(first, num_chunks(start + num)))
     samples = np.concatenate(list(chunks))[start - first * CHUNK :][:num]

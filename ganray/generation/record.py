@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,11 +21,16 @@ XMP = (
     f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
 
+MAX_COLUMNS = 2000
+
+Value = Annotated[str, Field(max_length=10_000)]
+
 
 class Record(BaseModel):
     """The origin of a file: a version by name, URI and manifest hash, the seed, class and truncation if given, and the samples.
 
-    These are the one of `index`; or `num` from `index` on, the first `num` without it; or `num` on the way from `index` to `end`.
+    These are the one of `index`; or `num` from `index` on, the first `num` without it; or `num` on the way from `index` to `end`. `where`
+    are the values that columns of a table were given.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +41,7 @@ class Record(BaseModel):
     seed: int = Field(ge=0, lt=1 << 63)
     label: int | None = Field(None, ge=0)
     truncation: float | None = Field(None, gt=0, allow_inf_nan=False)
+    where: dict[Value, Value] | None = Field(None, max_length=MAX_COLUMNS)
     index: int | None = Field(None, ge=0, lt=1 << 48)
     num: int | None = Field(None, ge=1)
     end: int | None = Field(None, ge=0, lt=1 << 48)
@@ -66,7 +73,15 @@ class Record(BaseModel):
         return {KEY: self.to_json(), XMP_KEY: XMP}
 
 
-def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int | None = None, truncation: float | None = None) -> Record:
+def make_record(
+    store: ObjectStore,
+    manifest: Manifest,
+    *,
+    seed: int,
+    label: int | None = None,
+    truncation: float | None = None,
+    where: Mapping[str, str] | None = None,
+) -> Record:
     """Return the record of all files from one version and seed. Settings of its URI are left out: they are this machine's."""
     return Record(
         model=manifest.lineage.get("model"),
@@ -76,6 +91,7 @@ def make_record(store: ObjectStore, manifest: Manifest, *, seed: int, label: int
         seed=seed,
         label=label,
         truncation=truncation,
+        where=dict(where) if where else None,
     )
 
 

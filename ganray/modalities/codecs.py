@@ -20,6 +20,10 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return TextCodec.from_json(data)
         case "video":
             return video_codec_from_json(data)
+        case "table":
+            from ganray.modalities.table.codec import table_codec_from_json  # pyarrow takes a while to import
+
+            return table_codec_from_json(data)
     raise ValueError(f"unknown kind of sample {str(data.get('kind'))[:40]!r}")
 
 

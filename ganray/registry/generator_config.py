@@ -18,7 +18,7 @@ from ganray.config.compatibility import check_family
 from ganray.config.networks import check_groups, check_shape
 from ganray.config.renamed import modernise
 from ganray.errors import printable
-from ganray.gan.layouts import Layout, layout_of
+from ganray.gan.layouts import Layout, encoding_in, layout_of
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.modalities.codec import Codec
@@ -89,7 +89,7 @@ class GeneratorConfig(BaseModel):
 
     def network(self) -> nn.Module:
         """Return the generator, freshly initialised."""
-        return build_generator(self.networks, self.layout.shape, self.prior.num_classes)
+        return build_generator(self.networks, self.layout.shape, self.prior.num_classes, encoding_in(self.layout))
 
 
 def parse_config(data: bytes) -> GeneratorConfig:

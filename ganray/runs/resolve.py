@@ -97,6 +97,8 @@ def _precision(job: Job, *, use_gpu: bool) -> str:
     """Ask the kind of machine that will train whether it has bfloat16 in hardware."""
     if job.train.precision != "auto":
         return job.train.precision
+    if job.data.modality.kind == "table" and not use_gpu:  # small products, which CPUs without AMX are slower at in bfloat16
+        return "float32"
     there = gpu_has_bfloat16 if use_gpu else cpu_has_bfloat16
     ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(there)
     (has_bfloat16,) = results_of([ask.remote()], "asking a machine for its precisions")

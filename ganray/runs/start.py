@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ganray.config import Job
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError, DataError
+from ganray.gan.layouts import encoding_in
 from ganray.gan.networks import build_networks
 from ganray.gan.state import GanState
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
@@ -157,6 +158,7 @@ def _find_discriminator(storage: ObjectStore, job: Job, start: Start) -> tuple[s
         seed=0,
         num_classes=start.config.prior.num_classes,
         spectral_norm=job.penalties.spectral_norm,
+        encoding=encoding_in(start.config.layout),
     )
     expected, found = ours.state_dict(), state["discriminator"]
     fits = {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in expected.items()}

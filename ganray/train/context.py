@@ -12,7 +12,7 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
 from ganray.evaluation.evaluation import AnyEvaluation, find_evaluation
 from ganray.evaluation.extractor import FittedExtractor, find_fitted
-from ganray.gan.layouts import Layout, layout_of
+from ganray.gan.layouts import Layout, encoding_in, layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
 from ganray.runs.run import Run
@@ -97,4 +97,5 @@ def random_state(context: WorkerContext, device: torch.device) -> GanState:
         device=device,
         num_classes=context.prior.num_classes,
         spectral_norm=job.penalties.spectral_norm,
+        encoding=encoding_in(context.layout),
     )

@@ -90,7 +90,10 @@ def test_mirroring_goes_with_any_augmentation(tmp_path: Path, overrides: list[st
         ("train.batch_size.x=1", "train.batch_size: expected an integer, got {'x': 1}; the default is 64"),
         ("use_gpu=maybe", "use_gpu: expected 'auto' or true or false, got 'maybe'; the default is auto"),
         ("data.resolution=[32, x]", "data.resolution: expected an integer, got 'x'; the default is 32"),
-        ("networks.kind=stylegan", "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv' or 'motion', got 'stylegan'"),
+        (
+            "networks.kind=stylegan",
+            "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv' or 'motion' or 'table', got 'stylegan'",
+        ),
         ("loss=hing", "loss.kind: expected 'non-saturating' or 'saturating' or "),
         ("loss=[hinge]", "loss: expected a section of `key: value` lines, got ['hinge']"),
         ("name=Mine", "name: expected 1 to 64 lower-case letters, digits, dots, hyphens and underscores, got 'Mine'"),

@@ -138,8 +138,8 @@ def companions(field: str, kind: str) -> dict[str, str]:
 def test_a_kind_alone_is_the_section_of_that_kind(path: Path, field: str, kind: str) -> None:
     needed = {"sweep.space": {"seed": {"randint": [0, 9]}}, "sweep.scheduler": "hyperband" if kind == "bohb" else "none"}
     path.write_text("name: x\n")
-    more = {f"{field}.path": "y"} if kind in ("folder", "parquet", "lines") else companions(field, kind)
-    more |= {"data.modality": "text"} if kind == "lines" else {}
+    more = {f"{field}.path": "y"} if kind in ("folder", "parquet", "lines", "csv") else companions(field, kind)
+    more |= {"data.modality": {"lines": "text", "csv": "table"}[kind]} if kind in ("lines", "csv") else {}
     assert value_at(load_job(path, {**needed, field: kind, **more}), field).kind == kind
 
 

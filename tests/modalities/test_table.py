@@ -17,16 +17,14 @@ from ganray.modalities.table.codec import TableCodec, table_codec_from_json
 from ganray.modalities.table.column import NUM_LEVELS, NumberColumn
 from ganray.modalities.table.fitting import TableFitting
 from ganray.modalities.table.preview import preview_png
-from ganray.modalities.table.rules import UniqueRows
+from tests.helpers.tables import fit as fit_table
 
 N = 400
 RANDOM = np.random.default_rng(0)
 
 
 def fit(data: dict[str, Any], /, **settings: Any) -> TableCodec:
-    table = pa.table(data)
-    fitting = TableFitting(TableModality(**settings), table.num_rows)
-    return fitting.codec([fitting.observe(table.to_struct_array().combine_chunks())])
+    return fit_table(pa.table(data), **settings)
 
 
 def back(codec: TableCodec, columns: dict[str, Any]) -> dict[str, list[Any]]:
@@ -201,12 +199,6 @@ def test_orders_and_sums_hold_as_they_are_written() -> None:
     assert all(len(text.partition(".")[2]) == 2 for text in rows["low"])
     assert all(text is None or text.isdigit() for text in rows["high"])
     assert all(abs(float(t) - float(a) - float(b)) < 1e-9 for t, a, b in zip(rows["total"], rows["a"], rows["b"], strict=True))
-
-
-def test_rows_that_a_rule_wants_unique_are_told_over_batches() -> None:
-    unique = UniqueRows([Unique(("a", "b"))])
-    assert unique.select({"a": [1, 1, 2], "b": [1, 1, 1]}, 3) == [0, 2]
-    assert unique.select({"a": [2, 3], "b": [1, 1]}, 2) == [1]
 
 
 def test_rules_are_parsed_and_held_against_the_columns(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,6 +32,7 @@ RUN_BY = {  # how a command starts: what runs it
     "ganray train jobs/folder.yaml": f"{COMMANDS}test_images_without_classes_are_scored_by_rotations_and_published_by_hand",
     "ganray train jobs/moving.yaml": "tests/e2e/test_videos.py::test_videos_are_learned_published_written_and_traced",
     "ganray train jobs/spoken-digits.yaml": "tests/e2e/test_sounds.py::test_sounds_are_learned_published_written_and_traced",
+    "ganray train jobs/adult.yaml": "tests/e2e/test_tables.py::test_a_table_is_learned_and_a_run_that_goes_on_ends_as_an_unbroken_one",
     "ganray train jobs/fashion-mnist.yaml networks.width=32": f"{COMMANDS}test_train_prints_its_result_as_json",
     "ganray train jobs/fashion-mnist.yaml --dry-run": f"{DRY_RUN}test_a_dry_run_prints_the_plan_and_writes_nothing",
     "ganray train jobs/fashion-mnist.yaml --address": f"{COMMANDS}test_train_prints_its_result_as_json",

@@ -7,9 +7,12 @@ from pydantic import Field
 from ganray.config.fields import kind_or
 from ganray.config.modalities.image import ImageModality
 from ganray.config.modalities.sound import SoundModality
+from ganray.config.modalities.table import TableModality
 from ganray.config.modalities.text import TextModality
 from ganray.config.modalities.video import VideoModality
 
-__all__ = ["ImageModality", "Modality", "SoundModality", "TextModality", "VideoModality"]
+__all__ = ["ImageModality", "Modality", "SoundModality", "TableModality", "TextModality", "VideoModality"]
 
-Modality = Annotated[ImageModality | SoundModality | TextModality | VideoModality, Field(discriminator="kind"), kind_or("image")]
+Modality = Annotated[
+    ImageModality | SoundModality | TextModality | VideoModality | TableModality, Field(discriminator="kind"), kind_or("image")
+]

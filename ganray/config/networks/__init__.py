@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ganray.config.fields import FieldError, kind_or
 from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
+from ganray.config.networks.table import TableNetworks
 from ganray.config.networks.text import TextConvNetworks
 from ganray.config.networks.video import MotionNetworks
 from ganray.config.networks.wave import WaveganNetworks
@@ -15,6 +16,7 @@ __all__ = [
     "MotionNetworks",
     "Networks",
     "R3ganNetworks",
+    "TableNetworks",
     "TextConvNetworks",
     "WaveganNetworks",
     "check_groups",
@@ -26,7 +28,9 @@ __all__ = [
 MIN_FRAMES = 2  # of a clip
 
 Networks = Annotated[
-    DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks | MotionNetworks, Field(discriminator="kind"), kind_or("dcgan")
+    DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks | MotionNetworks | TableNetworks,
+    Field(discriminator="kind"),
+    kind_or("dcgan"),
 ]
 
 
@@ -49,3 +53,6 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
         case TextConvNetworks():
             if len(shape) != 2:
                 raise FieldError(f"expected [tokens, length], got {list(shape)}", "use another family", field=field)
+        case TableNetworks():
+            if len(shape) != 1:
+                raise FieldError(f"expected rows, got {list(shape)}", "use another family", field=field)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganray.config import Data
-from ganray.config.modalities import ImageModality, SoundModality, TextModality, VideoModality
+from ganray.config.modalities import ImageModality, SoundModality, TableModality, TextModality, VideoModality
 from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, Fitting
 from ganray.modalities.image import Target
@@ -15,6 +15,7 @@ from ganray.modalities.image_codec import ImageCodec
 from ganray.modalities.sound.codec import SpectrogramFitting, WaveCodec
 from ganray.modalities.sound.decoding import Clip
 from ganray.modalities.sound.spectrogram import Analysis
+from ganray.modalities.table.fitting import TableFitting
 from ganray.modalities.text import TextFitting
 from ganray.modalities.video.codec import VideoCodec
 from ganray.modalities.video.decoding import ClipTarget
@@ -35,6 +36,8 @@ def make_codec(data: Data, rows: Rows) -> Codec:
             return VideoCodec(ClipTarget(target, video.frames, video.every), rows.raw_shape)
         case SoundModality() as sound:
             return _sound_codec(sound, rows)
+        case TableModality() as table:
+            return fit_codec(TableFitting(table, rows.count), rows)
 
 
 def _sound_codec(modality: SoundModality, rows: Rows) -> Codec:

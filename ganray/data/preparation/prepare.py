@@ -116,8 +116,8 @@ def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: l
         name=dataset_name(data, listing),
         key=dataset_key(data, listing),
         fingerprint=fingerprint(codec, [shard.content for shard in shards]),
-        count=sum(shard.rows for shard in shards),
-        **_facts(data, codec, counts),
+        count=sum(shard.rows for shard in shards) - rows.num_held_out,
+        **_facts(data, codec, counts, rows),
         classes=rows.classes,
         class_counts=None if rows.classes is None else class_counts,
         source=data.source.model_dump(mode="json"),
@@ -131,10 +131,10 @@ def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: l
     )
 
 
-def _facts(data: Data, codec: Codec, counts: DecodeCounts) -> dict[str, Any]:
+def _facts(data: Data, codec: Codec, counts: DecodeCounts, rows: Rows) -> dict[str, Any]:
     """Return what a card says of samples of its kind, and how they were made."""
     if codec.kind != "image":
-        return {"modality": codec.to_json(), "settings": sample_settings(data)}
+        return {"modality": codec.to_json(), "settings": sample_settings(data), "held_out": rows.num_held_out}
     channels, height, width = codec.shape
     shape = {"channels": channels, "height": height, "width": width}
     made = {"filter": data.filter, "background": data.background_rgb, "bit_depth": data.bit_depth, "premultiplied": data.has_alpha}

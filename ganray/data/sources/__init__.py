@@ -1,6 +1,7 @@
 """Sources of samples: each is listed cheaply, and read as a Ray Dataset of raw rows."""
 
-from ganray.config import Data, FashionMnistSource, FolderSource, LinesSource, MovingSource
+from ganray.config import CsvSource, Data, FashionMnistSource, FolderSource, LinesSource, MovingSource
+from ganray.config.modalities import TableModality
 from ganray.data.sources.fashion_mnist import list_fashion_mnist
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.lines import list_lines
@@ -8,6 +9,8 @@ from ganray.data.sources.moving import list_moving
 from ganray.data.sources.parquet import list_parquet
 from ganray.data.sources.parquet_samples import sample_column
 from ganray.data.sources.rows import Listing
+from ganray.data.sources.tables.csv import list_csv
+from ganray.data.sources.tables.parquet import list_table
 from ganray.storage import ObjectStore
 
 
@@ -25,5 +28,10 @@ def list_source(data: Data, storage: ObjectStore | None = None) -> Listing:
             return list_lines(source, storage)
         case MovingSource() as source:
             return list_moving(source)
+        case CsvSource() as source:
+            assert isinstance(data.modality, TableModality)
+            return list_csv(source, data.modality.holdout, storage)
+        case source if isinstance(data.modality, TableModality):
+            return list_table(source, data.modality.holdout, storage)
         case source:
             return list_parquet(source, storage, sample_column(data, source))

@@ -35,6 +35,7 @@ class Rows:
     classes: list[str] | None = None
     licence: str | None = None
     is_small: bool = False  # whether a sample is no file, but a line or a row
+    num_held_out: int = 0  # readable samples at the end that are not trained on
 
     @property
     def are_files(self) -> bool:

@@ -9,6 +9,7 @@ from ganray.config.compatibility import KINDS
 from ganray.errors import ConfigError, enumerated
 from ganray.generation.formats.image import write_image_folder, write_image_parquet
 from ganray.generation.formats.sound import write_sound_folder, write_sound_parquet, write_sound_sheet
+from ganray.generation.formats.table import write_csv, write_table
 from ganray.generation.formats.text import write_lines, write_text_parquet
 from ganray.generation.formats.video import write_video_folder, write_video_grid, write_video_parquet
 from ganray.generation.record import Record
@@ -43,6 +44,7 @@ FORMATS: Mapping[str, Mapping[str, Writer]] = {
         ".parquet": write_video_parquet,
         "": write_video_folder,
     },
+    "table": {".csv": write_csv, ".parquet": write_table, ".png": write_preview},
 }
 SHEETS = (write_preview, write_sound_sheet, write_video_grid)  # in memory as a whole, and generated again as a whole for their provenance
 

@@ -1,5 +1,6 @@
 """The codec of tables: rows to codes and back, fitted to the columns of the data."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from ganray.config.modalities.table import MAX_COLUMNS, Rule, Unique, columns_of, parse_rule
-from ganray.modalities.table.column import NUM_LEVELS, CategoryColumn, Codes, Column, NumberColumn, Numbers
+from ganray.modalities.codec import Encoded, Samples
+from ganray.modalities.table.column import CategoryColumn, Codes, Column, NumberColumn, Numbers
+from ganray.modalities.table.encoding import NUM_LEVELS
 from ganray.modalities.table.infer import MAX_CATEGORIES, LeftOut
 from ganray.modalities.table.rules import enforce
 from ganray.modalities.table.typed import typed
@@ -40,6 +43,11 @@ class TableCodec:
         """What samples are, in the plural."""
         return f"rows of {len(self.columns)} columns"
 
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return [column.name for column in self.columns]
+
     @cached_property
     def by_name(self) -> dict[str, Column]:
         """The columns by their names."""
@@ -54,6 +62,20 @@ class TableCodec:
     def unique_rules(self) -> list[Unique]:
         """The rules that more than one row decides."""
         return [rule for rule in self.parsed_rules if isinstance(rule, Unique)]
+
+    def encode_batch(self, data: Any) -> Encoded:
+        """Return the rows of an Arrow array of structs, null for those that are not there."""
+        is_there = data.is_valid()
+        rows = pa.Table.from_struct_array(data.filter(is_there))
+        samples = iter([codes.tobytes() for codes in self.encode(rows)] if rows.num_rows else [])
+        found: list[bytes | None] = [next(samples) if there else None for there in is_there.to_pylist()]
+        return Encoded(found, [None if sample else "there is nothing to read" for sample in found], [None] * len(found))
+
+    def preview(self, samples: Samples, texts: Mapping[str, str] | None = None) -> bytes:
+        """Return the first rows as text, and each column's histogram over the data's."""
+        from ganray.modalities.table.preview import preview_png  # which draws codecs
+
+        return preview_png(self, samples, texts)
 
     def encode(self, rows: pa.Table) -> Codes:
         """Return rows as codes [N, columns]. Raises KeyError for a missing column."""

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ganray.modalities.table.encoding import NUM_LEVELS
 from ganray.modalities.table.texts import NumberFormat, as_numbers, as_texts
 
 Codes = NDArray[np.uint16]
 Numbers = NDArray[np.float64]
 ColumnType = Literal["integer", "number", "date", "boolean", "category"]
 
-NUM_LEVELS = 16_384  # of a column of numbers: intervals of equal probability
 KNOTS = 513  # of the stored quantile function of a column with many different numbers
 MAX_DEVIATIONS = 3.8  # of a normal distribution, whose quantiles are those of the knots: close in the tails, one in 14,000 at the ends
 

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganray.modalities.table.column import Column
+if TYPE_CHECKING:
+    from ganray.modalities.table.column import Column  # which needs pyarrow
 
+NUM_LEVELS = 16_384  # of a column of numbers: intervals of equal probability
 MAX_ONE_HOT = 64  # choices that are one block; more are two digits, of a block each
 
 
@@ -60,6 +63,6 @@ def digits(choices: int) -> list[tuple[int, int]]:
     return [(-(-choices // low), low), (low, 1)]
 
 
-def encoding_of(columns: Sequence[Column]) -> Encoding:
+def encoding_of(columns: "Sequence[Column]") -> Encoding:
     """Return the encoding of fitted columns."""
     return Encoding(tuple(column.num_choices for column in columns), tuple(column.num_levels > 0 for column in columns))

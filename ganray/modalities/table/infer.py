@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ganray.modalities.table.column import NUM_LEVELS, CategoryColumn, Column, ColumnType, NumberColumn, Numbers, knots
+from ganray.modalities.table.column import CategoryColumn, Column, ColumnType, NumberColumn, Numbers, knots
+from ganray.modalities.table.encoding import NUM_LEVELS
 from ganray.modalities.table.texts import DATE_FORMATS, DAY_S, NumberFormat, as_numbers, as_texts
 
 MAX_CATEGORIES = 10_000

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from ganray.modalities.table.codec import TableCodec
-from ganray.modalities.table.column import NUM_LEVELS, CategoryColumn, Codes, Column
+from ganray.modalities.table.column import CategoryColumn, Codes, Column
+from ganray.modalities.table.encoding import NUM_LEVELS
 
 NUM_ROWS, NUM_TEXT_COLUMNS, MAX_TEXT = 12, 12, 16  # of the text above
 NUM_BARS = 16

@@ -1,7 +1,6 @@
 """Rules that hold in every written row: orders, sums, and unique rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -93,23 +92,3 @@ def _rounded_up(column: Column, numbers: Numbers) -> Numbers:
         return numbers
     scale = 10.0**column.format.decimals
     return column.format.rounded(np.ceil(np.round(numbers * scale, 6)) / scale)
-
-
-@dataclass
-class UniqueRows:
-    """Which of the rows that come one batch after another are the first of their kind, by the rules of unique columns."""
-
-    rules: Sequence[Unique]
-    seen: list[set[tuple[object, ...]]] = field(default_factory=list)
-
-    def select(self, columns: Mapping[str, Sequence[object]], count: int) -> list[int]:
-        """Return which of `count` rows repeat none before, and remember them."""
-        self.seen = self.seen or [set() for _ in self.rules]
-        kept = []
-        for row in range(count):
-            keys = [tuple(columns[name][row] for name in rule.columns) for rule in self.rules]
-            if not any(key in seen for key, seen in zip(keys, self.seen, strict=True)):
-                kept.append(row)
-                for key, seen in zip(keys, self.seen, strict=True):
-                    seen.add(key)
-        return kept

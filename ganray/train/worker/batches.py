@@ -10,7 +10,7 @@ import ray.train
 import torch
 from torch import Tensor
 
-from ganray.config import Job
+from ganray.config import Job, TableNetworks
 from ganray.config.training import Share, share_of
 from ganray.data.loading.prefetch import Prefetcher
 from ganray.data.loading.resident import Resident
@@ -18,10 +18,12 @@ from ganray.data.loading.streaming import Streaming
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.distributed import rank, world_size
+from ganray.gan.layouts.table import TableLayout, given_columns
+from ganray.gan.random_streams import RandomStream
 from ganray.train.context import WorkerContext
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
-Inputs = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # samples as stored, latents, labels, uniforms
+Inputs = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # samples as stored, latents, labels (or given columns), uniforms
 
 
 class BatchLoader:
@@ -39,6 +41,7 @@ class BatchLoader:
             latent_dim=job.networks.latent_dim,
             uniforms=num_uniforms(job.augment, job.penalties, job.networks),
         )
+        self.given = _given(context, attempt, self.share.size)
         self.mirror = partial(mirror, seed=job.seed, attempt=attempt) if job.augment.mirror else None
         self.read = _reader(context, attempt)
         self.prefetcher: Prefetcher[Inputs] = Prefetcher(self._make, start=start, step=job.train.batch_size)
@@ -51,8 +54,13 @@ class BatchLoader:
 
     def next(self) -> Batch:
         """Return the next step's local batch, waiting for it if need be."""
-        samples, latents, labels, uniforms = self.prefetcher.next()
-        return Batch(self.layout.from_samples(self._move(samples)), self._move(latents), self._move(labels), self._move(uniforms))
+        samples, latents, labels, uniforms = (self._move(part) for part in self.prefetcher.next())
+        assert samples is not None
+        assert latents is not None
+        reals = self.layout.from_samples(samples)
+        if isinstance(self.layout, TableLayout) and labels is not None:
+            labels = self.layout.conditions(reals, labels)
+        return Batch(reals, latents, labels, uniforms)
 
     @property
     def waited_s(self) -> float:
@@ -66,7 +74,7 @@ class BatchLoader:
         if self.mirror:
             samples = self.mirror(samples, start=start)
         latents, uniforms = self.draw(start=start, number=self.share.size)
-        labels = torch.from_numpy(classes) if self.conditional else None
+        labels = torch.from_numpy(classes) if self.conditional else self.given(start) if self.given else None
         return self._pin(samples), self._pin(latents), self._pin(labels), self._pin(uniforms)
 
     def _pin(self, tensor: MaybeTensor) -> MaybeTensor:
@@ -84,6 +92,16 @@ def _reader(context: WorkerContext, attempt: int) -> Callable[[int], tuple[np.nd
         return lambda _: next(batches)
     resident = Resident(context.resident, seed=context.job.seed, attempt=attempt)
     return lambda images_seen: resident.samples(images_seen + share.start, share.size)
+
+
+def _given(context: WorkerContext, attempt: int, size: int) -> Callable[[int], Tensor] | None:
+    """Return what draws which columns of rows are given, [size, columns], for networks of tables that learn to complete rows."""
+    networks = context.job.networks
+    if not isinstance(networks, TableNetworks) or not networks.given:
+        return None
+    (columns,) = context.dataset.card.shape
+    stream = RandomStream(context.job.seed, "given", attempt)
+    return lambda start: given_columns(stream, start, size, columns, share=networks.given)
 
 
 def local_share(job: Job) -> Share:

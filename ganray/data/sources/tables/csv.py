@@ -1,0 +1,177 @@
+"""CSV files, local or on s3://: streamed, so that memory does not grow with them; every value is a text at first."""
+
+import csv
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from ganray.config import CsvSource
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, dataset_of, list_files, source_errors
+from ganray.data.sources.tables.rows import TRAIN, Part, Split, broken_rows, check_names, parts_in, parts_of, raw_rows
+from ganray.errors import DataError
+from ganray.storage import ObjectStore
+
+HEAD_BYTES = 1 << 20
+BLOCK_BYTES = 4 << 20  # a row is shorter
+DELIMITERS = ",;\t|"
+THREADS = 16
+SUFFIX = ".csv"
+
+
+@dataclass(frozen=True)
+class CsvFiles:
+    """Files of one form, and which of their rows are held out. Picklable."""
+
+    store: ObjectStore
+    source: CsvSource
+    delimiter: str
+    names: tuple[str, ...]
+    split: Split
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns, as texts."""
+        return pa.schema([(name, pa.string()) for name in self.names])
+
+    def read(self, key: str) -> Iterator[tuple[pa.Table, list[tuple[int, str]]]]:
+        """Yield the readable rows of a file, some at a time, and the lines before them that are no rows, with the reasons."""
+        broken: list[tuple[int, str]] = []
+
+        def skip(row: Any) -> str:
+            broken.append((row.number or 0, f"has {row.actual_columns} values instead of {row.expected_columns}"))
+            return "skip"
+
+        try:
+            with source_errors(), self.store.open(key) as file:
+                for batch in self._reader(file, key, skip):
+                    yield pa.Table.from_batches([batch]), broken[:]
+                    broken.clear()
+        except pa.ArrowInvalid as error:
+            raise _unreadable(key, error, self.source.encoding) from None
+        yield self.schema.empty_table(), broken
+
+    def _reader(self, file: BinaryIO, key: str, skip: Any) -> pc.CSVStreamingReader:
+        has_header = self.source.names is None
+        return pc.open_csv(
+            pa.CompressedInputStream(file, "gzip") if key.endswith(".gz") else file,
+            read_options=pc.ReadOptions(
+                block_size=BLOCK_BYTES, column_names=list(self.names), skip_rows=int(has_header), encoding=self.source.encoding
+            ),
+            parse_options=pc.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pc.ConvertOptions(column_types=self.schema, strings_can_be_null=False),
+        )
+
+
+@source_errors()
+def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = None) -> Listing:
+    """List the CSV files under a path, sorted by name, without what lies in the job's `storage`, and read their headers.
+
+    Raises `DataError` if there are none, or if their columns differ.
+    """
+    found = list_files(source.path, storage, suffix=SUFFIX)
+    if not found.infos:
+        raise DataError(
+            PATH_FIELD, f"there are no {SUFFIX} files in {source.path}", "name a file, or a folder or s3:// prefix that holds some"
+        )
+    keys = [info.key for info in found.infos]
+    with ThreadPoolExecutor(THREADS) as threads:
+        heads = list(threads.map(partial(_head, found.store, source), keys))
+    delimiter, names = heads[0]
+    if other := next((key for key, head in zip(keys, heads, strict=True) if head != heads[0]), None):
+        raise DataError(PATH_FIELD, f"{other} has other columns than {keys[0]}", "name files of the same columns")
+    files = CsvFiles(found.store, source, delimiter, tuple(names), Split(0))
+    identity: list[Any] = [found.store.uri, source.model_dump(mode="json"), [[i.key, i.size, str(i.modified)] for i in found.infos]]
+    return Listing(found.name.removesuffix(SUFFIX), identity, partial(_open, files, keys, holdout))
+
+
+def _head(store: ObjectStore, source: CsvSource, key: str) -> tuple[str, list[str]]:
+    """Return a file's delimiter and the names of its columns."""
+    with store.open(key) as file:
+        data = (pa.CompressedInputStream(file, "gzip") if key.endswith(".gz") else file).read(HEAD_BYTES)
+    try:
+        text = data.decode("utf-8-sig" if source.encoding == "utf-8" else source.encoding, errors="ignore")
+    except LookupError:
+        raise DataError("data.source.encoding", f"there is no encoding {source.encoding}", "use utf-8, latin-1 or cp1252") from None
+    if "\0" in text or not text.strip():
+        what = "is empty" if not text.strip() else "is no text"
+        raise DataError(PATH_FIELD, f"{key} {what}", "name CSV files; Parquet files have data.source.kind=parquet")
+    first = next(csv.reader(io.StringIO(text), delimiter=(delimiter := source.delimiter or sniff(text))), [])
+    if source.names is None:
+        return delimiter, check_names(first, f"{PATH_FIELD} ({key})")
+    if len(source.names) != len(first):
+        problem = f"expected as many as the columns of {key}, {len(first)}, got {len(source.names)}"
+        raise DataError("data.source.names", problem, "name each column, or leave it out where the first line does")
+    return delimiter, check_names(list(source.names), "data.source.names")
+
+
+def sniff(text: str) -> str:
+    """Return the delimiter that most lines of a text have equally often, outside of quotes; a comma if none is found."""
+    lines = text.splitlines()[:50]
+    lines = lines[:-1] or lines
+
+    def agreement(delimiter: str) -> tuple[int, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        common = max(set(widths), key=widths.count) if widths else 1
+        return (widths.count(common) if common > 1 else 0), common
+
+    return max(DELIMITERS, key=agreement)
+
+
+def _open(files: CsvFiles, keys: list[str], holdout: float) -> Rows:
+    """Count the rows of the files, in Ray tasks, and open them."""
+    import ray
+
+    counts = ray.get([ray.remote(num_cpus=1)(_count).remote(files, key) for key in keys])
+    readable = sum(count for count, _ in counts)
+    if not readable:
+        raise DataError(PATH_FIELD, f"{files.source.path} has no rows", "name a table that has")
+    split = Split.of(readable, holdout)
+    starts = np.cumsum([0, *(count for count, _ in counts)])[:-1].tolist()
+    parts = parts_of([(key, 0, start) for key, start in zip(keys, starts, strict=True)], split)
+    pieces = [pa.table({name: [value] for name, value in vars(part).items()}) for part in parts]
+    read = partial(_read_parts, files=replace(files, split=split))
+    dataset = dataset_of(pieces).map_batches(read, batch_size=None, batch_format="pyarrow")
+    total = readable + sum(broken for _, broken in counts)
+    return Rows(dataset, total, is_small=True, num_held_out=split.num_held_out(readable))
+
+
+def _count(files: CsvFiles, key: str) -> tuple[int, int]:
+    """Return how many readable rows, and how many others, a file has."""
+    readable, unreadable = 0, 0
+    for rows, broken in files.read(key):
+        readable, unreadable = readable + rows.num_rows, unreadable + len(broken)
+    return readable, unreadable
+
+
+def _read_parts(batch: pa.Table, files: CsvFiles) -> Iterator[pa.Table]:
+    for part in parts_in(batch):
+        yield from _read_part(part, files)
+
+
+def _read_part(part: Part, files: CsvFiles) -> Iterator[pa.Table]:
+    start = part.start
+    for rows, broken in files.read(part.file):
+        if broken and part.kind == TRAIN:
+            yield broken_rows(files.schema, part.file, broken)
+        chosen, numbers = files.split.select(rows, start, part.kind)
+        if len(numbers):
+            yield raw_rows(chosen, part.file, numbers)
+        start += rows.num_rows
+
+
+def _unreadable(key: str, error: pa.ArrowInvalid, encoding: str) -> DataError:
+    """Return the error for a file that is no CSV."""
+    text = str(error)
+    if "UTF8" in text or "decode" in text:
+        return DataError("data.source.encoding", f"{key} is not in {encoding}", "set it to the file's, such as latin-1 or cp1252")
+    if "straddl" in text:
+        problem = f"{key} has a row of more than {BLOCK_BYTES >> 20} MB, or a quote that is never closed"
+        return DataError(PATH_FIELD, problem, "repair the file")
+    return DataError(PATH_FIELD, f"{key} is no CSV file ({text.splitlines()[0][:100]})", "repair or remove it")
