@@ -14,7 +14,7 @@ from ganray.cluster.session import ray_session, use_settings
 from tests.helpers.s3_server import READER, WRITER, S3Server, running_server
 
 TIERS = ("unit", "storage", "cluster", "e2e", "chaos", "slow")
-SKIPS_IN_CI = ("needs a GPU", "needs the extra bohb", "needs the extra mlflow")  # what a machine of CI may lack
+SKIPS_IN_CI = ("needs a GPU", "needs the extra bohb", "needs the extra mlflow", "needs the extra wandb")  # what a machine of CI may lack
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects

@@ -14,6 +14,7 @@ from ganray.cli.report import report_command
 from ganray.cli.runs import config_command, runs_group, train_command
 from ganray.cli.serving import serve_command
 from ganray.cli.sweeps import sweep_command
+from ganray.cli.track import track_command
 from ganray.cluster.signals import interrupt_on_signal
 from ganray.config.reading.places import JOBS
 from ganray.errors import GanrayError
@@ -58,6 +59,7 @@ for command in (
     serve_command,
     sweep_command,
     report_command,
+    track_command,
     submit_command,
     jobs_group,
 ):

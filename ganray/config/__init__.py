@@ -27,7 +27,7 @@ from ganray.config.objectives import (
     SaturatingLoss,
     WassersteinLoss,
 )
-from ganray.config.publish import Publish
+from ganray.config.publish import MlflowTracker, Publish, TensorBoardTracker, Tracker, WandbTracker
 from ganray.config.schedules import Cosine, CosineCount, CosineDecay, CosineProbability, CosineRate, CosineWeight
 from ganray.config.sweep import Sweep
 from ganray.config.training import Adam, Divergence, Optimizer, Train
@@ -58,6 +58,7 @@ __all__ = [
     "LeastSquaresLoss",
     "LinesSource",
     "Loss",
+    "MlflowTracker",
     "Modality",
     "MotionNetworks",
     "MovingSource",
@@ -78,10 +79,13 @@ __all__ = [
     "Sweep",
     "TableModality",
     "TableNetworks",
+    "TensorBoardTracker",
     "TextConvNetworks",
     "TextModality",
+    "Tracker",
     "Train",
     "VideoModality",
+    "WandbTracker",
     "WassersteinLoss",
     "WaveganNetworks",
     "apply_overrides",

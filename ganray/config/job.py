@@ -11,7 +11,7 @@ from ganray.config.fields import Count, FieldError, Name, Place, Real, Section
 from ganray.config.modalities import SoundModality
 from ganray.config.networks import DcganNetworks, Networks, check_groups, check_sides
 from ganray.config.objectives import Augment, Loss, NoAugment, NonSaturatingLoss, Penalties
-from ganray.config.publish import Publish
+from ganray.config.publish import Publish, Track
 from ganray.config.reading.places import JOBS
 from ganray.config.sweep import Sweep
 from ganray.config.training import Divergence, Optimizer, Train, WorkerCount, Workers
@@ -44,6 +44,7 @@ class Job(Section):
     divergence: Divergence = Field(Divergence(), description="what is done when training goes wrong")
     evaluate: Annotated[Evaluate, BeforeValidator(none_is_disabled)] = Field(Evaluate(), description="how generators are scored")
     publish: Publish = Field(Publish(), description="where the best generator goes")
+    track: Track = Field([], description="trackers that are told of the run: tensorboard, {kind: mlflow, uri: ...}, {kind: wandb, ...}")
     sweep: Sweep | None = Field(None, description="what `ganray sweep` searches; `ganray train` ignores it")
 
     @property

@@ -1,8 +1,11 @@
-"""The `publish` section: the model of the registry, and what only the user can state on its card."""
+"""The `publish` and `track` sections: the model of the registry and what its card states, and who is told of a run as it trains."""
 
-from pydantic import Field
+from typing import Annotated, Literal
 
-from ganray.config.fields import Count, Name, Place, Section, Text
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ganray.config.fields import Count, FieldError, Name, Place, Section, Text, kind_or
+from ganray.errors import CREDENTIALS
 
 MAX_TEXT = 2000  # characters
 
@@ -19,3 +22,57 @@ class Publish(Section):
     intended_use: Text | None = Field(None, max_length=MAX_TEXT, description="what the generator is meant for, for its card")
     limits: Text | None = Field(None, max_length=MAX_TEXT, description="what it should not be used for, and where it fails, for its card")
     signing_key: Place | None = Field(None, description="PEM file of an Ed25519 key that signs what is published")
+
+
+def _without_credentials(text: str) -> str:
+    """Refuse a URI with credentials, since a job is printed and published."""
+    if CREDENTIALS.search(text):
+        raise FieldError("the URI contains credentials", "remove them, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    return text
+
+
+class TensorBoardTracker(Section):
+    """Event files in `<storage>/tensorboard/<name>`, for `tensorboard --logdir <storage>/tensorboard`."""
+
+    kind: Literal["tensorboard"] = "tensorboard"
+
+
+class MlflowTracker(Section):
+    """A run of MLflow; trials of a sweep are nested in the sweep's."""
+
+    kind: Literal["mlflow"] = "mlflow"
+    uri: Annotated[Text, AfterValidator(_without_credentials)] | None = Field(
+        None, description="the tracking server, as http://host:5000 or sqlite:////folder/mlflow.db; null: MLFLOW_TRACKING_URI"
+    )
+    experiment: Text = Field("ganray", min_length=1, description="name of the experiment, which is made if it is not there")
+
+
+class WandbTracker(Section):
+    """A run of Weights & Biases; trials of a sweep are in one group."""
+
+    kind: Literal["wandb"] = "wandb"
+    project: Text = Field("ganray", min_length=1, description="name of the project")
+    entity: Text | None = Field(None, description="user or team; null: the default of the account")
+    mode: Literal["online", "offline"] = Field("online", description="offline: files in ./wandb or WANDB_DIR, for `wandb sync`")
+
+
+Tracker = Annotated[
+    Annotated[TensorBoardTracker | MlflowTracker | WandbTracker, Field(discriminator="kind")],
+    kind_or("tensorboard"),
+]
+
+
+def _listed(value: object) -> object:
+    """Accept a tracker without the list around it."""
+    return [value] if isinstance(value, str | dict) else value
+
+
+def _each_once(trackers: list[Tracker]) -> list[Tracker]:
+    """Refuse two trackers of a kind."""
+    kinds = [tracker.kind for tracker in trackers]
+    if twice := [kind for kind in kinds if kinds.count(kind) > 1]:
+        raise FieldError(f"{twice[0]} is named twice", "name each tracker once")
+    return trackers
+
+
+Track = Annotated[list[Tracker], BeforeValidator(_listed), AfterValidator(_each_once)]

@@ -10,7 +10,9 @@ from PIL import Image
 
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
+from ganray.modalities.codec import Samples, sample_bytes
 from ganray.modalities.image import Pixels, grid_png, split_grid
+from ganray.modalities.image_codec import ImageCodec
 from ganray.report.page import data_uri
 from ganray.storage import ObjectStore
 
@@ -50,6 +52,15 @@ class Neighbours:
     num_reals: int
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What generated samples are held against: reals and fakes as data URIs, and of images the nearest training samples."""
+
+    reals: str
+    fakes: str
+    neighbours: Neighbours | None
+
+
 def read_grids(run: ObjectStore, *, newest: int | None = None) -> list[Grid]:
     """Return a run's grids of samples, oldest first: the `newest` ones, or all; of very many, some evenly spread."""
     keys = grid_keys(run)[-(newest or 0) :]
@@ -74,10 +85,16 @@ def page_image(png: bytes) -> str:
     return data_uri(buffer.getvalue(), "jpeg")
 
 
-def newest_fakes(run: ObjectStore, shape: tuple[int, int, int]) -> Pixels | None:
-    """Return the samples uint8 [N, C, H, W] of the newest grid, as they were generated; None without one."""
-    keys = grid_keys(run)
-    return split_grid(run.read(keys[-1]), shape) if keys else None
+def compare(run: ObjectStore, dataset: PreparedDataset, progress: Progress | None = None) -> Comparison | None:
+    """Return the newest samples of a run beside the data's; None before there are any. Images are also compared with all of the data."""
+    keys, codec = grid_keys(run), dataset.card.codec
+    if not keys:
+        return None
+    png, reals = run.read(keys[-1]), some_reals(dataset)
+    if not isinstance(codec, ImageCodec):
+        return Comparison(page_image(codec.preview(reals)), page_image(png), None)
+    fakes = split_grid(png, codec.shape)
+    return Comparison(tile(reals), tile(fakes[: len(reals)]), find_neighbours(fakes, dataset, progress))
 
 
 def tile(images: Pixels) -> str:
@@ -85,11 +102,11 @@ def tile(images: Pixels) -> str:
     return page_image(grid_png(images, columns=COLUMNS))
 
 
-def some_reals(dataset: PreparedDataset, num: int = NUM_COMPARED) -> Pixels:
-    """Return training samples uint8 [num, C, H, W], evenly spread over a few shards."""
+def some_reals(dataset: PreparedDataset, num: int = NUM_COMPARED) -> Samples:
+    """Return training samples [num, ...], evenly spread over a few shards."""
     numbers = np.unique(np.linspace(0, len(dataset.card.shards) - 1, 4).round().astype(int))
-    pixels = np.concatenate([_spread(read_shard(dataset, int(number)).samples, num) for number in numbers])
-    return _spread(pixels, num)
+    samples = np.concatenate([_spread(read_shard(dataset, int(number)).samples, num) for number in numbers])
+    return _spread(samples, num)
 
 
 def find_neighbours(fakes: Pixels, dataset: PreparedDataset, progress: Progress | None = None) -> Neighbours:
@@ -132,7 +149,7 @@ class _Search:
 def _searched(dataset: PreparedDataset) -> list[int]:
     """Return the numbers of all shards, or of as many as may be read, evenly spread."""
     card = dataset.card
-    num = min(len(card.shards), max(1, MAX_SEARCHED_BYTES // (card.rows_per_shard * int(np.prod(card.shape)))))
+    num = min(len(card.shards), max(1, MAX_SEARCHED_BYTES // (card.rows_per_shard * sample_bytes(card.codec))))
     return [int(number) for number in np.linspace(0, len(card.shards) - 1, num).round()]
 
 
@@ -146,9 +163,9 @@ def _reduced(pixels: Pixels) -> NDArray[np.float32]:
     return rows
 
 
-def _spread(pixels: Pixels, num: int) -> Pixels:
-    places = np.unique(np.linspace(0, len(pixels) - 1, min(num, len(pixels))).round().astype(int))
-    spread: Pixels = pixels[places]
+def _spread(samples: Samples, num: int) -> Samples:
+    places = np.unique(np.linspace(0, len(samples) - 1, min(num, len(samples))).round().astype(int))
+    spread: Samples = samples[places]
     return spread
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -11,8 +10,9 @@ from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import GanrayError
 from ganray.metrics.score import Protocol
+from ganray.modalities.codec import by
 from ganray.report import run_figures
-from ganray.report.images import Neighbours, Progress, find_neighbours, newest_fakes, read_grids, some_reals, tile
+from ganray.report.images import Comparison, Progress, compare, read_grids
 from ganray.report.page import ChartSection, render_page
 from ganray.report.timeline import details, timeline, when, words
 from ganray.runs.checkpoint import status_of
@@ -24,15 +24,6 @@ from ganray.storage import MissingObject
 
 MAX_LISTED = 200  # events in the table, the newest
 ORIGIN = "start.json"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What generated samples are held against: reals, fakes, as data URIs, and the nearest training samples."""
-
-    reals: str
-    fakes: str
-    neighbours: Neighbours
 
 
 def render_run(run: Run, progress: Progress | None = None) -> str:
@@ -78,17 +69,9 @@ def chart_sections(name: str, job: Job, records: Sequence[Record], events: Seque
 
 
 def compare_with_data(run: Run, progress: Progress | None) -> Comparison | None:
-    """Return the newest samples beside the data's, None without samples, where the data cannot be read any more, or has no images."""
-    dataset = run.dataset
-    if dataset.card.kind != "image":
-        return None
-    channels, height, width = dataset.card.shape
+    """Return the newest samples beside the data's, None without samples or where the data cannot be read any more."""
     try:
-        fakes = newest_fakes(run.store, (channels, height, width))
-        if fakes is None:
-            return None
-        reals = some_reals(dataset)
-        return Comparison(tile(reals), tile(fakes[: len(reals)]), find_neighbours(fakes, dataset, progress))
+        return compare(run.store, run.dataset, progress)
     except (MissingObject, GanrayError):
         return None
 
@@ -119,7 +102,7 @@ def lineage(run: Run, job: Job, dataset: PreparedDataset) -> Iterator[tuple[str,
     parent, _, below = run.folder.partition("/trials/")
     if below:
         yield "trial of", f"sweep {parent.removeprefix('sweeps/')}"
-    yield "dataset", f"{card.name}: {card.count:,} samples of {' x '.join(map(str, card.shape))}"
+    yield "dataset", f"{card.name}: {card.count:,} samples of {by(card.shape)}"
     yield "fingerprint of the dataset", card.fingerprint
     yield "stored in", dataset.uri
     yield "source", ", ".join(f"{name} {value}" for name, value in card.source.items() if value is not None)

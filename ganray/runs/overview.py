@@ -1,8 +1,10 @@
 """What runs a storage has, and how each stands, as `ganray runs` shows them: from listings, manifests and the lock, no training state."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ganray.config.fields import NAME_CHARACTERS
 from ganray.errors import ConfigError, GanrayError
 from ganray.runs.checkpoint import FOLDER, status_of
 from ganray.runs.event_log import recoveries_in_words
@@ -10,6 +12,9 @@ from ganray.runs.lock import read_holder
 from ganray.runs.metrics_log import PARTS, newest
 from ganray.runs.run import JOB, Run
 from ganray.storage import ObjectStore
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+RECORDS = re.compile(rf"(runs|sweeps)/{NAME}|sweeps/{NAME}/trials/[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,25 @@ def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
 def _driver(run: Run) -> str | None:
     holder = read_holder(run.store)
     return f"{holder.get('host')}:{holder.get('pid')}" if holder else None
+
+
+def find_folder(storage: ObjectStore, name: str) -> str:
+    """Return the folder of a run or sweep in a storage. Raises `ConfigError` unless a name is that of one of them."""
+    if RECORDS.fullmatch(name):
+        found = [name] if _exists(storage, name) else []
+    elif re.fullmatch(NAME, name):
+        found = [folder for folder in (f"runs/{name}", f"sweeps/{name}") if _exists(storage, folder)]
+    else:
+        raise ConfigError("NAME", f"invalid name {name!r}", f"use {NAME_CHARACTERS}, or a folder as sweeps/NAME/trials/0000")
+    if not found:
+        raise ConfigError(
+            "NAME", f"there is no run or sweep {name!r} in {storage.uri}", "name one that `ganray runs list` shows, or a sweep"
+        )
+    if len(found) > 1:
+        raise ConfigError("NAME", f"a run and a sweep are named {name!r}", f"say {' or '.join(found)}")
+    return found[0]
+
+
+def _exists(storage: ObjectStore, folder: str) -> bool:
+    key = f"{folder}/{JOB}"
+    return any(info.key == key for info in storage.list(key))

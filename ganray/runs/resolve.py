@@ -15,7 +15,7 @@ from ganray.runs.data_checks import check_data, resolve_evaluate
 
 RESIDENT_SHARE = 0.6  # of a node's object store, at most
 MAY_GROW = ("train.total_images", "train.max_seconds")
-MAY_CHANGE: tuple[str, ...] = ("workers", "use_gpu", "resources.cpus_per_worker", "resources.gpus_per_worker", "storage")
+MAY_CHANGE: tuple[str, ...] = ("track", "workers", "use_gpu", "resources.cpus_per_worker", "resources.gpus_per_worker", "storage")
 MAY_CHANGE += ("train.checkpoint_every", "train.keep_checkpoints", "train.log_every", "train.samples_every", "train.max_failures")
 MAY_CHANGE += ("train.max_preemption_failures", "train.worker_timeout", "train.collective_timeout")
 MAY_CHANGE += ("data.resident_limit_mb", "data.max_bad_fraction")  # the data is prepared, and its mode decided

@@ -33,6 +33,8 @@ from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_t
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import check_space
 from ganray.sweep.table import SweepView
+from ganray.track.process import tracking
+from ganray.track.sync import check_trackers
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import Reporter
 from ganray.train.train import open_storage
@@ -77,6 +79,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     reporter = reporter or line_reporter(SweepView(job))
     check_space(job)
     check_packages(job.required_sweep)
+    check_trackers(job.track)
     storage = open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
     listing = start = None
@@ -88,7 +91,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(sweep) as lock:
+    with connected(job, storage, address), locked(sweep) as lock, tracking(sweep, job.track):
         job = open_sweep(sweep, job, listing, start, reporter)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")

@@ -26,6 +26,8 @@ from ganray.runs.start import find_start
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
+from ganray.track.process import tracking
+from ganray.track.sync import check_trackers
 from ganray.train.events import EventRecorder
 from ganray.train.publish import publish_checkpoint
 from ganray.train.reporter import Reporter
@@ -41,6 +43,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     `GanrayError`, `TrainingDiverged` where there is nothing worth publishing.
     """
     reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
+    check_trackers(job.track)
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
     listing = start = None
@@ -53,7 +56,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(run) as lock, recording(run) as events:
+    with connected(job, storage, address), locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
         job = open_run(run, job, listing, start, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)

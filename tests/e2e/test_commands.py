@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganray.metrics.feature_extractor import extractor_hash
 from ganray.modalities.image import grid
@@ -53,9 +54,8 @@ def state(storage: Path) -> dict[str, torch.Tensor]:
 def storage(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of one brief run by four workers, published; what the command printed as JSON lies in `printed.json`."""
     storage = tmp_path_factory.mktemp("cwd") / "store"
-    printed = succeed(
-        "train", *FASHION_MNIST, "workers=4", *BRIEF, "train.total_images=640", f"storage={storage}", "--address", address, "--json"
-    )
+    told = ["track=[tensorboard]", f"storage={storage}"]
+    printed = succeed("train", *FASHION_MNIST, "workers=4", *BRIEF, "train.total_images=640", *told, "--address", address, "--json")
     (storage / "printed.json").write_text(printed)
     return storage
 
@@ -79,6 +79,14 @@ def test_train_prints_its_result_as_json(storage: Path) -> None:
     assert printed["version"] == str(storage / "models/quickstart/0001")
     assert printed["scores"] == read_json(storage / "models/quickstart/0001/metrics.json")["scores"]
     assert len(read_json(storage / "models/quickstart/0001/directions.json")["directions"]) == 2
+
+
+def test_tensorboard_was_told_of_the_training(storage: Path) -> None:
+    found = EventAccumulator(str(storage / "tensorboard/quickstart")).Reload()
+    assert found.Scalars("loss/generator")[-1].step == found.Images("samples")[-1].step == 640
+    assert found.Scalars("metric/frechet")[-1].value == pytest.approx(read_json(storage / "printed.json")["scores"]["metric/frechet"])
+    version = found.Tensors("version/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert version == str(storage / "models/quickstart/0001")
 
 
 def test_directions_are_found_in_what_was_trained(storage: Path) -> None:

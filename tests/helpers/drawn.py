@@ -106,3 +106,15 @@ def write_run(storage: str, name: str = "drawn", *, level: float = 1.0, until: i
     for place, (kind, seen, details) in enumerate(happened):
         run.append_event(RunEvent(kind, seen, 0, details, 1.8e9 + 60.0 * place))
     return run
+
+
+def write_trials(storage: str, count: int, **changes: object) -> Run:
+    """Write a sweep of trials that were trained to the end."""
+    store = open_store(storage)
+    sweep = Run(store, "sweeps/drawn")
+    sweep.record(drawn_job("drawn", **changes), write_dataset(store))
+    for number in range(count):
+        trial = Run(store, f"sweeps/drawn/trials/{number:04d}")
+        trial.record(drawn_job("drawn", seed=number, **changes), sweep.dataset)
+        trial.write_metrics(part_name(0, 0), train_lines(TOTAL, level=number + 1.0))
+    return sweep

@@ -110,7 +110,8 @@ class MetricsLogger:
     def write(self, kind: str, values: dict[str, Any]) -> None:
         """Write a record to the metrics log, which its uploader takes, and show it."""
         if self.writer:
-            self.writer.metrics.add({"kind": kind, "images_seen": self.state.images_seen, "attempt": self.state.attempt, **values})
+            place = {"images_seen": self.state.images_seen, "attempt": self.state.attempt}
+            self.writer.metrics.add({"kind": kind, "time": round(time.time(), 3), **place, **values})
             self.client.push(images_seen=self.state.images_seen, **values)
             logger.info("%s at %d images", kind, self.state.images_seen, extra={"data": values})
 
