@@ -8,7 +8,7 @@ USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; }
 # A core a process: threads of several processes would wait for one another.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
-.PHONY: quickstart check test lint types unit bench chaos docs docs-serve clean
+.PHONY: quickstart check test lint types unit bench chaos soak docs docs-serve clean
 
 quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
@@ -38,10 +38,18 @@ unit: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
-# Long proofs that nothing is lost on a bad network, and the slowest tests: about twenty minutes.
+# Long proofs that nothing is lost: runs on a cluster of which something is killed every few seconds for MINUTES, as by
+# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests, which take about twenty minutes.
+chaos: MINUTES = 10
 chaos: .venv/installed
+	$(BIN)/python -m tests.chaos.cluster --minutes $(MINUTES)
 	$(BIN)/python -m tests.chaos
 	$(BIN)/pytest -m "chaos or slow"
+
+# Whether short runs one after another, or a long one, take more and more memory, handles or threads: `make soak MINUTES=60`.
+soak: MINUTES = 60
+soak: .venv/installed
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES)
 
 # The documentation site, in site/; or on a port of this machine, made anew at each change.
 docs: .venv/installed

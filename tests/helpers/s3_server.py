@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,25 +77,44 @@ class S3Server:
         }
 
 
+class ServerProcess:
+    """A server that keeps its data in a folder, and can be stopped and started again at the same ports."""
+
+    def __init__(self, folder: Path, *, certificate: tuple[Path, Path] | None = None) -> None:
+        self.folder = folder
+        ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        self.command = _command(folder, ports)
+        if certificate:
+            self.command += [f"-s3.cert.file={certificate[0]}", f"-s3.key.file={certificate[1]}"]
+        self.endpoint_url = f"{'https' if certificate else 'http'}://127.0.0.1:{ports['-s3.port']}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> S3Server:
+        """Start it, and return it once it serves."""
+        with (self.folder / "weed.log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=SERVER_ENVIRONMENT)
+        server = S3Server(self.endpoint_url, self.process.pid)
+        _wait_until_it_serves(server, self.process, self.folder / "weed.log")
+        return server
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+
 @contextmanager
 def running_server(folder: Path, *, certificate: tuple[Path, Path] | None = None) -> Iterator[S3Server]:
     """Start a server that keeps its data in `folder`, wait until it serves, and kill it when the block ends.
 
     With the PEM files of a `certificate` and its key it serves HTTPS, for clients whose AWS_CA_BUNDLE trusts it.
     """
-    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
-    with (folder / "weed.log").open("wb") as log:
-        command = _command(folder, ports)
-        if certificate:
-            command += [f"-s3.cert.file={certificate[0]}", f"-s3.key.file={certificate[1]}"]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=SERVER_ENVIRONMENT)
+    process = ServerProcess(folder, certificate=certificate)
     try:
-        server = S3Server(f"{'https' if certificate else 'http'}://127.0.0.1:{ports['-s3.port']}", process.pid)
-        _wait_until_it_serves(server, process, folder / "weed.log")
-        yield server
+        yield process.start()
     finally:
-        process.kill()
-        process.wait()
+        process.stop()
 
 
 def _command(folder: Path, ports: dict[str, int]) -> list[str]:
@@ -132,7 +151,8 @@ def _wait_until_it_serves(server: S3Server, process: subprocess.Popen[bytes], lo
     client, until = server.client(), time.monotonic() + START_S
     while True:
         try:
-            client.create_bucket(Bucket="ready")
+            with suppress(client.exceptions.BucketAlreadyOwnedByYou):  # of one that is started again
+                client.create_bucket(Bucket="ready")
             client.put_object(Bucket="ready", Key="ready", Body=b"ready")
             client.get_object(Bucket="ready", Key="ready")["Body"].read()
             return
