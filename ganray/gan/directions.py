@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganray.gan.prior import Prior
+from ganray.gan.prior import Inputs, Prior
+from ganray.gan.sampling import sample_inputs
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,28 @@ def find_directions(generator: nn.Module, prior: Prior, num: int) -> Directions:
     vectors = eigenvectors.T.flip(0)[:num]
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     return Directions((vectors * largest.sign()).float(), eigenvalues.flip(0)[:num].clamp(min=0).sqrt().float())
+
+
+def moved_inputs(
+    prior: Prior,
+    vector: Tensor,
+    *,
+    seed: int,
+    index: int,
+    reach: float,
+    num: int,
+    label: int | None = None,
+    truncation: float | None = None,
+) -> Inputs:
+    """Return latents [num, latent_dim] and labels [num] (or None) of sample `index` of a seed, moved along a direction [latent_dim].
+
+    They are moved by -reach to reach, in equal steps, so that the middle one of an odd number is the sample itself. `label` and
+    `truncation`, of the latents before they are moved, are as in `sample_chunk`. `num` is at least 2.
+    """
+    latents, labels = sample_inputs(prior, seed=seed, start=index, num=1, label=label, truncation=truncation)
+    steps = torch.linspace(-reach, reach, num, dtype=torch.float64)[:, None]
+    moved = (latents.double() + steps * vector.double()).to(latents.dtype)
+    return moved, None if labels is None else labels.expand(num)
 
 
 class _FirstLayerFound(Exception):

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 
 from ganray.errors import ArtifactError, ConfigError, DataError
+from ganray.gan.directions import moved_inputs
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
@@ -22,6 +23,7 @@ from ganray.generation.content import (
     written,
 )
 from ganray.generation.formats import MAX_GRID_SAMPLES
+from ganray.generation.published_directions import read_directions
 from ganray.generation.record import Record
 from ganray.generation.rows import given_codes
 from ganray.modalities.codec import Samples, UnreadableSample
@@ -52,6 +54,8 @@ class Provenance(TypedDict):
     index: NotRequired[int]
     num: NotRequired[int]
     end: NotRequired[int]
+    direction: NotRequired[int]
+    reach: NotRequired[float]
     digital_source_type: str
     samples: str
     found: str
@@ -104,6 +108,8 @@ def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGene
     codec = generator.codec
     if record.end is not None:
         return make(interpolated(record, files), codec, is_one=False)
+    if record.direction is not None:
+        return make(moved(record, files), codec, is_one=False)
     settings = Settings(record.seed, record.label, record.truncation, given_codes(generator, record.where or {}))
     start, num = record.index or 0, record.num or 1
     first = start // CHUNK
@@ -117,6 +123,20 @@ def interpolated(record: Record, files: dict[str, bytes]) -> Samples:
     generator = build(files)
     between = {"start": record.index or 0, "end": record.end or 0, "num": max(record.num or 2, 2)}
     latents, labels = interpolated_inputs(generator.prior, seed=record.seed, label=record.label, truncation=record.truncation, **between)
+    samples: Samples = generator.layout.to_samples(generator(latents, labels)).numpy()
+    return samples
+
+
+def moved(record: Record, files: dict[str, bytes]) -> Samples:
+    """Return the samples along the direction that a record names, as stored. Raises `DataError` for one that the version does not have."""
+    generator = build(files)
+    vectors = read_directions(files, generator.latent_dim, where=record.artifact).vectors
+    if record.direction is None or record.reach is None or record.direction > len(vectors):
+        problem = f"claims direction {record.direction}, and its version has {len(vectors)}"
+        raise DataError("direction", problem, "do not trust the record")
+    settings: dict[str, Any] = {"seed": record.seed, "label": record.label, "truncation": record.truncation}
+    along: dict[str, Any] = {"index": record.index or 0, "reach": record.reach, "num": max(record.num or 2, 2)}
+    latents, labels = moved_inputs(generator.prior, vectors[record.direction - 1], **settings, **along)
     samples: Samples = generator.layout.to_samples(generator(latents, labels)).numpy()
     return samples
 

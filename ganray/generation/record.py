@@ -22,6 +22,7 @@ XMP = (
 )
 
 MAX_COLUMNS = 2000
+MAX_REACH = 10  # standard deviations of a latent
 
 Value = Annotated[str, Field(max_length=10_000)]
 
@@ -29,8 +30,9 @@ Value = Annotated[str, Field(max_length=10_000)]
 class Record(BaseModel):
     """The origin of a file: a version by name, URI and manifest hash, the seed, class and truncation if given, and the samples.
 
-    These are the one of `index`; or `num` from `index` on, the first `num` without it; or `num` on the way from `index` to `end`. `where`
-    are the values that columns of a table were given.
+    These are the one of `index`; or `num` from `index` on, the first `num` without it; or `num` on the way from `index` to `end`; or that
+    of `index`, moved by -reach to reach along the published `direction` of this number, from 1, in `num` steps. `where` are the values
+    that columns of a table were given.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +47,8 @@ class Record(BaseModel):
     index: int | None = Field(None, ge=0, lt=1 << 48)
     num: int | None = Field(None, ge=1)
     end: int | None = Field(None, ge=0, lt=1 << 48)
+    direction: int | None = Field(None, ge=1)
+    reach: float | None = Field(None, gt=0, le=MAX_REACH)
     digital_source_type: str = SOURCE_TYPE
 
     def of(self, *, index: int | None = None, num: int | None = None) -> "Record":
@@ -64,6 +68,8 @@ class Record(BaseModel):
         start = self.index or 0
         if self.end is not None:
             return f"{plural(self.num or 1, 'sample')} from {start} to {self.end}"
+        if self.direction is not None:
+            return f"{plural(self.num or 1, 'sample')} along direction {self.direction} from sample {start}"
         if self.index is not None and self.num is None:
             return f"sample {self.index}"
         return f"samples {start} to {start + (self.num or 1) - 1}"

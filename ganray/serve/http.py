@@ -26,7 +26,7 @@ from ganray.serve.engine import Piece, cut
 from ganray.serve.formats import MEDIA_TYPES, check_format, encode, formats_of
 from ganray.serve.limits import BodyLimit, RateLimit, error_response
 from ganray.serve.metrics import Observations
-from ganray.serve.queries import InterpolationQuery, SamplesQuery
+from ganray.serve.queries import DirectionQuery, InterpolationQuery, SamplesQuery
 from ganray.serve.versions import Served, Versions
 
 NUMBER = "the number of a version, like 0001"
@@ -39,6 +39,7 @@ POLICY = (  # of what the page may load: nothing from elsewhere
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
     "img-src 'self' data: blob:; connect-src 'self'; media-src 'self'"
 )
+AnyQuery = SamplesQuery | InterpolationQuery | DirectionQuery
 STATUS = {ConfigError: 400, ArtifactError: 404}  # of errors; others are the server's
 
 
@@ -76,15 +77,9 @@ def create_app(service: Service) -> FastAPI:
         content = page.render(facts=served.facts, saved_as=formats_of(codec)[0], limit=service.limit(served), best=best, nonce=nonce)
         return HTMLResponse(content, headers={"Content-Security-Policy": POLICY.format(nonce=nonce), "Cache-Control": CHANGING})
 
-    @app.get("/samples", response_class=Response, responses=FILES, summary="Samples of a seed")
-    async def get_samples(query: Annotated[SamplesQuery, Query()], request: Request) -> Response:
-        return await _answer(service, query, request)
+    _add_files(app, service)
 
-    @app.get("/interpolation", response_class=Response, responses=FILES, summary="The way between two samples")
-    async def get_interpolation(query: Annotated[InterpolationQuery, Query()], request: Request) -> Response:
-        return await _answer(service, query, request)
-
-    @app.get("/model", summary="The version: scores and their protocol, classes, model card, limits")
+    @app.get("/model", summary="The version: scores and their protocol, classes, directions, model card, limits")
     async def get_model(version: Annotated[str | None, Query(pattern=r"^[0-9]{4,12}$")] = None) -> dict[str, Any]:
         served = await service.versions.find(version)
         return {**served.facts, "best": service.versions.current.record.version, "limits": {"num": service.limit(served)}}
@@ -100,10 +95,26 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
+def _add_files(app: FastAPI, service: Service) -> None:
+    """Add the endpoints whose answers are files of samples."""
+
+    @app.get("/samples", response_class=Response, responses=FILES, summary="Samples of a seed")
+    async def get_samples(query: Annotated[SamplesQuery, Query()], request: Request) -> Response:
+        return await _answer(service, query, request)
+
+    @app.get("/interpolation", response_class=Response, responses=FILES, summary="The way between two samples")
+    async def get_interpolation(query: Annotated[InterpolationQuery, Query()], request: Request) -> Response:
+        return await _answer(service, query, request)
+
+    @app.get("/direction", response_class=Response, responses=FILES, summary="A sample moved along a published direction of latents")
+    async def get_direction(query: Annotated[DirectionQuery, Query()], request: Request) -> Response:
+        return await _answer(service, query, request)
+
+
 FILES: dict[int | str, dict[str, Any]] = {200: {"content": {media: {} for media in MEDIA_TYPES.values()}, "description": "the samples"}}
 
 
-async def _answer(service: Service, query: SamplesQuery | InterpolationQuery, request: Request) -> Response:
+async def _answer(service: Service, query: AnyQuery, request: Request) -> Response:
     """Return the file that a query asks for, or why it cannot be had."""
     cost = query.num + (0 if service.versions.is_loaded(query.version) else LOADING_COST)
     wait_s = service.rate.wait_s(request.client.host if request.client else "", cost)
@@ -115,7 +126,7 @@ async def _answer(service: Service, query: SamplesQuery | InterpolationQuery, re
         raise ConfigError("num", f"expected at most {limit}, got {query.num}", "ask several times, with other values of start")
     check_format(query.format, served.engine.generator.codec)
     label = query.number_of_class(served.engine)
-    inputs, asked = query.inputs(served.engine, label)
+    inputs, asked = query.inputs(served, label)
     parts = await asyncio.gather(*(service.sample(piece) for piece in cut(served.engine, inputs)))
     service.observed.samples.append((str(served.record.version), query.num))
     record, codec = query.record(served.record, label), served.engine.generator.codec
@@ -123,7 +134,7 @@ async def _answer(service: Service, query: SamplesQuery | InterpolationQuery, re
     return Response(data, media_type=MEDIA_TYPES[query.format], headers=_headers(served, query))
 
 
-def _headers(served: Served, query: SamplesQuery | InterpolationQuery) -> dict[str, str]:
+def _headers(served: Served, query: AnyQuery) -> dict[str, str]:
     """Return the headers of a file: its name, how long it may be kept, and which version it is of."""
     model, version = (re.sub(r"[^A-Za-z0-9._-]", "_", str(name)) for name in (served.record.model, served.record.version))
     disposition = "attachment" if query.download else "inline"

@@ -3,6 +3,8 @@ const $ = (id) => document.getElementById(id);
 const ARE_IMAGES = model.kind === "image";
 const OFF = 2.5;  // of the truncation's slider: no truncation
 const STEPS = Math.min(16, model.limit);  // of an interpolation
+const MOVES = model.limit < 7 ? 3 : 7;  // samples along a direction, of which the middle one is not moved
+const DEFAULTS = {direction: "1", reach: "3"};
 let shown = {samples: null, start: 0, num: 0};  // what the grid holds
 let chosen = 0;  // index of the sample beside it
 let way = null;  // samples of the interpolation
@@ -82,9 +84,12 @@ function query(values) {
 const gridQuery = () => ({start: $("start").value || "0", num: $("num").value});
 const wayQuery = () => ({from: $("from").value || "0", to: $("to").value || "0", num: STEPS});
 
-// The page's own address: the same settings, grid and sample, of this version for ever.
+const directionQuery = () => ({index: chosen, direction: $("direction").value, reach: $("reach").value, num: MOVES});
+
+// The page's own address: the same settings, grid, sample and direction, of this version for ever.
 function permalink(index) {
-  return "?" + query({...gridQuery(), sample: index});
+  const changed = ["direction", "reach"].filter((name) => $(name) && $(name).value !== DEFAULTS[name]);
+  return "?" + query({...gridQuery(), sample: index, ...Object.fromEntries(changed.map((name) => [name, $(name).value]))});
 }
 
 function fail(error) {
@@ -153,6 +158,35 @@ async function choose(index) {
   $("download").href = "samples?" + query({start: index, num: 1, format: model.savedAs, download: "true"});
   $("permalink").href = permalink(index);
   history.replaceState(null, "", permalink(index));
+  await showDirection();
+}
+
+// Show the chosen sample moved along a direction, if the version was published with some.
+async function showDirection() {
+  if (!$("direction")) return;
+  const url = "direction?" + query(directionQuery()), reach = Number($("reach").value);
+  $("moved").textContent = chosen;
+  $("reached").textContent = `±${reach}`;
+  $("download-direction").href = url + "&download=true";
+  try {
+    if (!ARE_IMAGES) await preview($("strip"), url);
+    else showSteps(await samplesAt(url + "&format=npy"), reach, () => url === "direction?" + query(directionQuery()));
+    play($("strip"), url + "&format=wav");
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function showSteps(moved, reach, isWanted) {
+  if (!isWanted()) return;  // a newer request is under way
+  $("strip").replaceChildren(...moved.items.map((values, place) => {
+    const figure = document.createElement("figure"), canvas = document.createElement("canvas"), caption = document.createElement("figcaption");
+    draw(canvas, values, moved.shape);
+    const step = reach * (2 * place / (moved.items.length - 1) - 1);
+    caption.textContent = (step > 0 ? "+" : "") + Number(step.toFixed(2));
+    figure.append(canvas, caption);
+    return figure;
+  }));
 }
 
 async function showWay() {
@@ -193,8 +227,10 @@ const showAll = () => Promise.all([showGrid(), showWay()]);
 
 function restore() {
   const asked = new URLSearchParams(location.search);
-  for (const name of ["seed", "start", "class", "truncation"]) if (asked.has(name) && $(name)) $(name).value = asked.get(name);
-  if (asked.has("num") && [...$("num").options].some((option) => option.value === asked.get("num"))) $("num").value = asked.get("num");
+  const canBe = (place, value) => !place.options || [...place.options].some((option) => option.value === value);
+  for (const name of ["seed", "start", "num", "class", "truncation", "direction", "reach"]) {
+    if (asked.has(name) && $(name) && canBe($(name), asked.get(name))) $(name).value = asked.get(name);
+  }
   chosen = Number(asked.get("sample") || $("start").value);
   $("from").value = chosen;
   $("to").value = chosen + 1;
@@ -203,9 +239,10 @@ function restore() {
 for (const name of ["seed", "class", "truncation"]) if ($(name)) $(name).addEventListener("change", showAll);
 for (const name of ["start", "num"]) $(name).addEventListener("change", showGrid);
 for (const name of ["from", "to"]) $(name).addEventListener("change", showWay);
+for (const name of ["direction", "reach"]) if ($(name)) $(name).addEventListener("change", () => choose(chosen));
 $("truncation").addEventListener("input", showTruncation);
 for (const name of ["way", "play"]) $(name).hidden = !ARE_IMAGES;
-$("settings").addEventListener("submit", (event) => event.preventDefault());
+for (const name of ["settings", "along"]) if ($(name)) $(name).addEventListener("submit", (event) => event.preventDefault());
 $("way").addEventListener("input", showFrame);
 $("play").addEventListener("click", animate);
 $("another").addEventListener("click", () => {

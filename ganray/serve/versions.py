@@ -10,6 +10,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ganray.errors import ArtifactError
+from ganray.gan.directions import Directions
+from ganray.generation.published_directions import read_directions
 from ganray.generation.record import Record, make_record
 from ganray.registry.alias import read_best
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
@@ -24,12 +26,16 @@ MAX_OTHERS = 3  # versions in memory beside the current one
 
 @dataclass(frozen=True)
 class Served:
-    """A version that is loaded: its manifest, scores, model card and generator. `record` is what its files have in common."""
+    """A version that is loaded: its manifest, scores, model card, generator and published directions of its latents.
+
+    `record` is what its files have in common.
+    """
 
     manifest: Manifest
     metrics: Metrics
     card: str
     engine: Engine
+    directions: Directions
     record: Record
 
     @cached_property
@@ -50,6 +56,7 @@ class Served:
             "latent_dim": generator.latent_dim,
             "num_classes": generator.num_classes,
             "classes": generator.classes,
+            "directions": [{"gain": gain} for gain in self.directions.gains.tolist()],
             "card": self.card,
         }
 
@@ -59,7 +66,9 @@ def load_version(store: ObjectStore, *, public_key: Ed25519PublicKey | None, dev
     manifest, files = read_manifest(store), read_artifact(store, public_key=public_key)
     generator = build_checked(files, where=store.uri)
     card = files.get(CARD, b"").decode(errors="replace")
-    return Served(manifest, read_metrics(store, manifest), card, Engine.measured(generator, device), make_record(store, manifest, seed=0))
+    directions = read_directions(files, generator.latent_dim, where=store.uri)
+    engine, record = Engine.measured(generator, device), make_record(store, manifest, seed=0)
+    return Served(manifest, read_metrics(store, manifest), card, engine, directions, record)
 
 
 class Versions:
