@@ -31,7 +31,7 @@ def publish_command(run: str, storage: str, as_json: bool) -> None:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, LIMIT - 1), help="Sample i is a function of the seed and i alone."
 )
-@click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), a .parquet file, a folder of PNG files; a .txt of texts.")
+@click.option("--out", required=True, type=LocalPath(), help="A .png (one grid), .parquet, a folder; .txt, .csv, .wav, .mp4, by kind.")
 @click.option("--class", "label", metavar="NAME|NUMBER", help="Of a conditional generator: samples of this class only.")
 @click.option("--truncation", type=float, metavar="PSI", help="Truncate latents to plus or minus PSI: below 2, more typical, less varied.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Of a table: rows in which a column has this value; more than once.")
@@ -108,7 +108,7 @@ def directions_command(
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Print the version and seed of FILE, a PNG, WebP, wav, flac or text that `generate` has written, verified by generating it again."""
+    """Print the version and seed of FILE, a PNG, WebP, MP4, wav, flac or text by `generate`, verified by generating it again."""
     from ganray.generation.content import unit_of
     from ganray.generation.provenance import provenance, read_claim
 

@@ -16,7 +16,8 @@ from ganray.modalities.sound.codec import decibels
 from ganray.modalities.sound.files import Integers, read_sound, sheet, to_integers
 from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
 from ganray.modalities.text import TextCodec
-from ganray.modalities.video.codec import animation, read_webp
+from ganray.modalities.video.codec import animation, read_webp, stream
+from ganray.modalities.video.mp4 import read_mp4
 from ganray.storage.files import open_regular
 
 MAX_GREY_LEVELS = 1  # by which machines may round differently
@@ -26,6 +27,8 @@ MAX_STEPS = 2  # of a wave in 16 bits, likewise
 MAX_MEAN_DB, MAX_DB = 0.4, 12.0
 SPECTRUM_HOP, SPECTRUM_BINS = 128, 32
 MAX_ANIMATION_BYTES = 256 << 20
+# Grey levels by which the frames of two encoders differ that were given the same, or samples that machines round differently.
+MAX_MEAN_LEVELS, MAX_LEVELS = 1.5, 12
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,21 @@ class ImageContent:
 
 
 @dataclass(frozen=True)
+class StreamContent:
+    """Frames uint8 [T, 3, H, W] of a video that was encoded with losses."""
+
+    frames: Pixels
+
+    def difference(self, other: "Content") -> Difference:
+        """Return how far two videos are from each other: frames of one encoder are equal, those of two nearly so."""
+        if not isinstance(other, StreamContent) or self.frames.shape != other.frames.shape:
+            return Difference(None, "grey level", is_small=False)
+        distance = np.abs(self.frames.astype(np.int16) - other.frames.astype(np.int16))
+        is_small = bool(distance.mean() <= MAX_MEAN_LEVELS and distance.max() <= MAX_LEVELS)
+        return Difference(int(distance.max()), "grey level", is_small)
+
+
+@dataclass(frozen=True)
 class SoundContent:
     """A wave int16 [n] at a rate in Hz."""
 
@@ -85,7 +103,7 @@ class TextContent:
         return Difference(number, "line", is_small=number <= MAX_OTHER_LINES * len(self.lines))
 
 
-Content = ImageContent | SoundContent | TextContent
+Content = ImageContent | StreamContent | SoundContent | TextContent
 TEXT_READERS = {".txt": read_lines, ".parquet": read_text_parquet}
 
 
@@ -116,23 +134,30 @@ def read_image(path: Path) -> tuple[Content, Record | None]:
 
 
 def is_animation_file(path: Path) -> bool:
-    """Return whether a file is named as an animation that ganray writes without loss."""
-    return path.suffix.lower() == ".webp"
+    """Return whether a file is named as an animation or a video that ganray writes and can compare."""
+    return path.suffix.lower() in (".webp", ".mp4")
 
 
 def read_animation(path: Path) -> tuple[Content, Record | None]:
-    """Return the frames of a WebP file and its record. Raises `UnreadableSample`."""
+    """Return the frames of a WebP or MP4 file and its record. Raises `UnreadableSample`."""
     try:
         with open_regular(path) as file:
-            frames, description = read_webp(file.read(MAX_ANIMATION_BYTES))
+            data = file.read(MAX_ANIMATION_BYTES)
     except OSError as error:
         raise UnreadableSample(" ".join(str(error).split())[:200]) from error
-    return ImageContent(frames), parse_record({KEY: description})
+    frames, description = read_mp4(data) if path.suffix.lower() == ".mp4" else read_webp(data)
+    content = StreamContent(frames) if path.suffix.lower() == ".mp4" else ImageContent(frames)
+    return content, parse_record({KEY: description})
 
 
 def animated(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
     """Return clips [N, T, C, H, W] as the frames of an animation, in colour: one, or a grid of all."""
     return ImageContent(read_webp(animation(samples[:1] if is_one else samples, "WEBP"))[0])
+
+
+def streamed(samples: Samples, codec: Codec, *, is_one: bool) -> Content:
+    """Return clips [N, T, C, H, W] as the frames of an MP4 file: one, or a grid of all."""
+    return StreamContent(read_mp4(stream(samples[:1] if is_one else samples))[0])
 
 
 def read_sound_content(path: Path) -> tuple[Content, Record | None]:

@@ -14,12 +14,14 @@ from ganray.generation.batch import Settings, in_process
 from ganray.generation.content import (
     Content,
     SoundContent,
+    StreamContent,
     TextContent,
     animated,
     is_animation_file,
     read_content,
     shown,
     sounding,
+    streamed,
     written,
 )
 from ganray.generation.formats import MAX_GRID_SAMPLES
@@ -33,7 +35,7 @@ from ganray.registry.manifest import Manifest, find_manifest, name_of, read_mani
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-REMEDY = "name a PNG, WebP, wav, flac or text file that `ganray generate` has written"
+REMEDY = "name a PNG, WebP, MP4, wav, flac or text file that `ganray generate` has written"
 MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
 
 
@@ -147,6 +149,8 @@ def _maker(content: Content, file: Path) -> Callable[..., Content]:
         return sounding
     if isinstance(content, TextContent):
         return written
+    if isinstance(content, StreamContent):
+        return streamed
     return animated if is_animation_file(file) else shown
 
 

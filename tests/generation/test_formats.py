@@ -1,6 +1,7 @@
 """Sounds and videos of published generators: every format, and the provenance of each file that has a record."""
 
 import json
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -40,11 +41,11 @@ KINDS: dict[str, tuple[DcganNetworks | WaveganNetworks | MotionNetworks, Codec]]
 }
 
 
-def published(folder: Path, kind: str) -> str:
-    """Publish a generator of a kind that nobody trained, its samples far from grey, and return its version's URI."""
+def published(folder: Path, kind: str, scale: float = 8) -> str:
+    """Publish a generator of a kind that nobody trained, its weights scaled so that samples differ, and return its version's URI."""
     networks, codec = KINDS[kind]
     generator, _ = build_networks(networks, layout_of(codec).shape, seed=0)
-    weights = {name: tensor * 8 if tensor.ndim > 2 else tensor for name, tensor in generator.state_dict().items()}
+    weights = {name: tensor * scale if tensor.ndim > 2 else tensor for name, tensor in generator.state_dict().items()}
     files = {
         GENERATOR: safetensors.torch.save(weights),
         CONFIG: to_json(generator_config(networks, codec, Prior(networks.latent_dim, ()), None)),
@@ -59,13 +60,13 @@ def published(folder: Path, kind: str) -> str:
     [
         ("spectrograms", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
         ("waves", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
-        ("videos", ["out/000001.webp", "all.webp", "all.png"]),
+        ("videos", ["out/000001.webp", "out/000001.mp4", "all.webp", "all.mp4", "all.png"]),
     ],
 )
 def test_files_are_traced_to_the_samples_that_they_hold(kind: str, names: list[str], tmp_path: Path) -> None:
     uri = published(tmp_path / "store", kind)
     for name in names:
-        out = tmp_path / (name if name.startswith("all") else "out")
+        out = tmp_path / (name if name.startswith("all") else "out/%06d.mp4" if name.endswith(".mp4") else "out")
         generate(uri, num=3, seed=5, out=out, local=True)
         found = provenance(tmp_path / name, storage=str(tmp_path / "store"))
         assert found["largest_difference"] == 0
@@ -79,7 +80,7 @@ def test_a_file_of_another_sample_is_not_what_its_record_says(tmp_path: Path) ->
     first.write_bytes(first.read_bytes().replace(b'"index":0', b'"index":1'))
     with pytest.raises(DataError, match="is not the sample in its record: generated again, that has differences of up to"):
         provenance(first, storage=str(tmp_path / "store"))
-    for name, data in {"x.wav": b"RIFF", "x.webp": b"RIFF....WEBP", "x.flac": b""}.items():
+    for name, data in {"x.wav": b"RIFF", "x.webp": b"RIFF....WEBP", "x.flac": b"", "x.mp4": b"\0\0\0\x20ftypisom"}.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match="cannot be read"):
             provenance(tmp_path / name, storage=str(tmp_path / "store"))
@@ -104,3 +105,24 @@ def test_a_gif_moves_and_other_formats_are_one_line(tmp_path: Path) -> None:
         generate(uri, num=4, seed=0, out=tmp_path / "all.wav", local=True)
     with pytest.raises(ConfigError, match=r"one \.webp file of 5000 samples is too large"):
         generate(uri, num=5000, seed=0, out=tmp_path / "all.webp", local=True)
+
+
+def test_a_video_of_another_sample_is_not_what_its_record_says(tmp_path: Path) -> None:
+    uri = published(tmp_path / "store", "videos", scale=50)
+    generate(uri, num=2, seed=0, out=tmp_path / "out/%06d.mp4", local=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000000.mp4", "000001.mp4"]
+    first = tmp_path / "out/000000.mp4"
+    first.write_bytes(first.read_bytes().replace(b'"index":0', b'"index":1'))
+    with pytest.raises(DataError, match="is not the sample in its record: generated again, that has differences of up to"):
+        provenance(first, storage=str(tmp_path / "store"))
+    with pytest.raises(ConfigError, match=r"unsupported format '%04d.png'.*FOLDER/%06d.mp4"):
+        generate(uri, num=2, seed=0, out=tmp_path / "out/%04d.png", local=True)
+
+
+def test_a_video_is_one_line_where_pyav_is_missing_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    uri = published(tmp_path / "store", "videos")
+    for name in ("all.mp4", "out/%06d.mp4"):
+        with pytest.raises(ConfigError, match=r"this video needs the package av; pip install 'ganray\[video\]'"):
+            generate(uri, num=2, seed=0, out=tmp_path / name, local=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

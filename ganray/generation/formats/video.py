@@ -1,4 +1,4 @@
-"""Generated videos as lossless WebP animations in a folder, in one animated grid, or in a Parquet file."""
+"""Generated videos as lossless WebP animations or as MP4 files in a folder, in one animated grid, or in a Parquet file."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,8 @@ from PIL import Image
 
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
-from ganray.modalities.video.codec import DESCRIPTION, animation
+from ganray.modalities.video.codec import DESCRIPTION, animation, stream
+from ganray.modalities.video.mp4 import check_encoder
 from ganray.storage.files import atomic_write
 
 HUB = "huggingface"  # key of the Hub's features in a schema's metadata, as JSON
@@ -20,6 +21,22 @@ def write_video_folder(out: Path, chunks: Iterable[Samples], record: Record, cod
     out.mkdir(parents=True, exist_ok=True)
     for index, clip in enumerate(clip for chunk in chunks for clip in chunk):
         (out / f"{index:06d}.webp").write_bytes(webp(clip[None], record.of(index=index)))
+
+
+def write_mp4_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write an MP4 file a sample, named by index, each with its own record, into the folder of `out`, which stands for their names."""
+    check_encoder()  # before samples are generated
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for index, clip in enumerate(clip for chunk in chunks for clip in chunk):
+        out.with_name(f"{index:06d}.mp4").write_bytes(mp4(clip[None], record.of(index=index)))
+
+
+def write_mp4_grid(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write all samples as one MP4 file of their grid, which any player shows."""
+    check_encoder()
+    data = mp4(np.concatenate(list(chunks)), record)
+    with atomic_write(out) as file:
+        file.write(data)
 
 
 def write_video_grid(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -50,3 +67,8 @@ def webp(clips: Samples, record: Record) -> bytes:
     exif = Image.Exif()
     exif[DESCRIPTION] = json.dumps(json.loads(record.to_json()))
     return animation(clips, "WEBP", exif=exif.tobytes(), xmp=XMP.encode())
+
+
+def mp4(clips: Samples, record: Record) -> bytes:
+    """Return clips as an MP4 file that has the record as its comment, and XMP."""
+    return stream(clips, comment=record.to_json(), xmp=XMP)

@@ -12,6 +12,7 @@ from PIL import Image
 from ganray.modalities.codec import Encoded, Samples, UnreadableSample, encode_each
 from ganray.modalities.image import Pixels, Target, grid, grid_png, resize, to_image, to_pixels
 from ganray.modalities.video.decoding import Clip, ClipTarget, decode
+from ganray.modalities.video.mp4 import encode_mp4
 
 NUM_STRIPS = 16  # clips that a preview shows
 FRAME_MS = 125  # of an animation
@@ -77,12 +78,32 @@ def video_codec_from_json(data: Mapping[str, Any]) -> VideoCodec:
 
 def animation(clips: NDArray[np.uint8], format: str, **options: Any) -> bytes:
     """Return clips [N, T, C, H, W] as an animated file, "WEBP" or "GIF", whose frames are their grids."""
-    frames = [grid(clips[:, time]) if len(clips) > 1 else to_image(clips[0, time]) for time in range(clips.shape[1])]
-    buffer = BytesIO()
+    frames, buffer = _frames(clips), BytesIO()
     shown: list[Image.Image] = [frame.convert("RGB") if format == "WEBP" and frame.mode == "L" else frame for frame in frames]
     lossless = {"lossless": True, "minimize_size": False} if format == "WEBP" else {}
     shown[0].save(buffer, format, save_all=True, append_images=shown[1:], duration=FRAME_MS, loop=0, **lossless, **options)
     return buffer.getvalue()
+
+
+def stream(clips: NDArray[np.uint8], *, comment: str = "", xmp: str = "") -> bytes:
+    """Return clips [N, T, C, H, W] as an MP4 file, whose frames are their grids, with texts as its comment and as XMP.
+
+    What is transparent is laid on white. Raises `ConfigError` where PyAV or its encoder is missing.
+    """
+    frames = np.stack([np.asarray(_opaque(frame)) for frame in _frames(clips)])
+    return encode_mp4(frames, frame_ms=FRAME_MS, comment=comment, xmp=xmp)
+
+
+def _frames(clips: NDArray[np.uint8]) -> list[Image.Image]:
+    """Return each frame of one clip, or the grid of all clips' frames of each time."""
+    return [grid(clips[:, time]) if len(clips) > 1 else to_image(clips[0, time]) for time in range(clips.shape[1])]
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return an image as RGB on white."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
 def read_webp(data: bytes) -> tuple[Pixels, str]:

@@ -1,11 +1,9 @@
 """Decoding videos: animations by Pillow, and what ffmpeg reads by PyAV, to the first frames of one shape."""
 
-import importlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from ganray.errors import ConfigError, plural
 from ganray.modalities.codec import UnreadableSample
 from ganray.modalities.image import Target, fit_image
 from ganray.modalities.video.formats import starts_as_animation
+from ganray.modalities.video.optional import pyav
 
 MAX_PIXELS = 1 << 26  # of a frame
 Clip = NDArray[np.uint8]  # [T, C, H, W]
@@ -60,7 +59,7 @@ def _animation(data: bytes) -> Iterator[Image.Image]:
 
 def _stream(data: bytes) -> Iterator[Image.Image]:
     """Yield the frames of the first video stream of a file."""
-    av = _av()
+    av = pyav("data.modality.kind")
     try:
         with av.open(BytesIO(data)) as container:
             if not container.streams.video:
@@ -71,10 +70,3 @@ def _stream(data: bytes) -> Iterator[Image.Image]:
                 yield frame.to_image()
     except av.FFmpegError as error:
         raise UnreadableSample(str(error.strerror or type(error).__name__)[:200]) from None
-
-
-def _av() -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise ConfigError("data.modality.kind", "this video needs the package av", "pip install 'ganray[video]'") from None
