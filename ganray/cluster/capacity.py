@@ -50,7 +50,7 @@ def check_local_resources(job: Job) -> None:
         remedy = f"use workers={most}, resources.cpus_per_worker={cpus / job.min_workers:g}, or a cluster (--address)"
         raise ConfigError("workers", f"{who} {plural(needed['CPU'], 'CPU')} and this machine has {cpus:g}", remedy)
     if needed.get("GPU", 0.0) > (gpus := available.get("GPU", 0.0)):
-        remedy = "use use_gpu=false (for a new run), fewer workers, or a cluster (--address)"
+        remedy = "use use_gpu=false, fewer workers, or a cluster (--address)"
         raise ConfigError("use_gpu", f"{who} {plural(needed['GPU'], 'GPU')} and this machine has {gpus:g}", remedy)
 
 

@@ -7,6 +7,7 @@ import ray
 import torch
 
 from ganray.cluster.errors import results_of
+from ganray.cluster.gpus import check_not_shared, decide_gpus, unusable
 from ganray.config import Job, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.data.card import DatasetCard
@@ -28,11 +29,11 @@ def resolve_job(job: Job, card: DatasetCard) -> Job:
     Raises `ConfigError` for what they do not allow, and `DataError` for data that nothing can be learned from.
     """
     check_data(job, card)
-    use_gpu = _cluster_has_gpus(job) if job.use_gpu == "auto" else job.use_gpu
-    _check_gpus(job, use_gpu=use_gpu)
+    job = decide_gpus(job) if job.use_gpu == "auto" else job
+    check_not_shared(job)
     decided = {
-        "use_gpu": use_gpu,
-        "train.precision": _precision(job, use_gpu=use_gpu),
+        "use_gpu": job.use_gpu,
+        "train.precision": _precision(job),
         "data.mode": _mode(job, card),
         "evaluate": resolve_evaluate(job.evaluate, card).model_dump(mode="json"),
     }
@@ -58,19 +59,13 @@ def resume_job(job: Job, stored: Job, *, may_grow: tuple[str, ...] = MAY_GROW, m
                 "set it back, or start a new run with another `name`",
             )
     resumed = check_job(apply_overrides(decided, changes))
-    _check_gpus(resumed, use_gpu=resumed.use_gpu)
+    check_not_shared(resumed)
     return resumed
 
 
 def _is_of(field: str, fields: tuple[str, ...]) -> bool:
     """Return whether a field is one of some fields, or lies in one that is a section, as `workers.max` does."""
     return any(field == each or field.startswith(f"{each}.") for each in fields)
-
-
-def _check_gpus(job: Job, *, use_gpu: bool | str) -> None:
-    """Raise `ConfigError` if workers would have to share a GPU."""
-    if use_gpu is True and job.max_workers > 1 and job.resources.gpus_per_worker < 1:
-        raise ConfigError("resources.gpus_per_worker", "NCCL does not let workers share a GPU", "use 1, or workers=1")
 
 
 def _differences(asked: dict[str, Any], decided: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -89,24 +84,22 @@ def _grows(new: float | None, old: float | None) -> bool:
     return new is None or (old is not None and new > old)
 
 
-def _cluster_has_gpus(job: Job) -> bool:
-    return bool(ray.cluster_resources().get("GPU", 0) >= job.min_workers * job.resources.gpus_per_worker)
-
-
-def _precision(job: Job, *, use_gpu: bool) -> str:
+def _precision(job: Job) -> str:
     """Ask the kind of machine that will train whether it has bfloat16 in hardware."""
     if job.train.precision != "auto":
         return job.train.precision
-    if job.data.modality.kind == "table" and not use_gpu:  # small products, which CPUs without AMX are slower at in bfloat16
+    if job.data.modality.kind == "table" and not job.use_gpu:  # small products, which CPUs without AMX are slower at in bfloat16
         return "float32"
-    there = gpu_has_bfloat16 if use_gpu else cpu_has_bfloat16
-    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if use_gpu else 0)(there)
+    there = gpu_has_bfloat16 if job.use_gpu else cpu_has_bfloat16
+    ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if job.use_gpu else 0)(there)
     (has_bfloat16,) = results_of([ask.remote()], "asking a machine for its precisions")
     return "bfloat16" if has_bfloat16 else "float32"
 
 
 def gpu_has_bfloat16() -> bool:
-    """Return whether this process's GPU multiplies bfloat16 in hardware."""
+    """Return whether this process's GPU multiplies bfloat16 in hardware. Raises `ConfigError` if torch cannot use it."""
+    if not torch.cuda.is_available():
+        raise unusable(f"torch {torch.__version__} of the node that has it reaches no GPU")
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 

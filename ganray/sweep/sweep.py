@@ -10,6 +10,7 @@ import pandas as pd
 import ray
 
 from ganray.cluster.capacity import check_worker_group_fits
+from ganray.cluster.gpus import decide_gpus
 from ganray.cluster.session import ray_session
 from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
@@ -84,14 +85,15 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     sweep = Run(storage, f"sweeps/{job.name}")
     listing = start = None
     if sweep.exists():
-        if finished := read_result(sweep, resume_sweep(job, sweep.job)):
+        job = resume_sweep(job, sweep.job)
+        if finished := read_result(sweep, job):
             return finished
     else:
         listing = list_source(job.data, storage)  # what is wrong with it is raised before anything is started or written
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(sweep) as lock, tracking(sweep, job.track):
+    with connected(job, storage, address) as job, locked(sweep) as lock, tracking(sweep, job.track):
         job = open_sweep(sweep, job, listing, start, reporter)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")
@@ -102,13 +104,14 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
 
 
 @contextlib.contextmanager
-def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[None]:
-    """Be connected to a Ray cluster that can place a trial's workers and shares the storage, while the block runs."""
+def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[Job]:
+    """Be connected to a Ray cluster that can place a trial's workers and shares the storage; give the job with its GPUs decided."""
     with ray_session(address):
+        job = job.model_copy(update={"use_gpu": decide_gpus(trials_job(job)).use_gpu})
         check_worker_group_fits(job, workers=job.required_sweep.workers)
         storage.check_writable()
         check_shared(storage)
-        yield
+        yield job
 
 
 def open_sweep(sweep: Run, job: Job, listing: Listing | None, start: Start | None, reporter: Reporter) -> Job:

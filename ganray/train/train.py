@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.cluster.capacity import check_local_resources, check_reachable
+from ganray.cluster.gpus import decide_gpus
 from ganray.cluster.prometheus import RunMetrics, has_agent
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
@@ -56,7 +57,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address), locked(run) as lock, recording(run) as events, tracking(run, job.track):
+    with connected(job, storage, address) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
         job = open_run(run, job, listing, start, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
@@ -69,17 +70,18 @@ def recording(run: Run) -> EventRecorder:
 
 
 @contextlib.contextmanager
-def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[None]:
-    """Be connected to a Ray cluster that can run the job's workers and shares the storage, while the block runs."""
+def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[Job]:
+    """Be connected to a Ray cluster that can run the job's workers and shares the storage; give the job with its GPUs decided."""
     is_local = own_local_ray(address)
     with ray_session(address):
+        job = decide_gpus(job)
         if is_local:
             check_local_resources(job)
         else:
             check_reachable(job)
         storage.check_writable()
         check_shared(storage)
-        yield
+        yield job
 
 
 def conclude(
