@@ -1,11 +1,9 @@
 """Which checkpoints stay: the newest, the best, and nothing that was never committed."""
 
-import contextlib
-
-from ganray.errors import StorageError
 from ganray.runs.checkpoint import FOLDER, MANIFEST, DamagedCheckpoint, read_manifest
 from ganray.runs.status import Progress
 from ganray.storage import ObjectStore
+from ganray.storage.leftovers import remove_leftovers
 
 
 def committed_checkpoints(run: ObjectStore) -> list[str]:
@@ -38,10 +36,7 @@ def prune(run: ObjectStore, *, newest: str, keep: int) -> None:
 def remove_unfinished(run: ObjectStore) -> None:
     """Delete what is left of checkpoints that were never committed, temporary files included, while nobody writes any."""
     _delete_uncommitted(run)
-    checkpoints = run.child(FOLDER)
-    with contextlib.suppress(StorageError):  # needs rights of its own on S3, and temporary files only take room
-        for info in checkpoints.leftovers():
-            checkpoints.remove_leftover(info.key)
+    remove_leftovers(run.child(FOLDER), older_than_s=0)
 
 
 def _delete_uncommitted(run: ObjectStore, *, up_to: str | None = None) -> None:

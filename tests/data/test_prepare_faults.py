@@ -81,6 +81,9 @@ class WatchedStore:
     def read(self, key: str) -> bytes:
         return self.inner.read(key)
 
+    def child(self, prefix: str) -> ObjectStore:
+        return self.inner.child(prefix)
+
     def list(self, prefix: str = "") -> list[ObjectInfo]:
         return self.inner.list(prefix)
 

@@ -29,6 +29,7 @@ from ganray.errors import DataError, plural
 from ganray.modalities.codec import Codec
 from ganray.modalities.deep import FULL_DEPTH
 from ganray.storage import MissingObject, ObjectStore
+from ganray.storage.leftovers import remove_leftovers
 
 ABANDONED_AFTER_S = 7 * 86_400  # shards without a card that nobody has written to for so long are of a killed preparation
 PACKAGES = ("ray", "pyarrow", "pillow", "numpy")  # those that decide what samples come out
@@ -47,7 +48,9 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
     """
     for message in listing.messages:
         logger.warning("%s", message)
-    if (found := find_dataset(storage, dataset_folder(data, listing))) is not None:
+    folder = dataset_folder(data, listing)
+    remove_leftovers(storage.child(folder))
+    if (found := find_dataset(storage, folder)) is not None:
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
         log_depth(data, found.card)
@@ -163,7 +166,8 @@ def _is_committed(storage: ObjectStore, folder: str) -> bool:
 
 
 def _remove_abandoned(storage: ObjectStore) -> None:
-    """Delete what preparations that were killed long ago have left: shards in folders without a card."""
+    """Delete what preparations that were killed long ago have left: shards in folders without a card, and incomplete writes."""
+    remove_leftovers(storage.child(FOLDER), older_than_s=ABANDONED_AFTER_S)
     infos = storage.list(f"{FOLDER}/")
     committed = {info.key.removesuffix(f"/{CARD}") for info in infos if info.key.endswith(f"/{CARD}")}
     last_written: dict[str, float] = {}
