@@ -1,13 +1,14 @@
 """Ray Train around a worker function, from the driver: metrics up, a request to stop down, errors unwrapped."""
 
 import contextlib
+import functools
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from math import ceil
-from typing import Any, cast
+from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
@@ -145,8 +146,8 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
     scaling = ScalingConfig(num_workers=job.max_workers, use_gpu=bool(job.use_gpu), resources_per_worker=worker_resources(job))
     batch = {"batch_size": job.train.batch_size, "ghost_batch": job.networks.ghost_batch}
     return Trainer(
-        cast(Any, worker),
-        train_loop_config=cast(Any, context),
+        functools.partial(_call, worker, context),
+        train_loop_config=job.model_dump(mode="json"),  # what Ray's dashboard shows of the run
         torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo", timeout_s=ceil(job.train.collective_timeout)),
         scaling_config=scaling,
         progress_actor=context.progress_actor,
@@ -155,6 +156,10 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
         run_config=RunConfig(name=run_name(job), storage_path=scratch, failure_config=failure_config(job)),
         **_data_arguments(context),
     )
+
+
+def _call(worker: Callable[[WorkerContext], None], context: WorkerContext, _: dict[str, Any]) -> None:
+    worker(context)
 
 
 def failure_config(job: Job) -> FailureConfig:
