@@ -9,16 +9,24 @@ MIN_ALPHA = 4 / 255  # below it, resized colours are what rounding and the filte
 
 
 def resize_rgba(image: Image.Image, size: tuple[int, int], filter: Image.Resampling) -> Image.Image:
-    """Resize an RGBA image to (width, height) by premultiplied colours, in floating point; one of that size is returned as it is."""
-    if image.size == size:
+    """Resize an RGBA image to (width, height) by premultiplied colours, in floating point; one of that size keeps what is seen of it."""
+    pixels = np.asarray(image)
+    if image.size == size and pixels[..., 3].all():
         return image
-    *rgb, alpha = np.moveaxis(np.asarray(image, np.float32) / np.float32(255), 2, 0)
+    *rgb, alpha = np.moveaxis(pixels.astype(np.float32) / np.float32(255), 2, 0)
+    if image.size == size:
+        colours = _extended(np.dstack(rgb) * alpha[..., None], alpha)
+        return Image.fromarray(np.where(alpha[..., None] > 0, pixels, _eight_bits(np.dstack([colours, alpha]))))
     if alpha.min() == 1:
         return image.resize(size, filter)
     resized = _resized(alpha, size, filter).clip(0)  # a filter may overshoot, both alpha and colours
     premultiplied = _resized(np.dstack(rgb) * alpha[..., None], size, filter) * (resized > 0)[..., None]
     colours = _extended(premultiplied, resized)
-    return Image.fromarray((np.dstack([colours, resized]).clip(0, 1) * 255).round().astype(np.uint8))
+    return Image.fromarray(_eight_bits(np.dstack([colours, resized])))
+
+
+def _eight_bits(plane: Plane) -> NDArray[np.uint8]:
+    return (plane.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _extended(premultiplied: Plane, alpha: Plane) -> Plane:

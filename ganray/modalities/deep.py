@@ -1,10 +1,13 @@
 """Image files of more than 8 bits a channel as images of 8 bits."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
+
+Values = NDArray[Any]  # [H, W] or [H, W, C], integers of 16 bits or floats
 
 FULL_DEPTH = 16  # bits
 # Pillow keeps the high byte of 16-bit colours. Unpacked in the other order of bytes, the same file gives the low byte.
@@ -20,20 +23,30 @@ def open_eight_bits(data: bytes, bit_depth: int) -> tuple[Image.Image, int | Non
     with Image.open(BytesIO(data)) as image:
         raw_mode = _raw_mode(image)
         upright = ImageOps.exif_transpose(image)
+    key = upright.info.get("transparency")  # of a PNG: the grey value or colour that is transparent, in 16 bits
     if upright.mode.startswith(("I", "F")):
-        return _grey(upright, bit_depth)
+        return _grey(upright, bit_depth, key)
     if ";16" not in raw_mode:
         return upright, None
     rows = np.asarray(upright).astype(np.uint16)
     high, num_colours = rows.reshape(*rows.shape[:2], -1), len(upright.mode.removesuffix("A"))
-    if bit_depth == FULL_DEPTH:
+    if bit_depth == FULL_DEPTH and not isinstance(key, tuple):
         return upright, int(high[..., :num_colours].max()) << 8 | 0xFF
     if raw_mode not in OTHER_ORDER:
         raise ValueError(f"is stored as {raw_mode}, which data.bit_depth={bit_depth} cannot scale")
     values = high << 8 | np.asarray(_low_bytes(data, OTHER_ORDER[raw_mode]))
-    peak = int(values[..., :num_colours].max())
-    colours = _scaled(values[..., :num_colours].astype(np.float64), 0, _white(peak, bit_depth))
-    return Image.fromarray(np.dstack([colours, high[..., num_colours:].astype(np.uint8)])), peak
+    colours, alpha = values[..., :num_colours], high[..., num_colours:].astype(np.uint8)
+    if isinstance(key, tuple):
+        colours, alpha = _without(colours, key)
+    peak = int(colours.max())
+    colours = (colours >> 8).astype(np.uint8) if bit_depth == FULL_DEPTH else _scaled(colours, 0, _white(peak, bit_depth))
+    return Image.fromarray(np.dstack([colours, alpha])), peak
+
+
+def _without(values: Values, key: int | tuple[int, ...]) -> tuple[Values, NDArray[np.uint8]]:
+    """Return values [H, W, C] with 0 where they are a key, and the alpha that has them transparent there."""
+    is_seen = (values != key).any(axis=2)
+    return values * is_seen[..., None], np.where(is_seen, np.uint8(255), np.uint8(0))
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -50,14 +63,19 @@ def _low_bytes(data: bytes, raw_mode: str) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def _grey(image: Image.Image, bit_depth: int) -> tuple[Image.Image, int | None]:
-    """Scale the deep grey modes (16-bit, 32-bit and float) to 8 bits."""
+def _grey(image: Image.Image, bit_depth: int, key: object) -> tuple[Image.Image, int | None]:
+    """Scale the deep grey modes (16-bit, 32-bit and float) to 8 bits; the value `key`, if it is one, is transparent."""
     grey = np.asarray(image).astype(np.float64)
     if not np.isfinite(grey).all():
         raise ValueError("grey values that are not finite")
+    alpha = None
+    if isinstance(key, int):
+        seen, alpha = _without(grey[..., None], key)
+        grey = seen[..., 0]
     low, high = _grey_range(image.mode, grey.min(), grey.max(), bit_depth)
     is_16_bit = image.mode != "F" and low == 0 and high == (1 << bit_depth) - 1
-    return Image.fromarray(_scaled(grey, low, high)), int(grey.max()) if is_16_bit else None
+    scaled = _scaled(grey, low, high)
+    return Image.fromarray(scaled if alpha is None else np.dstack([scaled, alpha])), int(grey.max()) if is_16_bit else None
 
 
 def _grey_range(mode: str, low: float, high: float, bit_depth: int) -> tuple[float, float]:
@@ -81,5 +99,5 @@ def _white(peak: int, bit_depth: int) -> int:
     return (1 << bit_depth) - 1
 
 
-def _scaled(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
-    return ((values - low) * (255 / (high - low))).round().astype(np.uint8)
+def _scaled(values: Values, low: float, high: float) -> NDArray[np.uint8]:
+    return ((values - np.float64(low)) * (255 / (high - low))).round().astype(np.uint8)

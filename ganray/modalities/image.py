@@ -47,8 +47,8 @@ def decode(data: bytes, target: Target) -> tuple[Pixels, int | None]:
     EXIF orientation is applied, transparency is kept where the target has an alpha channel and else composited over its background,
     deep images are scaled to 8 bits, and of an animation the first frame is taken. The centre is cropped to the target's aspect
     ratio and resized with antialiasing, by premultiplied colours where transparency is kept; an image of the target's size keeps its
-    pixels. Raises `UnreadableImage` for anything else: no image, a truncated one, or one so large (over 179 million pixels) that it
-    may be a decompression bomb.
+    pixels. A colour that nobody sees is not in the result: those that are seen go on there. Raises `UnreadableImage` for anything
+    else: no image, a truncated one, or one so large (over 179 million pixels) that it may be a decompression bomb.
     """
     try:
         image, peak = open_eight_bits(data, target.bit_depth)

@@ -277,7 +277,13 @@ def test_colours_are_weighted_by_alpha_and_go_on_where_nobody_sees_them(filter: 
 
 def test_an_image_of_the_targets_size_keeps_its_pixels_with_what_is_transparent() -> None:
     rgba = np.random.default_rng(0).integers(0, 256, (16, 16, 4), np.uint8)
+    rgba[..., 3] |= 1
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(rgba)), (4, 16, 16), "lanczos").transpose(1, 2, 0), rgba)
+    rgba[4:8, 4:8] = (255, 0, 255, 0)
+    kept = decode(encoded(Image.fromarray(rgba)), (4, 16, 16), "lanczos").transpose(1, 2, 0)
+    is_seen = rgba[..., 3] > 0
+    np.testing.assert_array_equal(kept[is_seen], rgba[is_seen])
+    assert (kept[~is_seen] != rgba[~is_seen]).any(axis=1).all()
 
 
 def test_an_image_that_is_transparent_all_over_is_black_and_an_opaque_one_is_resized_as_without_alpha() -> None:

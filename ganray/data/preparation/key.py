@@ -33,7 +33,7 @@ def sample_settings(data: Data) -> dict[str, Any]:
 def _later_settings(data: Data) -> list[str]:
     """Return settings that came after `FORMAT`, where they matter: datasets that need none of them keep their keys."""
     settings = {
-        "premultiplied": data.has_alpha,
+        "premultiplied, and colours of what is transparent those around it": data.has_alpha,
         f"bit_depth {data.bit_depth}": data.bit_depth != Data().bit_depth,
         f"background {data.background_rgb}": data.background_rgb != Data().background_rgb and not data.has_alpha,
     }
