@@ -1,4 +1,4 @@
-"""The README's commands: each is run by a named test or by CI, or needs more than one machine; and no command goes unmentioned."""
+"""Commands of the README and the guide: each is run by a named test or by CI, or needs more machines; no command goes unmentioned."""
 
 import ast
 import re
@@ -15,6 +15,7 @@ from ganray.config import load_job
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
+GUIDE = "\n".join(page.read_text() for page in sorted((REPOSITORY / "docs").glob("*.md")))
 MORE_MACHINES = "needs a cluster of machines, and an account that pays for them"
 COMMANDS = "tests/e2e/test_commands.py::"
 MODELS = "tests/cli/test_models_commands.py::"
@@ -106,7 +107,7 @@ def test_a_command_of_the_readme_is_run_by_something(words: list[str]) -> None:
 
 
 def test_what_runs_commands_is_named_only_for_commands_that_are_there() -> None:
-    assert {prefix_of(words) for words in SHELL} == set(RUN_BY)
+    assert {prefix_of(words) for words in [*SHELL, *shell_commands(GUIDE)]} - {None} == set(RUN_BY)
 
 
 @pytest.mark.parametrize("prefix", [prefix for prefix, by in RUN_BY.items() if "::" in by])
@@ -164,11 +165,11 @@ def test_the_glossary_holds_at_most_thirty_words() -> None:
 
 
 @pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
-def test_every_command_has_help_and_stands_in_the_readme(path: tuple[str, ...], command: click.Command) -> None:
+def test_every_command_has_help_and_stands_in_the_readme_or_the_guide(path: tuple[str, ...], command: click.Command) -> None:
     assert command.help
     assert command.help.endswith(".")
     assert all(option.help for option in command.params if isinstance(option, click.Option))
-    assert f"ganray {' '.join(path)}" in README
+    assert f"ganray {' '.join(path)}" in README + GUIDE
 
 
 def test_config_describes_every_field() -> None:
