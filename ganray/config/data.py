@@ -26,7 +26,10 @@ class FashionMnistSource(Section):
 
 
 class FolderSource(Section):
-    """A folder or zip archive of images in any format that Pillow opens, or of sounds or videos; sub-folders included."""
+    """A folder or zip archive of images in any format that Pillow opens, or of sounds or videos; sub-folders included.
+
+    Of videos, a sub-folder of numbered images is one, too.
+    """
 
     kind: Literal["folder"] = "folder"
     path: Place = Field(description="folder or .zip archive, local or on s3://")

@@ -8,7 +8,10 @@ from ganray.config.fields import Integer, PositiveCount, Section
 
 
 class VideoModality(Section):
-    """Clips uint8 [frames, C, H, W]: the first frames of GIF, WebP, APNG, mp4, avi and other files. The latter need the extra `video`."""
+    """Clips uint8 [frames, C, H, W]: the first frames of GIF, WebP, APNG, mp4, avi and other files. The latter need the extra `video`.
+
+    In a folder or archive, a sub-folder of numbered images is a file, too.
+    """
 
     kind: Literal["video"] = "video"
     frames: Integer = Field(8, ge=2, le=64, description="frames of a clip; files that have fewer are skipped")

@@ -1,7 +1,7 @@
 """Sources of samples: each is listed cheaply, and read as a Ray Dataset of raw rows."""
 
 from ganray.config import CsvSource, Data, FashionMnistSource, FolderSource, LinesSource, MovingSource
-from ganray.config.modalities import TableModality
+from ganray.config.modalities import TableModality, VideoModality
 from ganray.data.sources.fashion_mnist import list_fashion_mnist
 from ganray.data.sources.folder import list_folder
 from ganray.data.sources.lines import list_lines
@@ -23,7 +23,9 @@ def list_source(data: Data, storage: ObjectStore | None = None) -> Listing:
         case FashionMnistSource() as source:
             return list_fashion_mnist(source)
         case FolderSource() as source:
-            return list_folder(source, storage, kind=data.modality.kind)
+            modality = data.modality
+            max_frames = modality.frames * modality.every if isinstance(modality, VideoModality) else None
+            return list_folder(source, storage, kind=modality.kind, max_frames=max_frames)
         case LinesSource() as source:
             return list_lines(source, storage)
         case MovingSource() as source:

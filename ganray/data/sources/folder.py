@@ -1,4 +1,4 @@
-"""A folder or zip archive of images or sounds, local or on s3://, labelled by its sub-folders, by a dataset.json or not at all."""
+"""A folder or zip archive of images, sounds or videos, local or on s3://, labelled by its sub-folders, by a dataset.json or not at all."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from ganray.config import FolderSource
 from ganray.data.card import SkippedSample
 from ganray.data.sources.archive import SUFFIX, archive_files, is_archive
 from ganray.data.sources.files import FileTree, Reader, SourceFile, folder_files, summary
+from ganray.data.sources.frames import split_clips
 from ganray.data.sources.labels import DATASET_JSON, FIELD, Labels, find_labels
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, cut_table, dataset_of, piece_size, row_table, source_errors
 from ganray.errors import DataError, plural
@@ -26,15 +27,18 @@ ARCHIVE = "a zip archive, which is a source of its own"
 
 
 @source_errors()
-def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kind: str = "image") -> Listing:
+def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kind: str = "image", max_frames: int | None = None) -> Listing:
     """List the files of a kind in a folder and its sub-folders or in an archive, sorted by name, and say what else there is.
 
-    What lies in `storage`, the job's, is never a sample. Raises `DataError` if there are no such files.
+    What lies in `storage`, the job's, is never a sample. `max_frames` is how many frames of a video are needed: then a folder of numbered
+    images is one, too. Raises `DataError` if there are no such files.
     """
     wanted = FILE_KINDS[kind]
     tree = (archive_files(source.path, wanted) if is_archive(source.path) else None) or folder_files(source.path, storage)
+    tree, clips = split_clips(tree, max_frames) if max_frames else (tree, [])
     label_file = next((file for file in tree.files if file.key == DATASET_JSON), None)
     images, others = select_samples(tree, wanted)
+    images = sorted([*images, *clips], key=lambda image: image.key)
     if not images:
         but = f", but {summary(tree.left_out + others)}" if tree.left_out or others else ""
         problem = f"there are no {wanted.noun}s in {source.path}{but}"
@@ -43,7 +47,7 @@ def list_folder(source: FolderSource, storage: ObjectStore | None = None, *, kin
     left_out = tree.left_out + others
     if label_file and reason:
         left_out.append(SkippedSample(name=DATASET_JSON, reason=reason))
-    messages = _messages(source.path, left_out, labels)
+    messages = _messages(source.path, left_out, labels, num_clips=len(clips))
     known: dict[str, Any] = {"count": len(images), "classes": labels.classes, "is_labelled": labels.classes is not None}
     identity = [tree.uri, labels.classes, [[image.key, image.size, image.stamp] for image in images]]
     if labels.from_file:
@@ -95,10 +99,11 @@ def _read_labels(reader: Reader, file: SourceFile | None) -> bytes | None:
     return reader.read(file.address)
 
 
-def _messages(path: str, left_out: list[SkippedSample], labels: Labels) -> list[str]:
-    """Return what a source has beside its images, and what is to be known about their classes."""
+def _messages(path: str, left_out: list[SkippedSample], labels: Labels, *, num_clips: int) -> list[str]:
+    """Return what a source has beside its images, what of it is clips of frames, and what is to be known about classes."""
+    clips = [f"{plural(num_clips, 'folder')} of numbered images, each of which is read as one video"] if num_clips else []
     others = [f"{plural(len(left_out), 'file')} left out: {summary(left_out)}"] if left_out else []
-    return [f"{path}: {message}" for message in [*others, *labels.messages]]
+    return [f"{path}: {message}" for message in [*clips, *others, *labels.messages]]
 
 
 def _open(reader: Reader, images: list[SourceFile], labels: Labels) -> Rows:

@@ -13,6 +13,7 @@ from ganray.errors import ConfigError, plural
 from ganray.modalities.codec import UnreadableSample
 from ganray.modalities.image import Target, fit_image
 from ganray.modalities.video.formats import starts_as_animation
+from ganray.modalities.video.frames import SIGNATURE, unpack_frames
 from ganray.modalities.video.optional import pyav
 
 MAX_PIXELS = 1 << 26  # of a frame
@@ -35,7 +36,7 @@ class ClipTarget:
 
 def decode(data: bytes, clip: ClipTarget) -> Clip:
     """Decode a video file's first frames. Raises `UnreadableSample` for bytes that are no video, a damaged one, or too few frames."""
-    frames = _animation(data) if starts_as_animation(data[:32]) else _stream(data)
+    frames = _frames(data, clip.target.bit_depth)
     try:
         wanted = itertools.islice(frames, 0, clip.frames * clip.every, clip.every)
         found = [fit_image(frame, clip.target) for frame in wanted]
@@ -47,6 +48,13 @@ def decode(data: bytes, clip: ClipTarget) -> Clip:
         every = f" taken every {clip.every}" if clip.every > 1 else ""
         raise UnreadableSample(f"has {plural(len(found), 'frame')}{every}, fewer than {clip.frames}")
     return np.stack(found)
+
+
+def _frames(data: bytes, bit_depth: int) -> Iterator[Image.Image]:
+    """Return the frames of an animation, of a folder of images, or of a stream."""
+    if data.startswith(SIGNATURE):
+        return unpack_frames(data, bit_depth)
+    return _animation(data) if starts_as_animation(data[:32]) else _stream(data)
 
 
 def _animation(data: bytes) -> Iterator[Image.Image]:
