@@ -149,6 +149,7 @@ def test_the_python_of_readme_and_pages_loads_what_was_published(storage: Path) 
     assert done.stdout == "(1, 16, 16) True\n" * len(blocks), done.stderr
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(address: str, storage: Path, tmp_path: Path) -> None:
     ended = {}
     for workers in (2, 1):

@@ -115,6 +115,7 @@ def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothin
 
 
 @as_root
+@pytest.mark.slow
 def test_a_disk_that_fills_while_a_run_trains_is_said_once_and_with_room_again_the_run_goes_on(address: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "size=6m") as storage:
         prepared = ganray("prepare", QUICKSTART, *TINY, f"storage={storage}", "--address", address)

@@ -87,6 +87,7 @@ def head() -> Iterator[Head]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_submitted_job_goes_on_after_its_driver_was_killed_and_is_stopped_with_a_checkpoint(head: Head, tmp_path: Path) -> None:
     command = ["submit", "jobs/quickstart.yaml", *TINY, "train.total_images=1e6", "train.checkpoint_every=1280", f"storage={tmp_path}"]
     with head.started_ganray(*command) as following:

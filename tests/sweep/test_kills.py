@@ -87,6 +87,7 @@ def test_a_trial_whose_process_in_tune_was_killed_is_trained_on_meanwhile(
     assert final_states(storage) == final_states(unbroken)
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_work_queue_was_killed_says_so_and_goes_on_with_the_same_command(unbroken: Path, storage: Path) -> None:
     killer = Killer(storage, "WorkQueue")
     with pytest.raises(ClusterError, match=r"sweep: the process of its work queue died; the same command goes on from there"):

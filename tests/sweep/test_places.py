@@ -58,6 +58,7 @@ def test_a_sweep_grows_with_its_cluster_and_outlives_a_node(cluster: Cluster, tm
     assert result.version
 
 
+@pytest.mark.slow
 def test_a_trial_of_two_workers_spans_two_nodes(cluster: Cluster, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     result = within(LIMIT_S, lambda: sweep(tmp_path, "sweep.workers=2", "sweep.trials=2"))

@@ -54,7 +54,8 @@ def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Pa
     assert final_state(storage) == final_state(unbroken)
 
 
-@pytest.mark.parametrize("actor", ["TrainController", pytest.param("ProgressActor", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("actor", ["TrainController", "ProgressActor"])
 def test_a_run_that_lost_an_actor_of_its_driver_recovers_by_itself(unbroken: Path, storage: Path, actor: str) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
@@ -80,6 +81,7 @@ def test_a_run_whose_driver_was_killed_goes_on_with_the_same_command(unbroken: P
     assert [folder.name for folder in Path(tempfile.gettempdir()).glob("ganray-*") if any(mark in folder.name for mark in marks)] == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_checkpoints_and_the_same_command_goes_on(unbroken: Path, storage: Path) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 1, driver)
@@ -117,7 +119,8 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-@pytest.mark.parametrize("damage", [pytest.param(cut, marks=pytest.mark.slow), flip_last_byte])
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [cut, flip_last_byte])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(unbroken: Path, storage: Path, damage: Callable[[Path], None]) -> None:
     with training(storage) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
