@@ -20,18 +20,18 @@ from ganray.train.view import TrainingView
 @click.option("--storage", default="./store", show_default=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
 @json_option
 def init_command(path: str, out: Path | None, name: str | None, storage: str, as_json: bool) -> None:
-    """Look at the images of PATH, a folder, zip archive or Parquet files, and write a job file for them that gives its reasons."""
+    """Look at PATH, a folder or archive of images, sounds or videos, rows or lines, and write a job file for it that gives its reasons."""
     if name is not None:
         check_name("--name", name)
     from ganray.scaffold.job_file import write_job
 
     with progress_bar("looking", quiet=as_json) as progress:
-        file, found, entries = write_job(path, out=out, name=name, storage=storage, progress=progress)
+        file, draft = write_job(path, out=out, name=name, storage=storage, progress=progress)
     if as_json:
-        print_json({"out": str(file), "survey": found.facts(), "job": {path: value for path, value, _ in entries}})
+        print_json({"out": str(file), "survey": draft.facts, "job": {path: value for path, value, _ in draft.entries}})
         return
-    click.echo("\n".join([*aligned(found.facts()), "", f"wrote  {file}; next: ganray train {file}"]))
-    for note in found.notes:
+    click.echo("\n".join([*aligned(draft.facts), "", f"wrote  {file}; next: ganray train {file}"]))
+    for note in draft.notes:
         click.echo(f"note: {note}", err=True)
 
 

@@ -1,12 +1,17 @@
 """Which columns of Parquet files are images and classes, by their types and names."""
 
+import contextlib
+from collections.abc import Iterator
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ganray.config import ParquetSource
 from ganray.data.sources.parquet_columns import class_names, image_problem, label_kind
-from ganray.data.sources.parquet_footer import open_parquet
+from ganray.data.sources.parquet_footer import DAMAGE, REPLACE, open_parquet, reason_of
 from ganray.data.sources.rows import SourceFiles
 from ganray.errors import DataError
+from ganray.storage import ObjectStore
 
 IMAGE_NAMES = ("image", "images", "img", "photo", "jpg", "png", "data")  # the likelier, the earlier
 LABEL_NAMES = ("label", "labels", "class", "classes", "target", "category", "species", "y", "fine_label", "coarse_label")
@@ -24,20 +29,31 @@ def find_columns(files: SourceFiles, path: str) -> tuple[ParquetSource, list[str
     images = _by_likelihood([field.name for field in schema if image_problem(field.type, is_raw=False) is None], IMAGE_NAMES)
     if not images:
         raise DataError("PATH", f"no column of {path} holds encoded images", f"its columns: {', '.join(schema.names)[:200]}")
-    labels = _label_columns(schema)
+    labels = label_columns(schema)
     source = ParquetSource(path=path, column=images[0], label_column=labels[0] if labels else None)
     others = [f"other columns that could be the image: {', '.join(images[1:])}"] if images[1:] else []
     return source, others + ([f"other columns that could be the class: {', '.join(labels[1:])}"] if labels[1:] else [])
 
 
-def _label_columns(schema: pa.Schema) -> list[str]:
+@contextlib.contextmanager
+def opened(store: ObjectStore, key: str) -> Iterator[pq.ParquetFile]:
+    """Give a Parquet file. Raises `DataError` for one that turns out to be damaged in the block."""
+    try:
+        with open_parquet(store, key) as parquet:
+            yield parquet
+    except DAMAGE as error:
+        raise DataError("PATH", f"{key} is damaged ({reason_of(error)})", REPLACE) from None
+
+
+def label_columns(schema: pa.Schema) -> list[str]:
     """Return the columns of classes: those that the Hub names the classes of, and those with a name that classes have."""
-    fitting = [field.name for field in schema if _may_be_classes(field.type)]
+    fitting = [field.name for field in schema if may_be_classes(field.type)]
     named = [name for name in fitting if class_names(schema, name)]
     return named + [name for name in _by_likelihood(fitting, LABEL_NAMES) if name not in named and name.lower() in LABEL_NAMES]
 
 
-def _may_be_classes(kind: pa.DataType) -> bool:
+def may_be_classes(kind: pa.DataType) -> bool:
+    """Whether a column of a type can hold classes."""
     try:
         return label_kind(kind) is not None
     except TypeError:

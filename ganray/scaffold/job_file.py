@@ -1,4 +1,4 @@
-"""`ganray init`: a commented job file for a source of images, checked as `ganray train` checks it."""
+"""`ganray init`: a commented job file for a source of any kind of samples, checked as `ganray train` checks it."""
 
 import json
 import re
@@ -10,11 +10,18 @@ from typing import Any
 import yaml
 
 from ganray.config import Job, check_job
-from ganray.data.sources.rows import is_remote, split_path
-from ganray.errors import ConfigError
-from ganray.scaffold.recipe import Entry, Machine, recipe
-from ganray.scaffold.survey import Progress, Survey, survey
-from ganray.storage import open_store
+from ganray.data.sources.rows import PATH_FIELD, is_remote, split_path
+from ganray.errors import ConfigError, DataError
+from ganray.scaffold.draft import Draft, Entry, Machine
+from ganray.scaffold.files import Progress
+from ganray.scaffold.kinds import find_form, has_encoded, parquet_schema
+from ganray.scaffold.recipe import draft_images
+from ganray.scaffold.sounds import draft_sounds
+from ganray.scaffold.survey import survey_files, survey_parquet
+from ganray.scaffold.tables import draft_csv, draft_parquet_table
+from ganray.scaffold.texts import draft_lines, draft_text_column, text_source
+from ganray.scaffold.videos import draft_videos
+from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
 
 GPUS = Path("/proc/driver/nvidia/gpus")  # a folder of it for each
@@ -26,30 +33,56 @@ MIN_PLAIN = 0.01  # of numbers that are written without an exponent
 
 def write_job(
     path: str, *, out: Path | None = None, name: str | None = None, storage: str = "./store", progress: Progress | None = None
-) -> tuple[Path, Survey, list[Entry]]:
-    """Look at a folder, zip archive or Parquet files, write a job file with a recipe that fits, and return it with what was found.
+) -> tuple[Path, Draft]:
+    """Look at a folder, zip archive, table or text file, write a job file with a recipe that fits, and return it with what was found.
 
     `out` is by default `<name>.yaml` here, `name` the source's. An existing file is never replaced. Raises `ConfigError` for one, and
-    `DataError` for a source that is missing, or has no images that can be read.
+    `DataError` for a source that is missing, or has no samples that can be read.
     """
     path = path if is_remote(path) else str(Path(path).expanduser().resolve())
     name = name or name_of(path)
     out = out or Path(f"{name}.yaml")
     if out.exists():
         raise ConfigError("--out", f"{out} exists already", "name another file, or remove it")
-    found = survey(path, open_store(storage), progress)
-    entries = recipe(found, Machine(gpus()), name=name, storage=storage)
-    text = render(entries, found)
+    try:
+        draft = make_draft(path, open_store(storage), Machine(gpus()), name=name, storage=storage, progress=progress)
+    except DataError as error:
+        if error.field != PATH_FIELD:
+            raise
+        raise DataError("PATH", error.problem, error.remedy) from error
+    text = render(draft)
     check(text)
     with local_errors("write", out, field="--out"), atomic_write(out) as file:
         file.write(text.encode())
-    return out, found, entries
+    return out, draft
+
+
+def make_draft(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str, progress: Progress | None = None) -> Draft:
+    """Return a job for what a source holds, without what lies in `store`, the job's storage."""
+    run = {"name": name, "storage": storage}
+    match find_form(path, store):
+        case "image":
+            return draft_images(survey_files(path, store, progress), machine, **run)
+        case "sound":
+            return draft_sounds(path, store, machine, progress=progress, **run)
+        case "video":
+            return draft_videos(path, store, machine, progress=progress, **run)
+        case "csv":
+            return draft_csv(path, store, machine, **run)
+        case "lines":
+            return draft_lines(path, store, machine, **run)
+    schema = parquet_schema(path, store)
+    if has_encoded(schema):
+        return draft_images(survey_parquet(path, store, progress), machine, **run)
+    if source := text_source(schema, path):
+        return draft_text_column(source, store, machine, **run)
+    return draft_parquet_table(path, store, machine, **run)
 
 
 def name_of(path: str) -> str:
     """Return a name for a run on a source: its own, of the characters that a name can have."""
-    name = re.sub(r"\.(zip|parquet)$", "", split_path(path)[1].partition("?")[0])
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:MAX_NAME] or "my-images"
+    name = re.sub(r"\.(zip|parquet|csv|csv\.gz|tsv|data|txt)$", "", split_path(path)[1].partition("?")[0])
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:MAX_NAME] or "my-data"
 
 
 def gpus() -> int:
@@ -57,14 +90,14 @@ def gpus() -> int:
     return len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
 
 
-def render(entries: Iterable[Entry], found: Survey) -> str:
+def render(draft: Draft) -> str:
     """Return a job file with its reasons as comments."""
     title = [
-        f"# Made by `ganray init` after a look at {len(found.looks):,} of {found.count:,} images. Keys that are left out have defaults;",
+        f"# Made by `ganray init` after a look at {draft.looked_at}. Keys that are left out have defaults;",
         "# `ganray config THIS_FILE --fields` describes them all.",
-        *(f"# To be known: {_printable(note)}" for note in found.notes),
+        *(f"# To be known: {_printable(note)}" for note in draft.notes),
     ]
-    return "\n".join([*title, *_lines(entries)]) + "\n"
+    return "\n".join([*title, *_lines(draft.entries)]) + "\n"
 
 
 def check(text: str) -> Job:
@@ -73,12 +106,15 @@ def check(text: str) -> Job:
 
 
 def _lines(entries: Iterable[Entry]) -> Iterator[str]:
+    is_nested = False
     for section, group in groupby(entries, lambda entry: entry.path.partition(".")[0]):
         for number, entry in enumerate(group):
             key, value = entry.path.partition(".")[2], _flow(entry.value)
             if not key:
+                yield from [""] if is_nested else []
                 yield _commented(f"{section}: {value}", entry.why)
                 continue
+            is_nested = True
             if number == 0:
                 yield from ("", f"{section}:")
             yield _commented(f"  {key}: {value}", entry.why)

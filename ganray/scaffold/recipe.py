@@ -1,11 +1,10 @@
 """A recipe that fits a source of images, field by field with its reason: pure functions of a survey and of what it trains on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from ganray.config.networks.image import MAX_SIDE, MIN_SIDE, num_halvings
 from ganray.errors import plural
+from ganray.scaffold.draft import Draft, Entry, Machine, bad_fraction, run_entries
 from ganray.scaffold.survey import Survey
 
 SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 256)  # of images, those that halve well
@@ -13,33 +12,21 @@ ENLARGED = 1.2  # times its own side an image may be made larger
 MAX_SIDE_CPU = 64  # pixels: beyond, a CPU takes days
 SQUARE = 1.15  # ratio of sides up to which images are cropped to squares
 FEW, SOME = 5_000, 20_000  # images up to which they are augmented, and mirrored
-MIN_CLASS = 50  # images of a class that a conditional generator learns it from
-MAX_CLASSES = 1_000
 MIN_BIT_DEPTH = 9  # bits, of images of more than 8
-MIN_BAD_FRACTION = 0.001
 TRANSPARENT = 0.5  # fraction of images with transparency from which on it is kept
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the job is for: the number of GPUs of this machine, 0 without."""
-
-    gpus: int
-
-
-class Entry(NamedTuple):
-    """A field of a job file: its path, its value, and why it is so, "" where it needs no reason."""
-
-    path: str
-    value: Any
-    why: str = ""
+def draft_images(found: Survey, machine: Machine, *, name: str, storage: str) -> Draft:
+    """Return a job for the images of a source."""
+    looked_at = f"{len(found.looks):,} of {found.count:,} images"
+    return Draft(recipe(found, machine, name=name, storage=storage), found.facts(), looked_at, found.notes)
 
 
 def recipe(survey: Survey, machine: Machine, *, name: str, storage: str) -> list[Entry]:
     """Return the fields of a job for a source, in the order of a job file."""
     shape, why_shape = resolution(survey, machine)
     sections = (
-        _run(machine, name, storage),
+        run_entries(machine, name, storage),
         _data(survey, shape, why_shape),
         _networks(survey, machine, shape),
         _objective(survey),
@@ -63,13 +50,6 @@ def resolution(survey: Survey, machine: Machine) -> tuple[tuple[int, int], str]:
     return ((side, long) if width >= height else (long, side)), found
 
 
-def _run(machine: Machine, name: str, storage: str) -> Iterator[Entry]:
-    yield Entry("name", name, "the same name in the same storage resumes")
-    yield Entry("seed", 0)
-    yield Entry("storage", storage, "a folder, or s3://bucket/prefix")
-    yield Entry("workers", max(machine.gpus, 1), plural(machine.gpus, "GPU") if machine.gpus else "no GPU here; one process")
-
-
 def _data(survey: Survey, shape: tuple[int, int], why_shape: str) -> Iterator[Entry]:
     yield Entry("data.source", survey.source.model_dump(mode="json", exclude_unset=True) | {"kind": survey.source.kind}, _counted(survey))
     yield Entry("data.resolution", shape[0] if shape[0] == shape[1] else list(shape), why_shape)
@@ -77,11 +57,7 @@ def _data(survey: Survey, shape: tuple[int, int], why_shape: str) -> Iterator[En
     if survey.peak is not None:
         depth = max(survey.peak.bit_length(), MIN_BIT_DEPTH)
         yield Entry("data.bit_depth", min(depth, 16), f"images of more than 8 bits reach {survey.peak:,}")
-    if survey.broken:
-        fraction = max(MIN_BAD_FRACTION, round(min(2 * survey.bad_fraction + 3 / len(survey.looks), 1), 4))
-        first = survey.broken[0]
-        why = f"{len(survey.broken):,} of {len(survey.looks):,} cannot be decoded, such as {first.name[:60]} ({first.reason[:80]})"
-        yield Entry("data.max_bad_fraction", fraction, why)
+    yield from bad_fraction(survey.broken, len(survey.looks))
 
 
 def _counted(survey: Survey) -> str:
@@ -107,24 +83,7 @@ def _networks(survey: Survey, machine: Machine, shape: tuple[int, int]) -> Itera
     yield Entry("networks.width", width, "channels next to the image: more is better and slower")
     yield Entry("networks.latent_dim", 64)
     yield Entry("networks.ghost_batch", 32)
-    yield Entry("networks.conditional", *_conditional(survey))
-
-
-def _conditional(survey: Survey) -> tuple[bool, str]:
-    """Return whether to generate by class, and why."""
-    counts = survey.class_counts
-    if len(counts) < 2:
-        return False, "there are no classes"
-    if survey.unlabelled:
-        return False, f"{plural(survey.unlabelled, 'image')} of {survey.count:,} without a class"
-    smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if len(counts) > MAX_CLASSES:
-        return False, f"{len(counts):,} classes are too many to learn each"
-    if counts[smallest] < MIN_CLASS:
-        return False, f"class {smallest[:40]!r} has {plural(counts[smallest], 'image')}, too few to learn it from"
-    balance = f"{counts[smallest]:,} ({smallest[:40]}) to {counts[largest]:,} ({largest[:40]})"
-    sizes = f"{counts[smallest]:,} images each" if counts[smallest] == counts[largest] else f"of {balance} images, and generated as often"
-    return True, f"{len(counts):,} classes, {sizes}"
+    yield Entry("networks.conditional", *survey.classes.conditional("image"))
 
 
 def _objective(survey: Survey) -> Iterator[Entry]:

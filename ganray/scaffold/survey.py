@@ -1,50 +1,36 @@
 """A survey of a source of images: how many, of which classes, sizes and modes, and what is broken, by a look at some or all of them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ganray.config import FolderSource, ParquetSource
 from ganray.data.card import SkippedSample
-from ganray.data.sources.archive import archive_files, is_archive
-from ganray.data.sources.files import folder_files
-from ganray.data.sources.folder import select_samples
-from ganray.data.sources.labels import DATASET_JSON, find_labels
 from ganray.data.sources.parquet import parquet_rows
 from ganray.data.sources.parquet_footer import read_footers
 from ganray.data.sources.parquet_samples import SampleColumn
 from ganray.data.sources.rows import UNLABELLED, list_files, source_errors
 from ganray.errors import ConfigError, DataError
-from ganray.modalities.formats import FILE_KINDS
 from ganray.scaffold.columns import find_columns
+from ganray.scaffold.draft import Classes
+from ganray.scaffold.files import Progress, list_kind, look_at_each, look_at_files, spread
 from ganray.scaffold.image_look import Look, look_at
 from ganray.storage import ObjectStore
 
-IMAGES = FILE_KINDS["image"]
 MAX_LOOKS = 2000  # images that are decoded, evenly spread over the source
-THREADS = 8
 MAX_SYMMETRY = 4.5  # standard errors by which a mean image may differ from its mirror image, over 128 places
-
-Progress = Callable[[int, int], None]
-Images = Iterable[tuple[str, bytes | None, str | None]]  # name, content, and why there is none
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a source is. `class_counts` has every class with its number of images, {} without classes; `unlabelled` have none.
-
-    `looks` are at some of its images, or all; `broken` names those of them that cannot be decoded.
-    """
+    """What a source is. `looks` are at some of its images, or all; `broken` names those of them that cannot be decoded."""
 
     source: FolderSource | ParquetSource
     count: int
-    class_counts: dict[str, int]
-    unlabelled: int
+    classes: Classes
     left_out: int
     looks: list[Look]
     broken: list[SkippedSample]
@@ -59,11 +45,6 @@ class Survey:
     def sides(self) -> tuple[int, int]:
         """Median height and width in pixels."""
         return tuple(int(np.median([getattr(look, side) for look in self.whole])) for side in ("height", "width"))  # type: ignore[return-value]
-
-    @property
-    def bad_fraction(self) -> float:
-        """The fraction of images that cannot be decoded, of those that were looked at."""
-        return len(self.broken) / len(self.looks)
 
     @property
     def grey_fraction(self) -> float:
@@ -92,8 +73,7 @@ class Survey:
 
     def facts(self) -> dict[str, Any]:
         """Return what is known, by name and in reading order, as JSON types."""
-        (height, width), counts = self.sides, self.class_counts.values()
-        classes = f"{len(counts):,}, of {min(counts):,} to {max(counts):,} images" if counts else "none"
+        height, width = self.sides
         return {
             "images": self.count,
             "looked at": len(self.looks),
@@ -102,7 +82,7 @@ class Survey:
             "other files": self.left_out,
             "median size": f"{height} x {width}",
             "modes": ", ".join(f"{mode} {number:,}" for mode, number in self.modes.items()),
-            "classes": classes + (f", {self.unlabelled:,} images without" if counts and self.unlabelled else ""),
+            "classes": self.classes.summary("image"),
         }
 
     @property
@@ -114,54 +94,29 @@ class Survey:
         return len(images) > 1 and float(np.abs(differences.mean(0) / error).max()) <= MAX_SYMMETRY
 
 
-def survey(path: str, storage: ObjectStore, progress: Progress | None = None) -> Survey:
-    """Return a survey of a folder, zip archive or Parquet files, local or on s3://, without what lies in `storage`.
+@source_errors()
+def survey_files(path: str, storage: ObjectStore, progress: Progress | None = None) -> Survey:
+    """Return a survey of the images of a folder or zip archive, local or on s3://, without what lies in `storage`.
 
     Raises `DataError` for a source that is missing, or has no images that can be read.
     """
-    found = _survey_parquet(path, storage, progress) if _is_parquet(path, storage) else _survey_files(path, storage, progress)
-    if not found.whole:
-        problem = f"none of the {len(found.looks):,} images of {path} that were looked at can be decoded ({found.broken[0].reason})"
-        raise DataError("PATH", problem, "name a source of images that Pillow reads")
-    return found
-
-
-def _is_parquet(path: str, storage: ObjectStore) -> bool:
-    """Whether a path is a Parquet file, or a folder that holds some and no images."""
-    if path.endswith(".parquet"):
-        return True
-    if is_archive(path):
-        return False
-    tree = folder_files(path, storage)
-    return any(file.key.endswith(".parquet") for file in tree.files) and not select_samples(tree, IMAGES)[0]
-
-
-@source_errors()
-def _survey_files(path: str, storage: ObjectStore, progress: Progress | None) -> Survey:
-    source = FolderSource(path=path)
-    tree = (archive_files(path, IMAGES) if is_archive(path) else None) or folder_files(path, storage)
-    images, others = select_samples(tree, IMAGES)
-    if not images:
-        raise DataError("PATH", f"there are no images in {path}", "name a folder, zip archive, .parquet file or s3:// prefix with images")
-    label_file = next((tree.reader.read(file.address) for file in tree.files if file.key == DATASET_JSON), None)
-    labels, _ = find_labels([image.key for image in images], source.labels, label_file)
-    counts = Counter(labels.numbers)
-    chosen = [images[index] for index in spread(len(images))]
-    looks, broken = _look(((file.key, tree.reader.read(file.address), tree.reader.lost) for file in chosen), len(chosen), progress)
-    return Survey(
-        source=source,
-        count=len(images),
-        class_counts={name: counts[number] for number, name in enumerate(labels.classes or [])},
-        unlabelled=counts[UNLABELLED],
-        left_out=len(tree.left_out) + len(others),
+    found = list_kind(path, storage, "image")
+    looks, broken = look_at_files(found, look_at, most=MAX_LOOKS, progress=progress)
+    known = Survey(
+        source=found.source,
+        count=len(found.files),
+        classes=found.classes,
+        left_out=found.left_out,
         looks=looks,
         broken=broken,
-        notes=labels.messages,
+        notes=found.notes,
     )
+    return _checked(known, path)
 
 
 @source_errors()
-def _survey_parquet(path: str, storage: ObjectStore, progress: Progress | None) -> Survey:
+def survey_parquet(path: str, storage: ObjectStore, progress: Progress | None = None) -> Survey:
+    """Return a survey of the images of Parquet files, as `survey_files` does."""
     files = list_files(path, storage, suffix=".parquet")
     source, notes = find_columns(files, path)
     samples = SampleColumn(source.column)
@@ -169,7 +124,8 @@ def _survey_parquet(path: str, storage: ObjectStore, progress: Progress | None) 
     rows = parquet_rows(files.store, source, samples, footers)
     if rows.raw_shape is not None:
         raise ConfigError("PATH", f"column {source.column!r} of {path} holds raw pixels", "write a job with data.source.raw_shape")
-    count, wanted = sum(group.rows for footer in footers for group in footer.groups), set(spread(sum(group.rows for group in rows.groups)))
+    count = sum(group.rows for footer in footers for group in footer.groups)
+    wanted = set(spread(sum(group.rows for group in rows.groups), MAX_LOOKS))
     counts: Counter[int] = Counter()
 
     def chosen() -> Iterator[tuple[str, bytes | None, str | None]]:
@@ -182,37 +138,23 @@ def _survey_parquet(path: str, storage: ObjectStore, progress: Progress | None) 
                         yield row["name"], row["data"], row["reason"]
                 place += table.num_rows
 
-    looks, broken = _look(chosen(), len(wanted), progress)
-    return Survey(
+    looks, broken = look_at_each(chosen(), look_at, total=len(wanted), progress=progress)
+    by_class = {name: counts[number] for number, name in enumerate(rows.classes or [])}  # once all rows were read
+    known = Survey(
         source=source,
         count=count,
-        class_counts={name: counts[number] for number, name in enumerate(rows.classes or [])},
-        unlabelled=counts[UNLABELLED],
+        classes=Classes(by_class, counts[UNLABELLED]),
         left_out=0,
         looks=looks,
         broken=broken,
         notes=notes,
     )
+    return _checked(known, path)
 
 
-def spread(count: int, most: int = MAX_LOOKS) -> list[int]:
-    """Return the indices of at most `most` of `count` things, evenly spread."""
-    return list(range(count)) if count <= most else [index * count // most for index in range(most)]
-
-
-def _look(images: Images, total: int, progress: Progress | None) -> tuple[list[Look], list[SkippedSample]]:
-    """Return a look at each image, and those that cannot be decoded by name; a few images at a time are in memory."""
-    looks, broken, remaining = list[Look](), list[SkippedSample](), iter(images)
-    with ThreadPoolExecutor(THREADS) as threads:
-        while batch := list(islice(remaining, 4 * THREADS)):
-            for (name, _, _), look in zip(batch, threads.map(_look_at, batch), strict=True):
-                looks.append(look)
-                if look.problem is not None:
-                    broken.append(SkippedSample(name=name, reason=look.problem))
-            if progress:
-                progress(len(looks), total)
-    return looks, broken
-
-
-def _look_at(image: tuple[Any, bytes | None, str | None]) -> Look:
-    return look_at(image[1], image[2])
+def _checked(found: Survey, path: str) -> Survey:
+    """Return a survey. Raises `DataError` if no image can be decoded."""
+    if not found.whole:
+        problem = f"none of the {len(found.looks):,} images of {path} that were looked at can be decoded ({found.broken[0].reason})"
+        raise DataError("PATH", problem, "name a source of images that Pillow reads")
+    return found

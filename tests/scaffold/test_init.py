@@ -18,9 +18,11 @@ from PIL import Image
 from ganray.cli import group
 from ganray.config import Job, load_job
 from ganray.errors import ConfigError, DataError
+from ganray.scaffold.draft import Classes, Machine
+from ganray.scaffold.files import spread
 from ganray.scaffold.image_look import look_at
-from ganray.scaffold.recipe import Machine, recipe, resolution
-from ganray.scaffold.survey import Survey, spread, survey
+from ganray.scaffold.recipe import recipe, resolution
+from ganray.scaffold.survey import Survey, survey_files, survey_parquet
 from ganray.storage import open_store
 
 RANDOM = np.random.default_rng(0)
@@ -53,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def look(path: Path | str) -> Survey:
-    return survey(str(path), open_store("./no-storage"))
+    return (survey_parquet if str(path).endswith(".parquet") else survey_files)(str(path), open_store("./no-storage"))
 
 
 def fields(found: Survey, gpus: int = 0) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def init(*arguments: object) -> str:
 
 def test_a_folder_is_counted_and_what_is_broken_named(folder: Path) -> None:
     found = look(folder)
-    assert (found.count, found.class_counts, found.left_out, found.repeats) == (120, {"cat": 60, "dog": 60}, 1, 1)
+    assert (found.count, found.classes.counts, found.left_out, found.repeats) == (120, {"cat": 60, "dog": 60}, 1, 1)
     assert [sample.name for sample in found.broken] == ["dog/7.png", "dog/8.png"]
     assert "not an image" in found.broken[0].reason
     assert (found.sides, found.modes, found.grey_fraction) == ((40, 40), {"RGB": 118}, 0.0)
@@ -89,7 +91,7 @@ def test_parquet_has_its_columns_found(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "digits.parquet", row_group_size=70)
     found = look(tmp_path / "digits.parquet")
     assert (found.source.column, found.source.label_column) == ("image", "label")
-    assert (found.count, found.class_counts, len(found.whole)) == (300, {"0": 100, "1": 100, "2": 100}, 300)
+    assert (found.count, found.classes.counts, len(found.whole)) == (300, {"0": 100, "1": 100, "2": 100}, 300)
     assert found.notes == ["other columns that could be the image: thumb"]
     assert (fields(found)["data.resolution"], fields(found)["data.channels"]) == (32, 1)
     pq.write_table(table.select(["id", "label"]), tmp_path / "numbers.parquet")
@@ -112,7 +114,7 @@ def test_parquet_has_its_columns_found(tmp_path: Path) -> None:
     ],
 )
 def test_the_resolution_fits_the_images_and_the_machine(height: int, width: int, gpus: int, expected: tuple[int, int]) -> None:
-    found = Survey(source=None, count=1, class_counts={}, unlabelled=1, left_out=0, looks=[], broken=[], notes=[])  # type: ignore[arg-type]
+    found = Survey(source=None, count=1, classes=Classes({}, 1), left_out=0, looks=[], broken=[], notes=[])  # type: ignore[arg-type]
     found.looks.append(look_at(png(height, width)))
     assert resolution(found, Machine(gpus))[0] == expected
     load_job("jobs/folder.yaml", {"data.resolution": list(expected)})
@@ -175,7 +177,7 @@ def test_the_command_prints_json_and_refuses_what_is_wrong(folder: Path, tmp_pat
     with pytest.raises(DataError, match="does not exist"):
         init(tmp_path / "nothing", "--out", tmp_path / "c.yaml")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="there are no images in"):
+    with pytest.raises(DataError, match="there are no files in"):
         init(tmp_path / "empty", "--out", tmp_path / "c.yaml")
     (tmp_path / "empty/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(DataError, match=r"none of the 1 images of .* can be decoded"):

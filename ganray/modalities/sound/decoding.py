@@ -61,6 +61,18 @@ def decode(data: bytes, clip: Clip) -> Wave:
     return _scaled(_fit(wave, clip), clip.loudness)
 
 
+def probe(data: bytes) -> tuple[int, float]:
+    """Return a sound file's rate in Hz and its length in seconds, as its header has them. Raises `UnreadableSample` for no sound."""
+    library = soundfile()
+    if not data:
+        raise UnreadableSample("is empty")
+    try:
+        with library.SoundFile(BytesIO(data)) as file:
+            return file.samplerate, file.frames / file.samplerate
+    except (library.LibsndfileError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise UnreadableSample(_reason(error)) from None
+
+
 def _read(data: bytes, clip: Clip) -> tuple[Wave, int]:
     """Return as much of a file as a clip may need, mono, and its rate. What a truncated file still holds is taken."""
     library = soundfile()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from ganray.config import CsvSource
-from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, dataset_of, list_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, list_files, source_errors
 from ganray.data.sources.tables.rows import TRAIN, Part, Split, broken_rows, check_names, parts_in, parts_of, raw_rows
 from ganray.errors import DataError
 from ganray.storage import ObjectStore
@@ -70,8 +70,8 @@ class CsvFiles:
 
 
 @source_errors()
-def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = None) -> Listing:
-    """List the CSV files under a path, sorted by name, without what lies in the job's `storage`, and read their headers.
+def open_csv(source: CsvSource, storage: ObjectStore | None = None) -> tuple[CsvFiles, SourceFiles]:
+    """Find the CSV files under a path, sorted by name, without what lies in the job's `storage`, and read their headers.
 
     Raises `DataError` if there are none, or if their columns differ.
     """
@@ -86,7 +86,13 @@ def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = No
     delimiter, names = heads[0]
     if other := next((key for key, head in zip(keys, heads, strict=True) if head != heads[0]), None):
         raise DataError(PATH_FIELD, f"{other} has other columns than {keys[0]}", "name files of the same columns")
-    files = CsvFiles(found.store, source, delimiter, tuple(names), Split(0))
+    return CsvFiles(found.store, source, delimiter, tuple(names), Split(0)), found
+
+
+def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = None) -> Listing:
+    """List the CSV files under a path, sorted by name, as `open_csv` finds them."""
+    files, found = open_csv(source, storage)
+    keys = [info.key for info in found.infos]
     identity: list[Any] = [found.store.uri, source.model_dump(mode="json"), [[i.key, i.size, str(i.modified)] for i in found.infos]]
     return Listing(found.name.removesuffix(SUFFIX), identity, partial(_open, files, keys, holdout))
 

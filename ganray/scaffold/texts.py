@@ -1,0 +1,111 @@
+"""A look at the lines of text files, or a Parquet column of texts, and a job for them with the recipe of `jobs/city-names.yaml`."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from ganray.config import LinesSource, ParquetSource
+from ganray.config.modalities.text import TextModality
+from ganray.data.sources.lines import Piece, list_lines, read_piece
+from ganray.data.sources.rows import UNLABELLED, list_files
+from ganray.errors import DataError
+from ganray.modalities.text import TextCodec, TextFitting, TextSummary
+from ganray.scaffold.columns import label_columns, may_be_classes, opened
+from ganray.scaffold.draft import Classes, Draft, Entry, Machine, run_entries, shipped
+from ganray.storage import ObjectStore
+
+JOB = "city-names.yaml"
+MAX_TEXTS = 200_000  # that are looked at, the first ones
+TEXTS = ("text", "texts", "sentence", "line", "name", "title")  # names of columns of texts, the likelier, the earlier
+SURE = TEXTS[:3]  # those beside which any column may be one of classes
+Batch = tuple[list[bytes | None], list[Any]]  # texts, and their classes
+
+
+def draft_lines(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str) -> Draft:
+    """Return a job for the lines of a .txt file, or of a folder of some. Raises `DataError` if there are none."""
+    source = LinesSource(path=path)
+    list_lines(source, store)  # refuses what is no text
+    found = list_files(path, store, suffix=".txt")
+    pieces = [Piece(info.key, 0, info.size, UNLABELLED) for info in found.infos if info.size]
+    batches: Iterator[Batch] = ((table["data"].to_pylist(), []) for piece in pieces for table in read_piece(found.store, piece))
+    notes = [f"the {len(pieces)} files are one source; `labels: files` makes each a class"] if len(pieces) > 1 else []
+    return _draft(batches, {"kind": "lines", "path": path}, machine, name=name, storage=storage, notes=notes)
+
+
+def draft_text_column(source: ParquetSource, store: ObjectStore, machine: Machine, *, name: str, storage: str) -> Draft:
+    """Return a job for a column of texts in Parquet files. Raises `DataError` if there are none."""
+    found = list_files(source.path, store, suffix=".parquet")
+    columns = [source.column, *([source.label_column] if source.label_column else [])]
+
+    def batches() -> Iterator[Batch]:
+        for info in found.infos:
+            with opened(found.store, info.key) as parquet:
+                for batch in parquet.iter_batches(4096, columns=columns):
+                    texts = [value and value.encode() for value in batch[0].to_pylist()]
+                    yield texts, batch[1].to_pylist() if len(columns) > 1 else []
+
+    return _draft(batches(), source.model_dump(exclude_unset=True) | {"kind": "parquet"}, machine, name=name, storage=storage, notes=[])
+
+
+def _draft(batches: Iterator[Batch], source: dict[str, Any], machine: Machine, *, name: str, storage: str, notes: list[str]) -> Draft:
+    codec, summaries, classes, is_whole = _look(batches, source["path"])
+    count = sum(sum(summary.lengths.values()) for summary in summaries)
+    known = f"{count:,} texts" if is_whole else f"the first {count:,} texts"
+    entries = [
+        *run_entries(machine, name, storage),
+        Entry("data.source", source, known),
+        Entry("data.modality", {"kind": "text"}, f"up to {codec.length} characters, as 99.9% of them have"),
+        Entry("data.max_bad_fraction", 0.01, "of texts that are longer, or have rare characters"),
+        *shipped(JOB, _replaced(classes)),
+        Entry("publish.model", name),
+    ]
+    facts = {
+        "texts": known,
+        "longest": f"{max(max(summary.lengths, default=0) for summary in summaries):,} characters",
+        "characters that differ": len(codec.vocabulary),
+        "unreadable": sum(summary.num_unreadable for summary in summaries),
+        "classes": classes.summary("text"),
+    }
+    return Draft(entries, facts, known, notes)
+
+
+def _look(batches: Iterator[Batch], path: str) -> tuple[TextCodec, list[TextSummary], Classes, bool]:
+    """Return what is found in the first texts of a source, and whether those are all."""
+    fitting, summaries, labels, count = TextFitting(TextModality()), list[TextSummary](), list[Any](), 0
+    is_whole = True
+    for texts, classes in batches:
+        readable = [text for text in texts if text is not None]
+        summaries.append(fitting.observe(pa.array(readable, pa.binary())))
+        labels += classes
+        if (count := count + len(texts)) >= MAX_TEXTS:
+            is_whole = False
+            break
+    if not any(summary.lengths for summary in summaries):
+        raise DataError("PATH", f"there are no texts in {path}", "name a file of lines of text in UTF-8")
+    known = [str(label) for label in labels if label is not None]
+    return fitting.codec(summaries), summaries, _classes(known, len(labels) - len(known) if known else count), is_whole
+
+
+def _classes(labels: list[str], unlabelled: int) -> Classes:
+    return Classes(dict(Counter(labels)), unlabelled)
+
+
+def _replaced(classes: Classes) -> dict[str, tuple[Any, str]]:
+    return {
+        "networks.conditional": classes.conditional("text"),
+        "train.total_images": (None, "texts seen, repeats included; more is better"),
+        "train.max_seconds": (None, "of training, if that is less; null: no limit"),
+    }
+
+
+def text_source(schema: pa.Schema, path: str) -> ParquetSource | None:
+    """Return the source of Parquet files that have a column of texts and, beside it, at most one of classes; None for a table."""
+    names = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    texts = sorted((name for name in names if name.lower() in TEXTS), key=lambda name: TEXTS.index(name.lower()))
+    others = [name for name in schema.names if name != texts[0]] if texts else []
+    labels = [name for name in others if texts[0].lower() in SURE and may_be_classes(schema.field(name).type)] + label_columns(schema)
+    if not texts or len(others) > 1 or not set(others) <= set(labels):
+        return None
+    return ParquetSource(path=path, column=texts[0], label_column=others[0] if others else None)
