@@ -18,6 +18,7 @@ from ganray.storage import ObjectStore
 
 JOB = "city-names.yaml"
 MAX_TEXTS = 200_000  # that are looked at, the first ones
+MIN_BAD_FRACTION = 0.01  # as in the job
 TEXTS = ("text", "texts", "sentence", "line", "name", "title")  # names of columns of texts, the likelier, the earlier
 SURE = TEXTS[:3]  # those beside which any column may be one of classes
 Batch = tuple[list[bytes | None], list[Any]]  # texts, and their classes
@@ -43,8 +44,8 @@ def draft_text_column(source: ParquetSource, store: ObjectStore, machine: Machin
         for info in found.infos:
             with opened(found.store, info.key) as parquet:
                 for batch in parquet.iter_batches(4096, columns=columns):
-                    texts = [value and value.encode() for value in batch[0].to_pylist()]
-                    yield texts, batch[1].to_pylist() if len(columns) > 1 else []
+                    texts = [None if value is None else value.encode() for value in batch.column(source.column).to_pylist()]
+                    yield texts, batch.column(source.label_column).to_pylist() if source.label_column else []
 
     return _draft(batches(), source.model_dump(exclude_unset=True) | {"kind": "parquet"}, machine, name=name, storage=storage, notes=[])
 
@@ -57,7 +58,7 @@ def _draft(batches: Iterator[Batch], source: dict[str, Any], machine: Machine, *
         *run_entries(machine, name, storage),
         Entry("data.source", source, known),
         Entry("data.modality", {"kind": "text"}, f"up to {codec.length} characters, as 99.9% of them have"),
-        Entry("data.max_bad_fraction", 0.01, "of texts that are longer, or have rare characters"),
+        _bad_fraction(codec, summaries, count),
         *shipped(JOB, _replaced(classes)),
         Entry("publish.model", name),
     ]
@@ -86,6 +87,14 @@ def _look(batches: Iterator[Batch], path: str) -> tuple[TextCodec, list[TextSumm
         raise DataError("PATH", f"there are no texts in {path}", "name a file of lines of text in UTF-8")
     known = [str(label) for label in labels if label is not None]
     return fitting.codec(summaries), summaries, _classes(known, len(labels) - len(known) if known else count), is_whole
+
+
+def _bad_fraction(codec: TextCodec, summaries: list[TextSummary], count: int) -> Entry:
+    """Return the fraction of texts that may be left out: more than the job's where more are too long, or no text."""
+    left_out = sum(number for summary in summaries for length, number in summary.lengths.items() if length > codec.length)
+    left_out += sum(summary.num_unreadable for summary in summaries)
+    why = f"{left_out:,} of {count:,} are longer, or no text" if left_out else "of texts that are longer, or have rare characters"
+    return Entry("data.max_bad_fraction", min(max(MIN_BAD_FRACTION, round(2 * left_out / count, 3)), 1.0), why)
 
 
 def _classes(labels: list[str], unlabelled: int) -> Classes:

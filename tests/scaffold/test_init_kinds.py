@@ -141,6 +141,20 @@ def test_text_files_are_lines(tmp_path: Path) -> None:
     assert "labels: files" in draft(tmp_path / "lines").notes[0]
 
 
+def test_the_columns_of_texts_may_stand_in_any_order(tmp_path: Path) -> None:
+    table = pa.table({"label": [number % 2 for number in range(200)], "text": [None, "", *(f"a{number}" for number in range(198))]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert draft(tmp_path / "a.parquet").facts["classes"] == "2, of 100 to 100 texts"
+    assert draft(tmp_path / "a.parquet").facts["longest"] == "4 characters"
+
+
+def test_texts_that_are_too_long_are_left_out_by_the_job(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(["short"] * 90 + ["long" * 500] * 10))
+    assert fields(tmp_path / "a.txt")["data.max_bad_fraction"] == pytest.approx(0.2)
+    (tmp_path / "a.txt").write_text("\n".join(["short"] * 100))
+    assert fields(tmp_path / "a.txt")["data.max_bad_fraction"] == 0.01
+
+
 def test_sounds_get_a_rate_and_a_length_that_most_have(drums: Path, tmp_path: Path) -> None:
     job, printed = init(drums, tmp_path / "job.yaml")
     modality = job.data.modality
