@@ -14,6 +14,7 @@ from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset, find_dataset
 from ganray.data.loading.reading import read_shard
+from ganray.data.preparation.key import FOLDER as DATASETS
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import split_path
@@ -23,7 +24,7 @@ from ganray.evaluation.reference import features_of, load_reference
 from ganray.evaluation.score import compare, compare_classes
 from ganray.gan.prior import Prior
 from ganray.runs.data_checks import resolve_evaluate
-from ganray.storage import open_store
+from ganray.storage import ObjectStore, open_store
 from ganray.train.reporter import Reporter
 from ganray.train.view import TrainingView, line_reporter
 
@@ -45,12 +46,12 @@ class FolderScore:
 def score_folder(folder: str, *, against: str, reporter: Reporter | None = None) -> FolderScore:
     """Return the scores of the images in a folder, zip archive or s3:// prefix against a prepared dataset, by its folder's URI.
 
-    They are resized as the dataset's were. An extractor that nobody has fitted is fitted first, and kept beside the dataset. Raises
-    `GanrayError`.
+    They are resized as the dataset's were. What lies in the dataset's storage is no image of a folder that holds it, as when data is
+    prepared. An extractor that nobody has fitted is fitted first, and kept beside the dataset. Raises `GanrayError`.
     """
     reporter, dataset = reporter or line_reporter(TrainingView(Job())), open_dataset(against)
     data = _as_prepared(FolderSource(path=folder, labels="none"), dataset.card, against)
-    listing = list_source(data)
+    listing = list_source(data, storage_of(dataset))
     with scratch_folder("score") as scratch:
         with ray_session("local"):
             reporter.stage("reading images")
@@ -83,6 +84,12 @@ def open_dataset(uri: str) -> PreparedDataset:
     if dataset is None:
         raise DataError(AGAINST, f"there is no prepared dataset in {uri}", "name the folder that `ganray prepare JOB` prints")
     return dataset
+
+
+def storage_of(dataset: PreparedDataset) -> ObjectStore | None:
+    """Return the storage that a dataset lies in, None for one in another place, as a copy may be."""
+    parent, name = split_path(dataset.storage.uri)
+    return open_store(parent) if name == DATASETS else None
 
 
 def scoring_job(dataset: PreparedDataset, *, num_images: int) -> Job:

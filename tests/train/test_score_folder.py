@@ -10,13 +10,17 @@ from PIL import Image
 
 from ganray.cli import group
 from ganray.config import Data, FolderSource
+from ganray.data.sources import list_source
 from ganray.errors import DataError
+from ganray.modalities.image import encode_png
 from ganray.storage import open_store
-from ganray.train.score_folder import open_dataset, score_folder, scoring_job
+from ganray.train.score_folder import open_dataset, score_folder, scoring_job, storage_of
+from tests.helpers.cards import card
 from tests.helpers.prepared import prepare
 from tests.helpers.shards import FOLDER, write_numbered
 
 NUM_IMAGES = 40
+PNG = encode_png(np.zeros((1, 8, 8), np.uint8))
 
 
 def write_images(folder: Path, *, seed: int, spread: float) -> Path:
@@ -62,6 +66,57 @@ def test_what_is_no_dataset_or_no_folder_is_one_line_before_ray_starts(tmp_path:
     assert open_dataset(f"{tmp_path}/{FOLDER}/").card.count == 10
     with pytest.raises(DataError, match="none does not exist"):
         score_folder(f"{tmp_path}/none", against=f"{tmp_path}/{FOLDER}")
+
+
+@pytest.mark.parametrize(
+    ("folder", "images"),
+    [
+        ("store", ["mine.png"]),  # beside what ganray keeps there
+        (".", ["mine.png", "runs/other.png", "store/mine.png"]),  # a folder that holds the storage, and one of the same name
+        ("store/runs", ["r/samples/0.png"]),  # named, so meant
+        ("store/runs/r/samples", ["0.png"]),
+        ("store/models/m/0001", ["samples.png"]),
+        ("linked", ["mine.png"]),
+    ],
+)
+def test_of_a_folder_that_holds_the_storage_only_what_is_not_the_storages_is_scored(tmp_path: Path, folder: str, images: list[str]) -> None:
+    store = open_store(tmp_path / "store")
+    dataset = write_numbered(store, count=10, rows_per_shard=10, shape=(1, 16, 16))
+    store.write(f"{FOLDER}/card.json", dataset.card.model_dump_json().encode())
+    (tmp_path / "linked").symlink_to("store")
+    for key in ("mine.png", "runs/r/samples/0.png", "models/m/0001/samples.png", "sweeps/s/trials/0/samples/1.png", "tensorboard/r/a.png"):
+        store.write(key, PNG)
+    for name in ("mine.png", "runs/other.png"):
+        open_store(tmp_path).write(name, PNG)
+    within = storage_of(open_dataset(f"{tmp_path}/store/{FOLDER}"))
+    found = list_source(Data(source=FolderSource(path=str(tmp_path / folder), labels="none")), within)
+    assert [image[0] for image in found.identity[2]] == images
+
+
+@pytest.mark.parametrize(
+    ("uri", "storage"),
+    [
+        ("store/datasets/x", "store"),
+        ("copies/x", None),
+        ("datasets", None),
+    ],
+)
+def test_the_storage_is_that_of_the_dataset(tmp_path: Path, uri: str, storage: str | None) -> None:
+    folder, name = (tmp_path / uri).parent, Path(uri).name
+    open_store(folder).write(f"{name}/card.json", card().model_dump_json().encode())
+    found = storage_of(open_dataset(str(tmp_path / uri)))
+    assert (found and found.uri) == (storage and str(tmp_path / storage))
+
+
+@pytest.mark.parametrize("folder", ["", "/runs/r/samples"])
+def test_a_bucket_is_no_exception(bucket: str, folder: str) -> None:
+    store = open_store(bucket)
+    store.write("datasets/x/card.json", card().model_dump_json().encode())
+    for key in ("mine.png", "runs/r/samples/0.png"):
+        store.write(key, PNG)
+    within = storage_of(open_dataset(f"{bucket}/datasets/x"))
+    found = list_source(Data(source=FolderSource(path=f"{bucket}{folder}", labels="none")), within)
+    assert [image[0] for image in found.identity[2]] == (["0.png"] if folder else ["mine.png"])
 
 
 def test_neighbours_fit_the_images_that_are_scored(tmp_path: Path) -> None:

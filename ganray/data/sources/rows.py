@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROW_SCHEMA = pa.schema([("name", pa.string()), ("data", pa.large_binary()), ("label", pa.int32()), ("reason", pa.string())])
 UNLABELLED = -1
 PATH_FIELD = "data.source.path"
-STORAGE_FOLDERS = ("datasets", "models", "runs", "sweeps")  # of a storage, what ganray keeps there
+STORAGE_FOLDERS = ("datasets", "models", "runs", "sweeps", "tensorboard")  # of a storage, what ganray keeps there
 NUM_TASKS = 16  # a small source is cut into about this many pieces, so that a few CPUs share it evenly
 
 
