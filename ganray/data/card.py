@@ -46,8 +46,9 @@ class DatasetCard(_Part):
 
     `key` is the SHA-256 of the source's listing and the settings, `fingerprint` that of the samples and labels, in order.
     `classes` and `class_counts` are None for unlabelled data, whose labels are -1; a labelled dataset may have samples without
-    a label, too. `skipped` are samples that could not be read, `left_out` the files of the source that are no samples. `duplicates`
-    counts samples that equal an earlier one; None: nobody has counted.
+    a label, too. `skipped` are samples that could not be read, `unreadable_classes` how many of them are in each class that has no
+    other, `left_out` the files of the source that are no samples. `duplicates` counts samples that equal an earlier one; None: nobody
+    has counted.
 
     Images have `channels`, `height` and `width` in pixels, and how they were made to them: `peak` is the highest value of images with
     more than 8 bits, None if there are none, `premultiplied` whether they have transparency, and their colours were weighted by it when
@@ -76,6 +77,7 @@ class DatasetCard(_Part):
     rows_per_shard: int
     shards: list[Shard]
     skipped: Skipped
+    unreadable_classes: dict[str, int] = {}
     left_out: Skipped = Skipped()
     licence: str | None
     created_by: dict[str, str]

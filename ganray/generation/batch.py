@@ -79,11 +79,13 @@ def class_number(generator: PublishedGenerator, label: str | None) -> int | None
         return None
     if not generator.num_classes:
         raise ConfigError("--class", "this generator is not conditional", "leave it out, or train with networks.conditional=true")
-    names = generator.classes or []
+    names, shares = generator.classes or [], generator.prior.class_shares
     number = find_class(label, names, generator.num_classes)
-    if number is None:
-        known = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
-        raise ConfigError("--class", f"there is no class {shortened(label)}", f"use one of {known or f'0 to {generator.num_classes - 1}'}")
+    if number is None or not shares[number]:
+        learned = [name for name, share in zip(names, shares, strict=True) if share] if names else []
+        known = ", ".join(learned[:MAX_NAMED]) + (", ..." if len(learned) > MAX_NAMED else "")
+        problem = f"there is no class {shortened(label)}" if number is None else f"class {shortened(label)} had no sample to learn from"
+        raise ConfigError("--class", problem, f"use one of {known or f'0 to {generator.num_classes - 1}'}")
     return number
 
 

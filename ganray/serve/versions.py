@@ -56,6 +56,7 @@ class Served:
             "latent_dim": generator.latent_dim,
             "num_classes": generator.num_classes,
             "classes": generator.classes,
+            "class_shares": list(generator.prior.class_shares),
             "directions": [{"gain": gain} for gain in self.directions.gains.tolist()],
             "card": self.card,
         }

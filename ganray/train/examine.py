@@ -77,7 +77,9 @@ def _expected(evaluate: Evaluate, job: Job, listing: Listing) -> str:
 def _of_card(card: DatasetCard) -> str:
     repeats = f", {card.duplicates:,} of them repeats" if card.duplicates else ""
     skipped = f", {card.skipped.count:,} could not be read" if card.skipped.count else ""
-    return f"{plural(card.count, 'sample')}{repeats}{skipped}, {_classes(card.classes or [])}"
+    empty = len(card.classes or []) - card.num_classes
+    without = f", {empty:,} of them without a sample" if empty else ""
+    return f"{plural(card.count, 'sample')}{repeats}{skipped}, {_classes(card.classes or [])}{without}"
 
 
 def _classes(classes: list[str]) -> str:

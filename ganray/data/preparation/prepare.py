@@ -25,7 +25,7 @@ from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dat
 from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, encode_rows, fingerprint, write_shards
 from ganray.data.shard import SampleType, is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
-from ganray.errors import DataError, plural
+from ganray.errors import DataError, enumerated, plural
 from ganray.modalities.codec import Codec
 from ganray.modalities.deep import FULL_DEPTH
 from ganray.storage import MissingObject, ObjectStore
@@ -54,6 +54,7 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
         log_depth(data, found.card)
+        log_classes(found.card)
         return found
     warn_of_earlier(data, listing, storage)
     dataset = _write_dataset(data, listing, storage, progress)
@@ -61,6 +62,7 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
         dataset = _write_dataset(data, listing, storage, progress)
     _remove_abandoned(storage)
     log_depth(data, dataset.card)
+    log_classes(dataset.card)
     return dataset
 
 
@@ -84,6 +86,15 @@ def log_depth(data: Data, card: DatasetCard) -> None:
         "images of %d bits have no value above %s, and come out dark, at most %.1f%% of white; set data.bit_depth=%d if they have no more",
         *(FULL_DEPTH, f"{card.peak:,}", 100 * brightness, bits),
     )
+
+
+def log_classes(card: DatasetCard) -> None:
+    """Log which classes have samples of which none could be read: their numbers stay, and no sample has them."""
+    if unreadable := card.unreadable_classes:
+        named = [f"{name} ({plural(count, 'sample')})" for name, count in list(unreadable.items())[:NUM_NAMED]]
+        more = [f"{len(unreadable) - NUM_NAMED:,} more"] if len(unreadable) > NUM_NAMED else []
+        classes = "class" if len(unreadable) == 1 else "classes"
+        logger.warning("nothing is learned of %s %s: none of the samples could be read", classes, enumerated([*named, *more]))
 
 
 def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, progress: Progress | None) -> PreparedDataset:
@@ -123,6 +134,7 @@ def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: l
         **_facts(data, codec, counts, rows),
         classes=rows.classes,
         class_counts=None if rows.classes is None else class_counts,
+        unreadable_classes=unreadable_classes(rows.classes or [], class_counts, counts),
         source=data.source.model_dump(mode="json"),
         rows_per_shard=rows_per_shard(SampleType(codec.shape, codec.dtype)),
         shards=[Shard(file=shard.file, rows=shard.rows, sha256=shard.sha256) for shard in shards],
@@ -132,6 +144,12 @@ def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: l
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )
+
+
+def unreadable_classes(classes: list[str], class_counts: list[int], counts: DecodeCounts) -> dict[str, int]:
+    """Return the classes that only have samples that could not be read, with how many these are."""
+    skipped = counts.skipped_labels
+    return {name: skipped[number] for number, name in enumerate(classes) if skipped[number] and not class_counts[number]}
 
 
 def _facts(data: Data, codec: Codec, counts: DecodeCounts, rows: Rows) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -64,6 +65,23 @@ class DecodeCounts:
     skipped: int = 0
     peak: int | None = None  # the highest value of images with more than 8 bits
     examples: list[SkippedSample] = field(default_factory=list)
+    skipped_labels: Counter[int] = field(default_factory=Counter)  # samples that could not be decoded, by class
+
+    def add(self, other: "DecodeCounts") -> None:
+        """Count what comes after this."""
+        self.seen += other.seen
+        self.skipped += other.skipped
+        self.peak = max((value for value in (self.peak, other.peak) if value is not None), default=None)
+        self.examples += other.examples[: MAX_EXAMPLES - len(self.examples)]
+        self.skipped_labels += other.skipped_labels
+
+    @classmethod
+    def of(cls, block: pa.Table) -> Self:
+        """Count what is in a block as `encode_rows` makes it."""
+        skipped = block.select([LABEL, "name", "reason"]).filter(pc.is_null(block[SAMPLE]))
+        examples = [SkippedSample(**example) for example in skipped.slice(0, MAX_EXAMPLES).drop_columns([LABEL]).to_pylist()]
+        labels = Counter(skipped[LABEL].to_pylist())
+        return cls(block.num_rows, skipped.num_rows, pc.max(block["peak"]).as_py(), examples, labels)
 
 
 def encode_rows(rows: Rows, codec: Codec) -> ray.data.Dataset:
@@ -129,21 +147,15 @@ def _inspect(
     """Yield every block with the number of its readable rows as they are decoded, in order, and count the others."""
     for bundle in encoded.iter_internal_ref_bundles():
         for block in bundle.block_refs:
-            ((rows, skipped, examples, peak),) = results_of([_inspect_block.remote(block)], "looking at decoded samples")
-            counts.seen += rows + skipped
-            counts.skipped += skipped
-            counts.peak = max((value for value in (counts.peak, peak) if value is not None), default=None)
-            counts.examples += [SkippedSample(**example) for example in examples[: MAX_EXAMPLES - len(counts.examples)]]
+            (found,) = results_of([_inspect_block.remote(block)], "looking at decoded samples")
+            counts.add(found)
             check(counts)
-            yield block, rows
+            yield block, found.seen - found.skipped
 
 
 @ray.remote(num_cpus=0, scheduling_strategy="SPREAD")
-def _inspect_block(block: pa.Table) -> tuple[int, int, list[dict[str, str]], int | None]:
-    """Count a block's readable and unreadable rows, name the first of the latter, and return the highest of the peaks."""
-    skipped = block.select(["name", "reason"]).filter(pc.is_null(block[SAMPLE]))
-    peak = pc.max(block["peak"]).as_py()
-    return block.num_rows - skipped.num_rows, skipped.num_rows, skipped.slice(0, MAX_EXAMPLES).to_pylist(), peak
+def _inspect_block(block: pa.Table) -> DecodeCounts:
+    return DecodeCounts.of(block)
 
 
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
