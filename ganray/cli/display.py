@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from ganray.errors import GanrayError
+from ganray.errors import GanrayError, printable
 from ganray.logs import FORMAT, JSON, log_as_json, wants_json
 from ganray.train.view import ConsoleReporter, View, progress_columns
 
@@ -37,7 +37,7 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        click.echo(self.format(record), err=True)
+        click.echo("\n".join(printable(line) for line in self.format(record).split("\n")), err=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ganray.config.compatibility import check_parquet_fields, check_pixel_fields, check_source
-from ganray.config.fields import Integer, Name, Place, PositiveCount, Real, Section, Text, kind_or
+from ganray.config.fields import FieldError, Integer, Name, Place, PositiveCount, Real, Section, Text, kind_or
 from ganray.config.modalities import ImageModality, Modality
 
 Byte = Annotated[Integer, Field(ge=0, le=255)]
@@ -85,9 +85,21 @@ class CsvSource(Section):
 
     kind: Literal["csv"] = "csv"
     path: Place = Field(description="file, or folder or s3:// prefix of .csv files")
-    names: list[Text] | None = Field(None, description="the columns' names, in order, of files without a header; null: the first line")
+    names: list[Text] | None = Field(None, description="the columns' names, in order; null: those of the first line")
+    header: bool | None = Field(None, description="whether the first line has names, no values; null: yes, unless `names` are given")
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(None, description="what separates columns; null: found from the first lines")
     encoding: Text = Field("utf-8", description="of the text, such as latin-1 or cp1252; a byte order mark is passed over")
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line has names."""
+        return self.names is None if self.header is None else self.header
+
+    @model_validator(mode="after")
+    def _has_names(self) -> "CsvSource":
+        if self.names is None and not self.has_header:
+            raise FieldError("is false, and there are no names", "name the columns in `names`, in order", field="header")
+        return self
 
 
 Source = Annotated[

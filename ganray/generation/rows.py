@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganray.config.fields import shortened
-from ganray.config.modalities.table import Unique
+from ganray.config.modalities.table import Unique, columns_of
 from ganray.errors import ConfigError, plural
 from ganray.gan.layouts.table import TableLayout
 from ganray.gan.networks.table import TableGenerator
@@ -33,7 +33,23 @@ def given_codes(generator: PublishedGenerator, where: Mapping[str, str]) -> tupl
     codec = cast("TableCodec", generator.codec)
     if not isinstance(generator.network, TableGenerator) or not generator.network.takes_given:
         raise ConfigError(OPTION, "this generator has not learned to complete rows", "train with networks.given=0.3")
-    return tuple(_given(codec, name, text) for name, text in where.items())
+    codes = tuple(_given(codec, name, text) for name, text in where.items())
+    for number, code in codes:
+        _check_rules(codec, number, code)
+    return codes
+
+
+def _check_rules(codec: "TableCodec", number: int, code: int) -> None:
+    """Raise `ConfigError` for a number that is given in a column which a rule changes where it has to; a missing one stays missing."""
+    from ganray.modalities.table.column import NumberColumn
+
+    column = codec.columns[number]
+    if not isinstance(column, NumberColumn) or np.isnan(column.numbers(np.array([code], np.uint16)))[0]:
+        return
+    for text, rule in zip(codec.rules, codec.parsed_rules, strict=True):
+        if not isinstance(rule, Unique) and column.name in columns_of(rule):
+            problem = f"{column.name} is in the rule {text}, which may change what is given"
+            raise ConfigError(OPTION, problem, "give other columns, or train without the rule")
 
 
 def _given(codec: "TableCodec", name: str, text: str) -> tuple[int, int]:

@@ -94,6 +94,13 @@ def test_columns_are_as_they_are_given_in_every_row(model: str, tmp_path: Path) 
         ({"age": "120"}, r"--where: age is never '120'; use 18 to 89"),
         ({"age": "old"}, r"--where: age is never 'old'"),
         ({"started": "1999-01-01"}, r"--where: started is never '1999-01-01'; use 2020-01-01 to 2021-"),
+        ({"started": "yesterday"}, r"--where: started is never 'yesterday'; use 2020-01-01 to 2021-"),
+        ({"started": "2020-05-01"}, r"--where: started is in the rule started <= left, which may change what is given; give other"),
+        ({"left": "2022-01-02", "started": "2020-05-01"}, r"--where: left is in the rule started <= left"),
+        ({"age": "inf"}, r"--where: age is never 'inf'; use 18 to 89"),
+        ({"age": "1e400"}, r"--where: age is never '1e400'; use 18 to 89"),
+        ({"age": ""}, r"--where: age is never ''; use 18 to 89"),
+        ({"": "1"}, r"--where: there is no column ''"),
     ],
 )
 def test_a_value_that_is_not_there_is_one_line(model: str, where: dict[str, str], problem: str, tmp_path: Path) -> None:

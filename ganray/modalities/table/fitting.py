@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from ganray.config.modalities.table import Sum, TableModality, Unique
+from ganray.config.modalities.table import MAX_COLUMNS, Sum, TableModality, Unique
 from ganray.errors import ConfigError, DataError
 from ganray.modalities.table.codec import TableCodec
 from ganray.modalities.table.column import CategoryColumn, Column, NumberColumn
@@ -50,6 +50,9 @@ class TableFitting:
         if not columns:
             reasons = ", ".join(f"{column.name}: {column.reason}" for column in left_out)
             raise DataError("data.source", f"the table has no column to learn ({reasons})", f"name types in {FIELD}")
+        if len(columns) > MAX_COLUMNS:
+            problem = f"expected at most {MAX_COLUMNS:,} columns to learn, the table has {len(columns):,}"
+            raise DataError(FIELD, problem, "set those to exclude that are not needed")
         target = self._target(columns)
         codec = TableCodec(tuple(columns), left_out, tuple(self.modality.rules), target)
         check_rules(codec.parsed_rules, codec.by_name)

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from ganray.modalities.table.column import CategoryColumn, Column, ColumnType, NumberColumn, Numbers, knots
 from ganray.modalities.table.encoding import NUM_LEVELS
-from ganray.modalities.table.texts import DATE_FORMATS, DAY_S, NumberFormat, as_numbers, as_texts
+from ganray.modalities.table.texts import DATE_FORMATS, DAY_S, MAX_DIGITS, NumberFormat, as_numbers, as_texts
 
 MAX_CATEGORIES = 10_000
 MAX_WORDS = 10  # different words between the numbers of a column
 MIN_NUMERIC = 0.9  # of a column's values, for it to be one of numbers
+MISSING = ("na", "n/a", "nan", "#n/a", "null", "none", "nil", "?", "-", ".")  # words for missing values, which do not count for that
+CODE = rf"^[+-]?(0\d|\d{{{MAX_DIGITS + 1}}})"  # of texts that look like numbers
 MAX_CHOICES = 20  # different numbers that are all choices, without levels
 MAX_MASSES = 30  # point masses of a column
 MIN_MASS, MASS_RATIO = 0.01, 5  # a point mass's share of the values, and how much more frequent it is than the median value
@@ -44,7 +46,7 @@ def fit_column(name: str, column: pa.Array, wanted: ColumnType | Literal["auto"]
     """
     if not _is_scalar(column.type):
         return LeftOut(name, f"of type {column.type}")
-    texts = as_texts(column) if not _is_numeric(column.type) else column
+    texts = as_texts(column)
     if texts.null_count == len(texts):
         return LeftOut(name, "without values")
     if wanted == "category" or (wanted in ("auto", "boolean") and _is_boolean(column)):
@@ -116,14 +118,16 @@ def _formats(column: pa.Array, wanted: str, date: str | None) -> Iterator[tuple[
         yield from _typed_formats(column, wanted)
         return
     texts = as_texts(column)
-    valid = texts.drop_null()
+    present = texts.drop_null()
+    valid = present.filter(pc.invert(pc.is_in(pc.utf8_lower(present), value_set=pa.array(MISSING))))
     dates = [date] if date else [format for formats in DATE_FORMATS for format in formats]
     number_formats = [] if wanted == "date" else list(_number_formats(valid))
     date_formats = [] if wanted in ("integer", "number") else [_date_format(format) for format in dates]
     for format in [*number_formats, *date_formats]:
         numbers = as_numbers(texts, format)
         words = texts.filter(pa.array(np.isnan(numbers))).drop_null()
-        if len(words) <= (1 - MIN_NUMERIC) * len(valid) and pc.count_distinct(words).as_py() <= MAX_WORDS:
+        num_numbers = len(present) - len(words)
+        if 0 < num_numbers >= MIN_NUMERIC * len(valid) and pc.count_distinct(words).as_py() <= MAX_WORDS:
             yield _detailed(format, texts.filter(pa.array(~np.isnan(numbers))), numbers), numbers
 
 
@@ -134,14 +138,19 @@ def _typed_formats(column: pa.Array, wanted: str) -> Iterator[tuple[NumberFormat
             is_day = pa.types.is_date(column.type)
             format = _date_format(DATE_FORMATS[0][0] if is_day else DATE_FORMATS[1][0])
             yield format, as_numbers(column, format)
-    elif wanted != "date":
+    elif wanted != "date" and not (pa.types.is_integer(column.type) and _has_many_digits(column)):
         numbers = as_numbers(column, NumberFormat())
         yield NumberFormat(decimals=0 if pa.types.is_integer(column.type) else _num_decimals(numbers)), numbers
 
 
+def _has_many_digits(column: pa.Array) -> bool:
+    """Return whether some integers are codes rather than numbers: floats do not hold them exactly."""
+    return bool((np.abs(as_numbers(column, NumberFormat())) >= 10.0**MAX_DIGITS).any())
+
+
 def _number_formats(texts: pa.Array) -> Iterator[NumberFormat]:
-    """Yield formats that texts may have, by the first of them; none for texts with leading zeros, which are codes."""
-    if not len(texts) or pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py():
+    """Yield formats that texts may have, by the first of them; none for texts with leading zeros or many digits, which are codes."""
+    if not len(texts) or pc.any(pc.match_substring_regex(texts, CODE)).as_py():
         return
     grouped = bool(pc.any(pc.match_substring_regex(texts, r"\d,\d{3}")).as_py())
     yield NumberFormat(grouped=grouped)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from ganray.modalities.table.column import Column, NumberColumn, Numbers
 from ganray.modalities.table.texts import DAY_S
 
+MAX_INTEGER = 2.0**63 - 1024  # the largest float that an integer of 64 bits can be
 TEXTS = ("string", "large_string")
 TRUE = ("true", "yes", "t", "y")
 
@@ -34,7 +35,7 @@ def _numbers(column: NumberColumn, texts: pa.Array, numbers: Numbers) -> pa.Arra
         seconds = pa.array((np.round(filled) * column.format.unit).astype(np.int64), pa.timestamp("s"), mask=missing)
         return seconds.cast(pa.date32() if column.format.unit == DAY_S else pa.timestamp("us")) if is_text else _cast(seconds, column)
     if column.type == "integer":
-        integers = pa.array(np.round(filled).astype(np.int64), mask=missing)
+        integers = pa.array(np.round(filled).clip(-MAX_INTEGER, MAX_INTEGER).astype(np.int64), mask=missing)
         return integers if is_text else _cast(integers, column)
     found = pa.array(filled, mask=missing)
     return found if is_text else _cast(found, column)

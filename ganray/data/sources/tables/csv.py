@@ -1,5 +1,6 @@
 """CSV files, local or on s3://: streamed, so that memory does not grow with them; every value is a text at first."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pyarrow.csv as pc
 from ganray.config import CsvSource
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, list_files, source_errors
 from ganray.data.sources.tables.rows import TRAIN, Part, Split, broken_rows, check_names, parts_in, parts_of, raw_rows
-from ganray.errors import DataError
+from ganray.errors import DataError, plural
 from ganray.storage import ObjectStore
 
 HEAD_BYTES = 1 << 20
@@ -54,15 +55,27 @@ class CsvFiles:
                     yield pa.Table.from_batches([batch]), broken[:]
                     broken.clear()
         except pa.ArrowInvalid as error:
-            raise _unreadable(key, error, self.source.encoding) from None
+            if "straddl" in str(error) and self._is_header_alone(key):
+                return
+            raise _unreadable(key, str(error), self.source.encoding) from None
+        except UnicodeDecodeError as error:
+            raise _unreadable(key, f"decode: {error}", self.source.encoding) from None
         yield self.schema.empty_table(), broken
 
+    def _is_header_alone(self, key: str) -> bool:
+        """Return whether a file is one line that does not end, which its reader takes for an error."""
+        data = _beginning(self.store, key)
+        return self.source.has_header and len(data) < HEAD_BYTES and not {*b"\r\n"} & {*data}
+
     def _reader(self, file: BinaryIO, key: str, skip: Any) -> pc.CSVStreamingReader:
-        has_header = self.source.names is None
         return pc.open_csv(
             pa.CompressedInputStream(file, "gzip") if key.endswith(".gz") else file,
             read_options=pc.ReadOptions(
-                block_size=BLOCK_BYTES, column_names=list(self.names), skip_rows=int(has_header), encoding=self.source.encoding
+                use_threads=False,  # which know no numbers of rows
+                block_size=BLOCK_BYTES,
+                column_names=list(self.names),
+                skip_rows_after_names=int(self.source.has_header),
+                encoding=self.source.encoding,
             ),
             parse_options=pc.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=skip),
             convert_options=pc.ConvertOptions(column_types=self.schema, strings_can_be_null=False),
@@ -99,22 +112,42 @@ def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = No
 
 def _head(store: ObjectStore, source: CsvSource, key: str) -> tuple[str, list[str]]:
     """Return a file's delimiter and the names of its columns."""
-    with store.open(key) as file:
-        data = (pa.CompressedInputStream(file, "gzip") if key.endswith(".gz") else file).read(HEAD_BYTES)
-    try:
-        text = data.decode("utf-8-sig" if source.encoding == "utf-8" else source.encoding, errors="ignore")
-    except LookupError:
-        raise DataError("data.source.encoding", f"there is no encoding {source.encoding}", "use utf-8, latin-1 or cp1252") from None
-    if "\0" in text or not text.strip():
-        what = "is empty" if not text.strip() else "is no text"
-        raise DataError(PATH_FIELD, f"{key} {what}", "name CSV files; Parquet files have data.source.kind=parquet")
-    first = next(csv.reader(io.StringIO(text), delimiter=(delimiter := source.delimiter or sniff(text))), [])
+    text = _decode(_beginning(store, key), source.encoding, key)
+    csv.field_size_limit(max(csv.field_size_limit(), HEAD_BYTES))
+    delimiter = source.delimiter or sniff(text)
+    first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    if not first:
+        raise DataError(PATH_FIELD, f"the first line of {key} is empty", "remove it")
     if source.names is None:
-        return delimiter, check_names(first, f"{PATH_FIELD} ({key})")
+        return delimiter, check_names(first, f"{PATH_FIELD} ({key})", remedy="name all columns by data.source.names, with header: true")
     if len(source.names) != len(first):
         problem = f"expected as many as the columns of {key}, {len(first)}, got {len(source.names)}"
         raise DataError("data.source.names", problem, "name each column, or leave it out where the first line does")
-    return delimiter, check_names(list(source.names), "data.source.names")
+    return delimiter, check_names(list(source.names), "data.source.names", remedy="give each column a name of its own")
+
+
+def _beginning(store: ObjectStore, key: str) -> bytes:
+    with store.open(key) as file:
+        data: bytes = (pa.CompressedInputStream(file, "gzip") if key.endswith(".gz") else file).read(HEAD_BYTES)
+        return data
+
+
+def _decode(data: bytes, encoding: str, key: str) -> str:
+    """Return the beginning of a file as text, of which the last character may be cut. Raises `DataError` if it is none."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not encoding.lower().startswith("utf-16"):
+        raise DataError("data.source.encoding", f"{key} is in utf-16", "use utf-16")
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)().decode(data)
+    except LookupError:
+        raise DataError("data.source.encoding", f"there is no encoding {encoding}", "use utf-8, latin-1 or cp1252") from None
+    except UnicodeDecodeError:
+        if b"\0" not in data:
+            raise _unreadable(key, "decode", encoding) from None
+        text = "\0"
+    if "\0" in text or not text.strip():
+        what = "is empty" if not text.strip() else "is no text"
+        raise DataError(PATH_FIELD, f"{key} {what}", "name CSV files; Parquet files have data.source.kind=parquet")
+    return text
 
 
 def sniff(text: str) -> str:
@@ -135,25 +168,42 @@ def _open(files: CsvFiles, keys: list[str], holdout: float) -> Rows:
     import ray
 
     counts = ray.get([ray.remote(num_cpus=1)(_count).remote(files, key) for key in keys])
-    readable = sum(count for count, _ in counts)
+    readable = sum(count.readable for count in counts)
     if not readable:
-        raise DataError(PATH_FIELD, f"{files.source.path} has no rows", "name a table that has")
+        raise _no_rows(files, [f"{key}, {count.first}" for key, count in zip(keys, counts, strict=True) if count.first])
     split = Split.of(readable, holdout)
-    starts = np.cumsum([0, *(count for count, _ in counts)])[:-1].tolist()
+    starts = np.cumsum([0, *(count.readable for count in counts)])[:-1].tolist()
     parts = parts_of([(key, 0, start) for key, start in zip(keys, starts, strict=True)], split)
     pieces = [pa.table({name: [value] for name, value in vars(part).items()}) for part in parts]
     read = partial(_read_parts, files=replace(files, split=split))
     dataset = dataset_of(pieces).map_batches(read, batch_size=None, batch_format="pyarrow")
-    total = readable + sum(broken for _, broken in counts)
+    total = readable + sum(count.broken for count in counts)
     return Rows(dataset, total, is_small=True, num_held_out=split.num_held_out(readable))
 
 
-def _count(files: CsvFiles, key: str) -> tuple[int, int]:
-    """Return how many readable rows, and how many others, a file has."""
-    readable, unreadable = 0, 0
+@dataclass(frozen=True)
+class LineCount:
+    """How many rows a file has, how many lines are none, and the first of these with the reason, "" if there is none."""
+
+    readable: int
+    broken: int
+    first: str
+
+
+def _no_rows(files: CsvFiles, named: list[str]) -> DataError:
+    """Return the error for files without a readable row, by lines that are none."""
+    if not named:
+        return DataError(PATH_FIELD, f"{files.source.path} has no rows", "name a table that has")
+    problem = f"{files.source.path} has no rows of {plural(len(files.names), 'value')}, as many as the first line: {named[0]}"
+    return DataError(PATH_FIELD, problem, "repair the file, or set data.source.delimiter, or names where the first line has none")
+
+
+def _count(files: CsvFiles, key: str) -> LineCount:
+    readable, unreadable, first = 0, 0, ""
     for rows, broken in files.read(key):
         readable, unreadable = readable + rows.num_rows, unreadable + len(broken)
-    return readable, unreadable
+        first = first or next((f"line {number} {reason}" for number, reason in broken), "")
+    return LineCount(readable, unreadable, first)
 
 
 def _read_parts(batch: pa.Table, files: CsvFiles) -> Iterator[pa.Table]:
@@ -172,9 +222,8 @@ def _read_part(part: Part, files: CsvFiles) -> Iterator[pa.Table]:
         start += rows.num_rows
 
 
-def _unreadable(key: str, error: pa.ArrowInvalid, encoding: str) -> DataError:
-    """Return the error for a file that is no CSV."""
-    text = str(error)
+def _unreadable(key: str, text: str, encoding: str) -> DataError:
+    """Return the error for a file that is no CSV, by what its reader said."""
     if "UTF8" in text or "decode" in text:
         return DataError("data.source.encoding", f"{key} is not in {encoding}", "set it to the file's, such as latin-1 or cp1252")
     if "straddl" in text:

@@ -17,6 +17,7 @@ from ganray.storage import ObjectStore
 
 READ_ROWS = 4096
 SUFFIX = ".parquet"
+VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}  # of Polars, which few functions take
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def list_table(source: ParquetSource, holdout: float, storage: ObjectStore | Non
     schema = footers[0][0]
     if other := next((key for key, footer in zip(keys, footers, strict=True) if footer[0] != schema), None):
         raise DataError(PATH_FIELD, f"{other} has other columns, or types, than {keys[0]}", "name files of the same columns")
-    check_names(schema.names, PATH_FIELD)
+    check_names(schema.names, PATH_FIELD, remedy="name the columns when the files are written")
     counts = [(key, group, rows) for key, (_, groups) in zip(keys, footers, strict=True) for group, rows in enumerate(groups)]
     total = sum(rows for *_, rows in counts)
     if not total:
@@ -74,7 +75,7 @@ def _footer(store: ObjectStore, key: str) -> tuple[pa.Schema, list[int]]:
     try:
         with open_parquet(store, key) as parquet:
             groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.metadata.num_row_groups)]
-            return parquet.schema_arrow.remove_metadata(), groups
+            return pa.schema([field.with_type(VIEWS.get(field.type, field.type)) for field in parquet.schema_arrow]), groups
     except DAMAGE as error:
         raise _damaged(key, error) from None
 

@@ -73,13 +73,13 @@ def _table(names: pa.Array, data: pa.Array, reasons: pa.Array) -> pa.Table:
     return pa.table({"name": names, "data": data, "label": labels, "reason": reasons})
 
 
-def check_names(names: list[str], field: str) -> list[str]:
+def check_names(names: list[str], field: str, *, remedy: str) -> list[str]:
     """Return the names of columns, without white space around. Raises `DataError` for empty ones and for two that are equal."""
     names = [name.strip() for name in names]
     if "" in names:
-        raise DataError(field, f"column {names.index('') + 1} has no name", "name the columns with data.source.names")
+        raise DataError(field, f"column {names.index('') + 1} has no name", remedy)
     if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise DataError(field, f"two columns are called {twice}", "name the columns with data.source.names")
+        raise DataError(field, f"two columns are called {twice}", remedy)
     return names
 
 
