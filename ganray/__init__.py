@@ -2,7 +2,7 @@
 
 `load_job` reads a job file, `run_training` and `run_sweep` run it, `prepare` and `fit_extractor` do its first steps alone, `publish`
 publishes a run's best generator, `Registry` lists what is published, `load_generator` loads it, `export_generator`
-writes it as ONNX or for torch.export, `generate` writes samples, and `score_folder` scores any images as generators are scored.
+writes it as ONNX or for torch.export, `generate` writes samples, and `score_folder` scores any files as generators are scored.
 Every error that is not a defect of ganray is a `GanrayError`.
 """
 

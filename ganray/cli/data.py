@@ -8,6 +8,7 @@ from ganray.cli.display import console_reporter, progress_bar
 from ganray.cli.listing import aligned, print_json, print_table
 from ganray.cli.options import LocalPath, address_option, check_name, json_option, with_job
 from ganray.config import Job, load_job
+from ganray.config.compatibility import KINDS
 from ganray.config.evaluate import SCORES
 from ganray.errors import plural
 from ganray.train.view import TrainingView
@@ -83,7 +84,7 @@ def fit_extractor_command(job: str, overrides: tuple[str, ...], out: Path | None
 @click.option("--against", required=True, metavar="DATASET", help="The URI of a prepared dataset, as `ganray prepare JOB` prints it.")
 @json_option
 def score_command(folder: str, against: str, as_json: bool) -> None:
-    """Score the images of FOLDER, a folder, zip archive or s3:// prefix, as generators of DATASET are scored."""
+    """Score the samples in FOLDER, a folder, archive, file or s3:// prefix of what DATASET holds, as its generators are scored."""
     from ganray.train.score_folder import score_folder
 
     with console_reporter(TrainingView(Job()), quiet=as_json) as reporter:
@@ -91,6 +92,9 @@ def score_command(folder: str, against: str, as_json: bool) -> None:
     if as_json:
         print_json(vars(found))
         return
-    click.echo(f"{plural(found.count, 'image')} of {found.folder}" + (f", {found.skipped:,} could not be read" if found.skipped else ""))
+    click.echo(
+        f"{plural(found.count, KINDS[found.kind].noun)} of {found.folder}"
+        + (f", {found.skipped:,} could not be read" if found.skipped else "")
+    )
     rows = [(name.removeprefix("metric/"), f"{value:.4g}", SCORES[name].direction) for name, value in found.scores.items()]
     print_table(("score", "value", "direction"), rows)

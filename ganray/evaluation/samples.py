@@ -107,9 +107,14 @@ def comparison(dataset: PreparedDataset) -> Comparison:
         case TableCodec() as codec:
             return partial(compare_rows, table_reference(dataset, codec), codec)
         case TextCodec() as codec:
-            reals = codec.decode(read_rows(dataset, spread(dataset.card.count, MAX_REALS)).samples)
+            reals = real_texts(dataset, codec)
             return lambda fakes: compare_texts(reals, codec.decode(fakes.samples))
     raise AssertionError(f"samples of kind {dataset.card.kind} are scored by their features")
+
+
+def real_texts(dataset: PreparedDataset, codec: TextCodec) -> list[str]:
+    """Return a dataset's texts, or an even choice of them."""
+    return codec.decode(read_rows(dataset, spread(dataset.card.count, MAX_REALS)).samples)
 
 
 def compare_rows(reference: TableReference, codec: TableCodec, fakes: LabelledSamples) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Small tables, and what is made of them without Ray."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,17 @@ import torch
 
 from ganray.config.modalities.table import TableModality
 from ganray.config.networks import TableNetworks
+from ganray.data.card import DatasetCard, Shard, Skipped
+from ganray.data.dataset import CARD, PreparedDataset
+from ganray.data.shard import LABEL, SAMPLE, encode_shard
 from ganray.gan.layouts.table import TableLayout
 from ganray.gan.state import GanState, create_state
 from ganray.modalities.table.codec import TableCodec
 from ganray.modalities.table.encoding import encoding_of
 from ganray.modalities.table.fitting import TableFitting
+from ganray.storage import ObjectStore
 
+FOLDER = "datasets/people"
 NETWORKS = TableNetworks(width=16, depth=1, discriminator_width=16, latent_dim=8, given=0.5)
 
 
@@ -40,6 +46,20 @@ def fit(table: pa.Table, **settings: Any) -> TableCodec:
     """Return the codec fitted to a table's rows."""
     fitting = TableFitting(TableModality(**settings), table.num_rows)
     return fitting.codec([fitting.observe(table.to_struct_array().combine_chunks())])
+
+
+def write_rows(storage: ObjectStore, table: pa.Table, held_out: int) -> PreparedDataset:
+    """Write a dataset of a table's rows, of which the last are held out."""
+    codec = fit(table)
+    stored = pa.array([row.tobytes() for row in codec.encode(table)], pa.binary(2 * len(codec.columns)))
+    data = encode_shard(pa.table([stored, pa.array(np.full(table.num_rows, -1), pa.int32())], [SAMPLE, LABEL]))
+    storage.write(f"{FOLDER}/shard-00000.parquet", data)
+    shard = Shard(file="shard-00000.parquet", rows=table.num_rows, sha256=hashlib.sha256(data).hexdigest())
+    kind: dict[str, Any] = {"modality": codec.to_json(), "settings": {}, "held_out": held_out, "shards": [shard], "classes": None}
+    facts: dict[str, Any] = {"count": table.num_rows - held_out, "rows_per_shard": table.num_rows, "source": {}, "skipped": Skipped()}
+    card = DatasetCard(name="people", key="k", fingerprint="f", class_counts=None, licence=None, created_by={}, **kind, **facts)
+    storage.write(f"{FOLDER}/{CARD}", card.model_dump_json().encode())
+    return PreparedDataset(storage, FOLDER, card)
 
 
 def new_state(codec: TableCodec, networks: TableNetworks = NETWORKS, *, seed: int = 3) -> GanState:

@@ -122,5 +122,5 @@ def test_a_bucket_is_no_exception(bucket: str, folder: str) -> None:
 def test_neighbours_fit_the_images_that_are_scored(tmp_path: Path) -> None:
     dataset = write_numbered(open_store(tmp_path), count=10, rows_per_shard=10, shape=(1, 16, 16))
     assert [scoring_job(dataset, num_images=number).evaluate.neighbours for number in (2, 5, 100)] == [1, 4, 5]
-    with pytest.raises(DataError, match="a single image"):
+    with pytest.raises(DataError, match="a single sample"):
         scoring_job(dataset, num_images=1)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ganray.config import Data
@@ -28,6 +29,19 @@ def sample_settings(data: Data) -> dict[str, Any]:
     pixels = {"shape": data.shape, "filter": data.filter, "later": _later_settings(data)} if KINDS[data.modality.kind].has_pixels else {}
     settings: dict[str, Any] = json.loads(json.dumps({**data.modality.model_dump(mode="json"), **pixels}))
     return settings
+
+
+def settings_of(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `data` that `sample_settings` has made settings of, so that other samples are prepared alike."""
+    modality = {name: value for name, value in settings.items() if name not in ("shape", "filter", "later")}
+    if not KINDS[kind].has_pixels:
+        return {"modality": modality}
+    channels, *resolution = settings["shape"]
+    later = dict(setting.split(" ", 1) for setting in settings["later"] if " " in setting)
+    background = {"background": json.loads(f"[{later['background'][1:-1]}]")} if "background" in later else {}
+    depth = {"bit_depth": int(later["bit_depth"])} if "bit_depth" in later else {}
+    pixels = {"resolution": resolution, "channels": channels, "filter": settings["filter"], **background, **depth}
+    return {"modality": modality, **pixels}
 
 
 def _later_settings(data: Data) -> list[str]:

@@ -40,11 +40,14 @@ NUM_NAMED = 5  # unreadable samples that an error names
 Progress = Callable[[int, int], None]  # takes the samples decoded so far and their total
 
 
-def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Progress | None = None) -> PreparedDataset:
+def prepare(
+    data: Data, listing: Listing, storage: ObjectStore, *, codec: Codec | None = None, progress: Progress | None = None
+) -> PreparedDataset:
     """Prepare the samples of a source's listing, or return the dataset that was prepared from it with the same settings.
 
-    Needs a connection to Ray. Raises `DataError` if the source is missing or empty, or if more than `data.max_bad_fraction` of
-    it cannot be read, and `StorageError` where the storage cannot be written; nothing is left behind then.
+    `codec` is another dataset's, whose samples these are to be compared with, in a storage of their own. Needs a connection to Ray. Raises
+    `DataError` if the source is missing or empty, or if more than `data.max_bad_fraction` of it cannot be read, and `StorageError` where
+    the storage cannot be written; nothing is left behind then.
     """
     for message in listing.messages:
         logger.warning("%s", message)
@@ -57,9 +60,9 @@ def prepare(data: Data, listing: Listing, storage: ObjectStore, *, progress: Pro
         log_classes(found.card)
         return found
     warn_of_earlier(data, listing, storage)
-    dataset = _write_dataset(data, listing, storage, progress)
+    dataset = _write_dataset(data, listing, storage, codec, progress)
     if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
-        dataset = _write_dataset(data, listing, storage, progress)
+        dataset = _write_dataset(data, listing, storage, codec, progress)
     _remove_abandoned(storage)
     log_depth(data, dataset.card)
     log_classes(dataset.card)
@@ -97,12 +100,12 @@ def log_classes(card: DatasetCard) -> None:
         logger.warning("nothing is learned of %s %s: none of the samples could be read", classes, enumerated([*named, *more]))
 
 
-def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, progress: Progress | None) -> PreparedDataset:
+def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, codec: Codec | None, progress: Progress | None) -> PreparedDataset:
     """Write a dataset's shards, then its card."""
     folder = dataset_folder(data, listing)
     with _removed_on_failure(storage, folder), unwrapped_errors():
         rows = listing.open()
-        codec = make_codec(data, rows)
+        codec = codec or make_codec(data, rows)
         counts, target = DecodeCounts(), ShardTarget(storage, folder, SampleType(codec.shape, codec.dtype), len(rows.classes or []))
         shards = write_shards(encode_rows(rows, codec), counts, target, _checker(data, rows.count, progress))
         check_skipped(counts.skipped, counts.examples, counts.seen, data)

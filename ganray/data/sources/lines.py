@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from ganray.config import LinesSource
-from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, list_files, row_table, source_errors
+from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, SourceFiles, dataset_of, list_files, row_table, source_errors
 from ganray.errors import DataError
 from ganray.modalities.formats import HEAD_BYTES, starts_as_image
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
@@ -83,6 +83,15 @@ def _looks_like(store: ObjectStore, key: str) -> str | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text in UTF-16, which is to be saved as UTF-8"
     return "binary data" if b"\0" in head else None
+
+
+@source_errors()
+def read_lines(files: SourceFiles) -> Iterator[bytes]:
+    """Yield the lines of text files in this process, without Ray. Raises `DataError` for a file that is no text."""
+    _check_heads(files.store, [info.key for info in files.infos])
+    for info in files.infos:
+        for rows in read_piece(files.store, Piece(info.key, 0, info.size, UNLABELLED)):
+            yield from (line for line in rows["data"].to_pylist() if line is not None)
 
 
 def _open(store: ObjectStore, pieces: list[Piece], classes: list[str] | None) -> Rows:

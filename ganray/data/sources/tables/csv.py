@@ -110,6 +110,18 @@ def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = No
     return Listing(found.name.removesuffix(SUFFIX), identity, partial(_open, files, keys, holdout))
 
 
+@source_errors()
+def read_csv(path: str) -> Iterator[tuple[pa.Table, int]]:
+    """Yield the rows of the CSV files under a path in this process, some at a time, and how many lines before them are no rows.
+
+    Raises `DataError` as `open_csv` does.
+    """
+    files, found = open_csv(CsvSource(path=path))
+    for info in found.infos:
+        for rows, broken in files.read(info.key):
+            yield rows, len(broken)
+
+
 def _head(store: ObjectStore, source: CsvSource, key: str) -> tuple[str, list[str]]:
     """Return a file's delimiter and the names of its columns."""
     text = _decode(_beginning(store, key), source.encoding, key)
