@@ -1,12 +1,17 @@
 """Published directions over HTTP and on the page: samples are moved along them, files are traced, and other versions have none."""
 
+import contextlib
 import io
 import json
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
@@ -21,10 +26,20 @@ from ganray.serve.versions import Versions
 from ganray.storage import open_store
 from ganray.train.publish import describe_directions
 from tests.helpers.artifacts import artifact
+from tests.helpers.browser import chromium
 from tests.helpers.serving import LocalServer
 
 CLASSES = ["cat", "dog", "owl"]
 NUM = 3
+SCRIPT = """ready.then(async () => {
+  const pixels = () => [...document.querySelectorAll("#strip canvas")].map((canvas) => canvas.toDataURL());
+  const shown = {before: pixels(), place: document.querySelector("#moved").textContent};
+  document.querySelector("#direction").value = "3";
+  await choose(chosen);
+  const captions = [...document.querySelectorAll("#strip figcaption")].map((caption) => caption.textContent);
+  const wide = document.documentElement.scrollWidth - innerWidth, sample = document.querySelector("#sample canvas").toDataURL();
+  return {...shown, after: pixels(), captions, wide, sample, link: location.search};
+})"""
 
 
 def with_directions(storage: Path, name: str, content: dict | None = None, classes: list[str] | None = None) -> str:
@@ -44,6 +59,21 @@ def version(tmp_path: Path) -> str:
 @pytest.fixture
 def client(version: str) -> TestClient:
     return LocalServer(Versions(version)).client()
+
+
+@contextlib.contextmanager
+def listening(client: TestClient) -> Iterator[str]:
+    """Give the address at which a client's application answers browsers."""
+    server = uvicorn.Server(uvicorn.Config(client.app, port=0, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(30)
 
 
 def array(client: TestClient, path: str, **query: object) -> np.ndarray:
@@ -126,6 +156,18 @@ def test_the_page_and_the_facts_show_directions_only_where_there_are_some(client
     assert 'id="direction"' not in without.get("/").text
     answer = without.get("/direction")
     assert (answer.status_code, answer.json()["problem"]) == (400, "this version was published without directions")
+
+
+def test_the_page_moves_the_chosen_sample_and_its_address_has_the_direction(client: TestClient, tmp_path: Path) -> None:
+    with listening(client) as url, chromium(tmp_path / "profile") as browser:
+        for width, dark in ((390, True), (1200, False)):
+            view = browser.visit(f"{url}?num=9&seed=3&sample=5&direction=2&reach=6", SCRIPT, width=width, dark=dark)
+            found = view.result
+            assert view.errors == []
+            assert (found["place"], found["wide"], found["captions"]) == ("5", 0, ["-6", "-4", "-2", "0", "+2", "+4", "+6"])
+            assert found["before"][3] == found["after"][3] == found["sample"]
+            assert all(found["before"][place] != found["after"][place] for place in (0, 6))
+            assert found["link"] == "?version=0001&seed=3&start=0&num=9&sample=5&direction=3&reach=6"
 
 
 @pytest.mark.parametrize(
