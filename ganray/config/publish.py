@@ -1,13 +1,17 @@
 """The `publish` and `track` sections: the model of the registry and what its card states, and who is told of a run as it trains."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ganray.config.fields import Count, FieldError, Name, Place, Section, Text, kind_or
+from ganray.config.fields import Count, FieldError, Name, Place, Section, Text, kind_or, shortened
 from ganray.errors import CREDENTIALS
 
 MAX_TEXT = 2000  # characters
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+NO_SCHEME = re.compile(r"[\w.-]+:\d+(/|$)|https?/")  # host:port, and a colon left out
+PROJECT = r"^[^/\\#?%:]+$"  # W&B's names of projects
 
 
 class Publish(Section):
@@ -24,10 +28,14 @@ class Publish(Section):
     signing_key: Place | None = Field(None, description="PEM file of an Ed25519 key that signs what is published")
 
 
-def _without_credentials(text: str) -> str:
-    """Refuse a URI with credentials, since a job is printed and published."""
+def _tracking_uri(text: str) -> str:
+    """Refuse a URI with credentials, since a job is printed and published, and what MLflow would take for the name of a folder."""
     if CREDENTIALS.search(text):
         raise FieldError("the URI contains credentials", "remove them, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    if not text.strip():
+        raise FieldError("is empty", "name a server, as http://host:5000, or leave it out")
+    if "://" not in text and (NO_SCHEME.match(text) or text.partition(":")[0] in SCHEMES):
+        raise FieldError(f"{shortened(text)} has no scheme, and would be a folder", "write http://host:5000, or ./ before a folder's name")
     return text
 
 
@@ -41,7 +49,7 @@ class MlflowTracker(Section):
     """A run of MLflow; trials of a sweep are nested in the sweep's."""
 
     kind: Literal["mlflow"] = "mlflow"
-    uri: Annotated[Text, AfterValidator(_without_credentials)] | None = Field(
+    uri: Annotated[Text, AfterValidator(_tracking_uri)] | None = Field(
         None, description="the tracking server, as http://host:5000 or sqlite:////folder/mlflow.db; null: MLFLOW_TRACKING_URI"
     )
     experiment: Text = Field("ganray", min_length=1, description="name of the experiment, which is made if it is not there")
@@ -51,7 +59,7 @@ class WandbTracker(Section):
     """A run of Weights & Biases; trials of a sweep are in one group."""
 
     kind: Literal["wandb"] = "wandb"
-    project: Text = Field("ganray", min_length=1, description="name of the project")
+    project: Text = Field("ganray", min_length=1, max_length=128, pattern=PROJECT, description="name of the project")
     entity: Text | None = Field(None, description="user or team; null: the default of the account")
     mode: Literal["online", "offline"] = Field("online", description="offline: files in ./wandb or WANDB_DIR, for `wandb sync`")
 

@@ -20,7 +20,7 @@ from ganray.config import MlflowTracker
 from ganray.runs.metrics_log import Record
 from ganray.track.news import Position, metrics_of
 from ganray.track.session import TrackerError
-from ganray.track.subject import Subject, hyperparameters
+from ganray.track.subject import Subject, hyperparameters, param_names
 
 SETTINGS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # ganray tries again by itself
 SETTINGS["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -85,7 +85,7 @@ class MlflowSession:
     def write_job(self, subject: Subject) -> None:
         """Write the job as an artifact, and its fields as params; MLflow's params never change, so what a resume has changed stays out."""
         plain = subject.run.job.model_dump(mode="json", exclude_none=True)
-        fields = {path: str(value)[:MAX_PARAM] for path, value in hyperparameters(plain).items()}
+        fields = {path: str(value)[:MAX_PARAM] for path, value in param_names(hyperparameters(plain)).items()}
         missing = [Param(path, value) for path, value in fields.items() if path not in self.params]
         for start in range(0, len(missing), MAX_PARAMS):
             self.client.log_batch(self.run_id, params=missing[start : start + MAX_PARAMS])

@@ -1,5 +1,6 @@
 """What is tracked: a run, or a sweep and each of its trials, which trackers show as one group."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ganray.track.news import is_created
 from ganray.track.stored import tracking_id
 
 TRIALS = "trials/"
+MAX_NAME = 250  # characters that MLflow takes
 NOT_TOLD = ("name", "storage", "track", "sweep")  # sections of a job that are no hyperparameters
 
 
@@ -66,3 +68,14 @@ def hyperparameters(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a job by their dotted paths: numbers, truth values and texts as they are, others as text."""
     told = {name: value for name, value in job.items() if name not in NOT_TOLD}
     return {path: value if isinstance(value, bool | int | float | str) else str(value) for path, value in flatten(told).items()}
+
+
+def param_names(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields by names that every tracker takes: a table's columns are part of paths, and may be called anything.
+
+    Of two that would have the same name, the first stays.
+    """
+    named: dict[str, Any] = {}
+    for path, value in fields.items():
+        named.setdefault(re.sub(r"[^\w.\- ]", "_", path, flags=re.ASCII)[:MAX_NAME], value)
+    return named

@@ -1,6 +1,7 @@
 """Keeping a tracker up to date with a run, or with a sweep and its trials; and what is needed to have it at all."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from importlib.util import find_spec
 
 from ganray.config import MlflowTracker, TensorBoardTracker, WandbTracker
 from ganray.config import Tracker as Config
-from ganray.errors import ConfigError, GanrayError, RunLocked
+from ganray.errors import ConfigError, GanrayError, RunLocked, printable, without_credentials
 from ganray.runs.run import Run
 from ganray.storage import ObjectInfo
 from ganray.track.session import Sender, Tracker, TrackerError
@@ -23,10 +24,21 @@ PACKAGES = {"mlflow": "mlflow", "wandb": "wandb"}  # what trackers import that g
 
 
 def check_trackers(trackers: Sequence[Config]) -> None:
-    """Raise `ConfigError`, naming ganray's extra, if a package is missing that a tracker needs."""
+    """Raise `ConfigError` for a tracker whose package is missing, naming ganray's extra, or whose files would not last."""
     for tracker in trackers:
+        if isinstance(tracker, MlflowTracker):
+            check_lasting(tracker)
         if tracker.kind in PACKAGES and find_spec(PACKAGES[tracker.kind]) is None:
             raise ConfigError("track", f"{tracker.kind} needs a package that is not installed", f"pip install 'ganray[{tracker.kind}]'")
+
+
+def check_lasting(tracker: MlflowTracker) -> None:
+    """Raise `ConfigError` for a folder that is relative inside a Ray job, whose working directory vanishes: MLflow's default is one."""
+    uri = tracker.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") and "://" not in uri and uri != "databricks" and not os.path.isabs(uri):
+        named = f"{uri} is relative" if uri else "MLFLOW_TRACKING_URI is not set, so that MLflow takes a relative folder"
+        problem = f"{named}, and a Ray job's working directory vanishes"
+        raise ConfigError("track.uri", problem, "name a server, as http://host:5000, or an absolute folder")
 
 
 def build_tracker(config: Config) -> Tracker:
@@ -128,6 +140,6 @@ def send_all(configs: Sequence[Config], run: Run) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's message in one line, cut where it is long."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """Return an error's message in one line, without credentials, cut where it is long."""
+    text = printable(without_credentials(" ".join(str(error).split()))) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -5,6 +5,7 @@ where an earlier process died. The files of the start before stay, since TensorB
 """
 
 import io
+import re
 import time
 from pathlib import Path
 
@@ -126,5 +127,6 @@ def files_but_newest(store: ObjectStore) -> list[str]:
     """Return the keys of event files but for those of the newest start, which is named in each."""
     by_start: dict[int, list[str]] = {}
     for info in store.list(PREFIX):
-        by_start.setdefault(int(info.key.split(".")[-2]), []).append(info.key)
+        if written := re.search(r"\.(\d{19})\.\d{19}$", info.key):  # other programs' files are not of this run
+            by_start.setdefault(int(written[1]), []).append(info.key)
     return [key for start, keys in by_start.items() if start != max(by_start) for key in keys]
