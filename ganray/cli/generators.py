@@ -109,8 +109,7 @@ def directions_command(
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
     """Print the version and seed of FILE, a PNG, WebP, MP4, wav, flac or text by `generate`, verified by generating it again."""
-    from ganray.generation.content import unit_of
-    from ganray.generation.provenance import provenance, read_claim
+    from ganray.generation.provenance import provenance, read_claim, unit_of
 
     if storage is None:
         claim = read_claim(file)

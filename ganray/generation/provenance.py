@@ -1,6 +1,5 @@
 """Provenance of a generated image or sound: its record is read, the version found, and the sample generated again and compared."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -11,22 +10,10 @@ from ganray.gan.directions import moved_inputs
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, in_process
-from ganray.generation.content import (
-    Content,
-    SoundContent,
-    StreamContent,
-    TextContent,
-    animated,
-    is_animation_file,
-    read_content,
-    shown,
-    sounding,
-    streamed,
-    written,
-)
-from ganray.generation.formats import MAX_GRID_SAMPLES
+from ganray.generation.formats import find_reading, kinds_of
+from ganray.generation.formats.base import Content, Maker
 from ganray.generation.published_directions import read_directions
-from ganray.generation.record import Record
+from ganray.generation.record import Record, parse_record
 from ganray.generation.rows import given_codes
 from ganray.modalities.codec import Samples, UnreadableSample
 from ganray.modalities.image import UnreadableImage
@@ -36,7 +23,6 @@ from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
 REMEDY = "name a PNG, WebP, MP4, wav, flac or text file that `ganray generate` has written"
-MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
 
 
 class Provenance(TypedDict):
@@ -71,23 +57,27 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     file's maker, and is never contacted. Raises `DataError` for a file without a record, or not the sample in its
     record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
-    content, record = _read(file)
+    (content, record), reading = _read(file), find_reading(file)
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
     files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     if record.label is not None and record.label >= generator.num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
-    kind = "sound" if isinstance(content, SoundContent) else "video" if is_animation_file(file) else generator.codec.kind
-    if kind != generator.codec.kind:
-        raise DataError(str(file), f"is a {kind}, and its generator makes {generator.codec.noun}", "do not trust the record")
-    difference = content.difference(regenerate(record, files, generator, _maker(content, file)))
+    if generator.codec.kind not in (kinds := kinds_of(reading)):
+        raise DataError(str(file), f"is a {kinds[0]}, and its generator makes {generator.codec.noun}", "do not trust the record")
+    difference = content.difference(regenerate(record, files, generator, reading.make))
     if not difference.is_small:
         problem = f"is not the sample in its record: generated again, that has {difference.found}"
         raise DataError(str(file), problem, "do not trust the record")
     found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest}
     facts = {**record.model_dump(exclude_none=True), **found}
     return cast(Provenance, facts)
+
+
+def unit_of(file: Path) -> str:
+    """Return what the largest difference between a file and its samples counts."""
+    return find_reading(file).unit
 
 
 def read_claim(file: Path) -> Record:
@@ -105,7 +95,7 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGenerator, make: Callable[..., Content]) -> Content:
+def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGenerator, make: Maker) -> Content:
     """Return the content that the file of a record should have: one sample, or several together, as `make` makes content of them."""
     codec = generator.codec
     if record.end is not None:
@@ -143,17 +133,6 @@ def moved(record: Record, files: dict[str, bytes]) -> Samples:
     return samples
 
 
-def _maker(content: Content, file: Path) -> Callable[..., Content]:
-    """Return what makes content like a file's of samples."""
-    if isinstance(content, SoundContent):
-        return sounding
-    if isinstance(content, TextContent):
-        return written
-    if isinstance(content, StreamContent):
-        return streamed
-    return animated if is_animation_file(file) else shown
-
-
 def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -> None:
     """Raise `ArtifactError` unless a version is the one in a file's record, by model, version and manifest."""
     claimed, found = (record.model, record.version), (manifest.lineage.get("model"), manifest.lineage.get("version"))
@@ -164,10 +143,12 @@ def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -
 
 def _read(file: Path) -> tuple[Content, Record]:
     """Return a file's content and its record. Raises `DataError` for a file without them."""
+    reading = find_reading(file)
     try:
-        content, record = read_content(file)
+        content, texts = reading.read(file)
     except (UnreadableImage, UnreadableSample) as error:
         raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
-    if record is None or (record.num or 1) > (MAX_LINES if isinstance(content, TextContent) else MAX_GRID_SAMPLES):
+    record = parse_record(texts)
+    if record is None or (record.num or 1) > reading.max_samples:
         raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
     return content, record

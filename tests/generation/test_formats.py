@@ -4,6 +4,7 @@ import json
 import sys
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,6 +19,9 @@ from ganray.gan.layouts import layout_of
 from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
 from ganray.generation.batch import generate
+from ganray.generation.formats import FORMATS, find_reading, kinds_of
+from ganray.generation.formats.base import Format, Reading
+from ganray.generation.formats.image import read_image, shown, write_preview
 from ganray.generation.provenance import provenance
 from ganray.modalities.codec import Codec
 from ganray.modalities.image import Target
@@ -126,3 +130,16 @@ def test_a_video_is_one_line_where_pyav_is_missing_and_nothing_is_written(monkey
         with pytest.raises(ConfigError, match=r"this video needs the package av; pip install 'ganray\[video\]'"):
             generate(uri, num=2, seed=0, out=tmp_path / name, local=True)
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_what_a_kind_registers_is_what_its_files_are_read_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, formats in FORMATS.items():
+        for suffix, format in formats.items():
+            assert format.reading is None or (
+                find_reading(Path(f"x{suffix.upper()}")) is format.reading and kind in kinds_of(format.reading)
+            )
+    midi = Reading(read_image, shown, "note")
+    monkeypatch.setitem(cast(dict[str, dict[str, Format]], FORMATS), "score", {".mid": Format(write_preview, midi)})
+    assert find_reading(Path("x.mid")) is midi
+    assert kinds_of(midi) == ["score"]
+    assert kinds_of(find_reading(Path("x.png"))) == [*FORMATS], "an image may show samples of any kind"

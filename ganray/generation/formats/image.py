@@ -1,12 +1,32 @@
-"""Generated images as PNG files in a folder, or in a Parquet file."""
+"""Generated images as PNG files in a folder, or in a Parquet file; and samples of any kind as one PNG file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from ganray.generation.formats.base import Difference, Format, Reading, distances
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
-from ganray.modalities.image import encode_png
+from ganray.modalities.image import Pixels, encode_png, pixels_of, read_png
 from ganray.storage.files import atomic_write
+
+MAX_GREY_LEVELS = 1  # by which machines may round differently
+
+
+@dataclass(frozen=True)
+class ImageContent:
+    """Pixels uint8 [C, H, W], or [T, C, H, W] of an animation."""
+
+    pixels: Pixels
+
+    def difference(self, other: "ImageContent") -> Difference:
+        """Return how far two images are from each other."""
+        if self.pixels.shape != other.pixels.shape:
+            return Difference(None, "grey level", is_small=False)
+        largest = int(distances(self.pixels, other.pixels).max())
+        return Difference(largest, "grey level", is_small=largest <= MAX_GREY_LEVELS)
 
 
 def write_image_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -22,3 +42,28 @@ def write_image_parquet(out: Path, chunks: Iterable[Samples], record: Record, co
 
     with atomic_write(out) as file:
         write_parquet(file, chunks, record)
+
+
+def write_preview(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
+    """Write all samples as one PNG file, as their codec shows them."""
+    with atomic_write(out) as file:
+        file.write(codec.preview(np.concatenate(list(chunks)), record.texts()))
+
+
+def read_image(path: Path) -> tuple[ImageContent, Mapping[str, str]]:
+    """Return a PNG file's pixels and its texts. Raises `UnreadableImage`."""
+    pixels, texts = read_png(path)
+    return ImageContent(pixels), texts
+
+
+def shown(samples: Samples, codec: Codec, *, is_one: bool) -> ImageContent:
+    """Return samples [N, ...] as pixels: one that is an image, or a preview of all."""
+    if is_one and codec.kind == "image":
+        pixels: Pixels = samples[0]
+        return ImageContent(pixels)
+    return ImageContent(pixels_of(codec.preview(samples)))
+
+
+READING = Reading(read_image, shown, "grey level")
+PNG = Format(write_preview, READING, is_sheet=True)  # of any kind
+FORMATS: Mapping[str, Format] = {".png": PNG, ".parquet": Format(write_image_parquet), "": Format(write_image_folder)}

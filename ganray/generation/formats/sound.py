@@ -1,19 +1,42 @@
 """Generated sounds as wav files in a folder, one wav or flac file of all of them, or flac in a Parquet file."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ganray.generation.formats.base import Difference, Format, Reading, distances
+from ganray.generation.formats.image import PNG
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
-from ganray.modalities.sound.codec import SoundCodec, SpectrogramCodec, WaveCodec
+from ganray.modalities.sound.codec import SoundCodec, SpectrogramCodec, WaveCodec, decibels
 from ganray.modalities.sound.decoding import Wave
-from ganray.modalities.sound.files import SoundFormat, encode_sound, sheet
+from ganray.modalities.sound.files import Integers, SoundFormat, encode_sound, read_sound, sheet, to_integers
+from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
 from ganray.storage.files import atomic_write
 
 HUB = "huggingface"  # key of the Hub's features in a schema's metadata, as JSON
+MAX_STEPS = 2  # of a wave in 16 bits, by which machines may round differently
+# Griffin-Lim enlarges a rounding: a level of one in ten places of a spectrogram, and waves differ by a third, and their spectra by this.
+MAX_MEAN_DB, MAX_DB = 0.4, 12.0
+SPECTRUM_HOP, SPECTRUM_BINS = 128, 32
+
+
+@dataclass(frozen=True)
+class SoundContent:
+    """A wave int16 [n] at a rate in Hz."""
+
+    wave: Integers
+    rate: int
+
+    def difference(self, other: "SoundContent") -> Difference:
+        """Return how far two sounds are from each other: equal waves, or spectra that only rounding tells apart."""
+        if (len(self.wave), self.rate) != (len(other.wave), other.rate):
+            return Difference(None, "16-bit step", is_small=False)
+        largest = int(distances(self.wave, other.wave).max())
+        return Difference(largest, "16-bit step", is_small=largest <= MAX_STEPS or _sound_alike(self, other))
 
 
 def write_sound_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -58,3 +81,35 @@ def sound_codec(codec: Codec) -> SoundCodec:
 def _waves(chunks: Iterable[Samples], codec: Codec) -> Iterator[Wave]:
     """Yield the wave of each sample."""
     return (sound_codec(codec).waves(sample[None])[0] for chunk in chunks for sample in chunk)
+
+
+def read_sound_content(path: Path) -> tuple[SoundContent, Mapping[str, str]]:
+    """Return a wav or flac file's wave and its comment. Raises `UnreadableSample`."""
+    wave, rate, comment = read_sound(path)
+    return SoundContent(wave, rate), {KEY: comment}
+
+
+def sounding(samples: Samples, codec: Codec, *, is_one: bool) -> SoundContent:
+    """Return samples [N, ...] of sounds as a wave: one, or a sheet of all."""
+    rate, waves = sound_codec(codec).clip.rate, np.stack(list(_waves([samples], codec)))
+    return SoundContent(to_integers(waves[0] if is_one else sheet(waves, rate)), rate)
+
+
+def _sound_alike(left: SoundContent, right: SoundContent) -> bool:
+    """Return whether two waves of one length and rate differ in their spectra by no more than Griffin-Lim makes of roundings."""
+    if len(left.wave) < SPECTRUM_HOP:
+        return False
+    analysis = Analysis(left.rate, SPECTRUM_HOP, len(left.wave) // SPECTRUM_HOP, SPECTRUM_BINS)
+    one, other = (decibels(mel_spectrogram(sound.wave[None] / 32767, analysis)) for sound in (left, right))
+    distance = np.abs(one - other)
+    return bool(distance.mean() <= MAX_MEAN_DB and distance.max() <= MAX_DB)
+
+
+SHEET = Format(write_sound_sheet, Reading(read_sound_content, sounding, "16-bit step"), is_sheet=True)
+FORMATS: Mapping[str, Format] = {
+    ".png": PNG,
+    ".wav": SHEET,
+    ".flac": SHEET,
+    ".parquet": Format(write_sound_parquet),
+    "": Format(write_sound_folder),
+}

@@ -3,10 +3,12 @@
 import csv
 import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ganray.generation.formats.base import Format
+from ganray.generation.formats.image import PNG
 from ganray.generation.record import KEY, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.storage.files import atomic_write
@@ -65,3 +67,6 @@ def write_table(out: Path, chunks: Iterable[Samples], record: Record, codec: Cod
             writer.write_table(pa.table(rows.columns, schema=writer.schema))
         if writer:
             writer.close()
+
+
+FORMATS: Mapping[str, Format] = {".csv": Format(write_csv), ".parquet": Format(write_table), ".png": PNG}

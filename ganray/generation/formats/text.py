@@ -1,15 +1,34 @@
 """Generated texts as lines of a text file, or rows of a Parquet file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import ne
 from pathlib import Path
 
 from ganray.errors import DataError
+from ganray.generation.formats.base import Difference, Format, Reading
 from ganray.generation.record import KEY, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.text import TextCodec
 from ganray.storage.files import atomic_write
 
+MAX_OTHER_LINES = 0.01  # share of the lines of texts, by which machines may round differently
+MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
 BESIDE = ".provenance.json"  # the suffix of the file with a text file's record, which lines have no place for
+
+
+@dataclass(frozen=True)
+class TextContent:
+    """Lines of text."""
+
+    lines: list[str]
+
+    def difference(self, other: "TextContent") -> Difference:
+        """Return how many lines differ: machines may round differently where two characters are as probable."""
+        if len(self.lines) != len(other.lines):
+            return Difference(None, "line", is_small=False)
+        number = sum(map(ne, self.lines, other.lines))
+        return Difference(number, "line", is_small=number <= MAX_OTHER_LINES * len(self.lines))
 
 
 def write_lines(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -34,7 +53,7 @@ def write_text_parquet(out: Path, chunks: Iterable[Samples], record: Record, cod
             index += len(chunk)
 
 
-def read_lines(file: Path) -> tuple[list[str], dict[str, str]]:
+def read_lines(file: Path) -> tuple[TextContent, Mapping[str, str]]:
     """Return the lines of a text file, and the texts of its record by their keywords. Raises `DataError`."""
     try:
         content, record = file.read_bytes().decode(), beside(file).read_text()
@@ -44,10 +63,10 @@ def read_lines(file: Path) -> tuple[list[str], dict[str, str]]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(str(file), f"cannot be read ({error})", "name a file that `ganray generate` has written") from None
-    return content.removesuffix("\n").split("\n"), {KEY: record}
+    return TextContent(content.removesuffix("\n").split("\n")), {KEY: record}
 
 
-def read_text_parquet(file: Path) -> tuple[list[str], dict[str, str]]:
+def read_text_parquet(file: Path) -> tuple[TextContent, Mapping[str, str]]:
     """Return the texts in a Parquet file, and its metadata by their keywords. Raises `DataError`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -58,7 +77,12 @@ def read_text_parquet(file: Path) -> tuple[list[str], dict[str, str]]:
         reason = " ".join(str(error).split())[:150]
         raise DataError(str(file), f"cannot be read ({reason})", "name a file of texts that `ganray generate` has written") from None
     metadata = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in (table.schema.metadata or {}).items()}
-    return [str(text) for text in table["text"].to_pylist()], metadata
+    return TextContent([str(text) for text in table["text"].to_pylist()]), metadata
+
+
+def written(samples: Samples, codec: Codec, *, is_one: bool) -> TextContent:
+    """Return samples [N, ...] of texts as lines."""
+    return TextContent(_decoded(codec, samples))
 
 
 def beside(out: Path) -> Path:
@@ -69,3 +93,9 @@ def beside(out: Path) -> Path:
 def _decoded(codec: Codec, chunk: Samples) -> list[str]:
     assert isinstance(codec, TextCodec)
     return codec.decode(chunk)
+
+
+FORMATS: Mapping[str, Format] = {
+    ".txt": Format(write_lines, Reading(read_lines, written, "line", MAX_LINES)),
+    ".parquet": Format(write_text_parquet, Reading(read_text_parquet, written, "line", MAX_LINES)),
+}

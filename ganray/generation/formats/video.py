@@ -1,19 +1,41 @@
 """Generated videos as lossless WebP animations or as MP4 files in a folder, in one animated grid, or in a Parquet file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ganray.generation.formats.base import Difference, Format, Reading, distances, read_bytes
+from ganray.generation.formats.image import PNG, ImageContent
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
-from ganray.modalities.video.codec import DESCRIPTION, animation, stream
-from ganray.modalities.video.mp4 import check_encoder
+from ganray.modalities.image import Pixels
+from ganray.modalities.video.codec import DESCRIPTION, animation, read_webp, stream
+from ganray.modalities.video.mp4 import check_encoder, read_mp4
 from ganray.storage.files import atomic_write
 
 HUB = "huggingface"  # key of the Hub's features in a schema's metadata, as JSON
+NUMBERED_MP4 = "%06d.mp4"  # names the files of a folder, as ffmpeg names numbered files
+# Grey levels by which the frames of two encoders differ that were given the same, or samples that machines round differently.
+MAX_MEAN_LEVELS, MAX_LEVELS = 1.5, 12
+
+
+@dataclass(frozen=True)
+class StreamContent:
+    """Frames uint8 [T, 3, H, W] of a video that was encoded with losses."""
+
+    frames: Pixels
+
+    def difference(self, other: "StreamContent") -> Difference:
+        """Return how far two videos are from each other: frames of one encoder are equal, those of two nearly so."""
+        if self.frames.shape != other.frames.shape:
+            return Difference(None, "grey level", is_small=False)
+        distance = distances(self.frames, other.frames)
+        is_small = bool(distance.mean() <= MAX_MEAN_LEVELS and distance.max() <= MAX_LEVELS)
+        return Difference(int(distance.max()), "grey level", is_small)
 
 
 def write_video_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -72,3 +94,36 @@ def webp(clips: Samples, record: Record) -> bytes:
 def mp4(clips: Samples, record: Record) -> bytes:
     """Return clips as an MP4 file that has the record as its comment, and XMP."""
     return stream(clips, comment=record.to_json(), xmp=XMP)
+
+
+def read_animation(path: Path) -> tuple[ImageContent, Mapping[str, str]]:
+    """Return the frames of a WebP file and its description. Raises `UnreadableSample`."""
+    frames, description = read_webp(read_bytes(path))
+    return ImageContent(frames), {KEY: description}
+
+
+def animated(samples: Samples, codec: Codec, *, is_one: bool) -> ImageContent:
+    """Return clips [N, T, C, H, W] as the frames of an animation, in colour: one, or a grid of all."""
+    return ImageContent(read_webp(animation(samples[:1] if is_one else samples, "WEBP"))[0])
+
+
+def read_stream(path: Path) -> tuple[StreamContent, Mapping[str, str]]:
+    """Return the frames of an MP4 file and its comment. Raises `UnreadableSample`."""
+    frames, comment = read_mp4(read_bytes(path))
+    return StreamContent(frames), {KEY: comment}
+
+
+def streamed(samples: Samples, codec: Codec, *, is_one: bool) -> StreamContent:
+    """Return clips [N, T, C, H, W] as the frames of an MP4 file: one, or a grid of all."""
+    return StreamContent(read_mp4(stream(samples[:1] if is_one else samples))[0])
+
+
+FORMATS: Mapping[str, Format] = {
+    ".png": PNG,
+    ".webp": Format(write_video_grid, Reading(read_animation, animated, "grey level"), is_sheet=True),
+    ".gif": Format(write_video_grid, is_sheet=True),
+    ".mp4": Format(write_mp4_grid, Reading(read_stream, streamed, "grey level"), is_sheet=True),
+    ".parquet": Format(write_video_parquet),
+    "": Format(write_video_folder),
+    NUMBERED_MP4: Format(write_mp4_folder),
+}
