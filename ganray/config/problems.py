@@ -51,7 +51,7 @@ def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section]
     location, field = first["loc"], _typed_path(first["loc"], data)
     match first["type"]:
         case "value_error":
-            return _refused(field, first["ctx"]["error"])
+            return _refused(_typed_path(_without_tag(location, data), data), first["ctx"]["error"])
         case "extra_forbidden" if new_path(field):
             return _renamed(field, first["input"])
         case "extra_forbidden":
@@ -65,6 +65,14 @@ def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section]
             return ConfigError(f"{field}.kind", f"expected {tags}, got {first['ctx']['tag']!r}", HELP)
     alternatives = [first, *(other for other in others if _typed_path(other["loc"], data) == field)]
     return _unexpected(root, field, alternatives)
+
+
+def _without_tag(location: Location, data: Any) -> Location:
+    """Return the location of a value that a validator refused without the tag of a union at its end, which is not in the data."""
+    for part in location[:-1]:
+        data = data[part] if isinstance(data, Mapping) and part in data else data
+    is_tag = isinstance(data, Mapping) and bool(location) and location[-1] not in data and "." not in str(location[-1])
+    return location[:-1] if is_tag else location
 
 
 def _refused(field: str, error: ValueError) -> ConfigError:
