@@ -18,7 +18,7 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from ganray.cluster.session import use_settings
+from ganray.cluster.session import use_settings, without_ray_messages
 from ganray.runs.event_log import EventKind
 from ganray.runs.run import Run
 from ganray.storage import open_store
@@ -74,7 +74,7 @@ def of_nodes(storage: Path, repeats: int) -> list[tuple[float, int]]:
         cluster.add_node(num_cpus=1)
 
     try:
-        with training(storage, *ENDLESS, "--address", cluster.address) as driver:
+        with without_ray_messages(), training(storage, *ENDLESS, "--address", cluster.address) as driver:
             return list(recoveries(storage, driver, kill, repeats))
     finally:
         ray.shutdown()

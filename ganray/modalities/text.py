@@ -112,7 +112,7 @@ class TextFitting:
     modality: TextModality
 
     def observe(self, data: Any) -> TextSummary:
-        """Count a batch's characters and lengths."""
+        """Count a batch's characters, but for texts that are longer than the job allows, and its lengths."""
         characters, lengths = Counter[str](), Counter[int]()
         reasons = []
         for raw in data.to_pylist():
@@ -121,7 +121,8 @@ class TextFitting:
             except UnreadableSample as error:
                 reasons.append(str(error))
                 continue
-            characters.update(text)
+            if self.modality.length == "auto" or len(text) <= self.modality.length:  # else it is left out
+                characters.update(text)
             lengths[len(text)] += 1
         return TextSummary(characters, lengths, len(reasons), reasons[0] if reasons else None)
 

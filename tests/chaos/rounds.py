@@ -51,7 +51,7 @@ class Round:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return asdict(self)
+        return {**vars(self), "kills": dict(self.kills)}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What chaos and soak would notice: registries that do not hold what was reported, and figures that grow."""
 
 import itertools
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -76,6 +77,7 @@ def test_figures_are_sums_that_name_what_is_wrong() -> None:
     found = figures(rounds, seed=1)
     assert (found["kills"], found["all_kills"], found["drivers"], found["images_again"]) == ({"worker": 3, "driver": 1}, 4, 3, 5)
     assert (found["wrong"], found["leaks"]) == ([], ["b: actor X is ALIVE"])
+    assert [json.loads(json.dumps(each.to_json()))["kills"] for each in rounds] == [{"worker": 2}, {"worker": 1, "driver": 1}]
 
 
 def test_growth_is_what_the_last_third_has_more_than_the_middle() -> None:

@@ -12,7 +12,7 @@ import soundfile
 from ganray.modalities.sound.files import read_sound
 from tests.helpers.runs import ganray
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 JOB = "jobs/spoken-digits.yaml"
 BRIEF = ["networks.width=8", "networks.latent_dim=8", "networks.ghost_batch=16", "train.precision=float32", "train.batch_size=32"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.runs import ganray
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 BRIEF = ["networks.width=8", "networks.latent_dim=8", "networks.motion_dim=4", "networks.ghost_batch=8", "train.precision=float32"]
 BRIEF += ["train.total_images=96", "train.log_every=32", "train.samples_every=96", "resources.cpus_per_worker=0.5", "workers=2"]

@@ -77,6 +77,7 @@ def test_the_length_found_leaves_out_one_text_in_a_thousand_and_rare_characters_
     texts = ["ab"] * 9_990 + ["abc"] * 9 + ["z" * 500]
     assert fitted([texts]).length == 2
     assert fitted([texts], length=3, max_vocabulary=2) == TextCodec(3, ("a", "b"))
+    assert fitted([["ab", "xyz"]], length=2) == TextCodec(2, ("a", "b"))  # a longer text is left out, with its characters
 
 
 @pytest.mark.parametrize("batch", [[], [b"\xff\xd8\xff\xe0"], [b"\x00\x01"]])

@@ -1,0 +1,46 @@
+"""Texts from a Parquet file to published lines whose record names what made them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.helpers.runs import ganray
+
+pytestmark = pytest.mark.e2e
+
+JOB = "jobs/city-names.yaml"
+BRIEF = ["data.modality={kind: text, length: 12}", "networks={kind: text-conv, width: 8, depth: 1, latent_dim: 8, conditional: true}"]
+BRIEF += ["train.precision=float32", "train.total_images=256", "train.batch_size=32", "train.log_every=64", "train.samples_every=128"]
+BRIEF += ["train.max_seconds=null", "resources.cpus_per_worker=0.5", "workers=2", "evaluate={every: 128, num_samples: 256}"]
+PARTS = {"AA": ("ka", "lo", "mi"), "BB": ("ster", "burg", "öd")}
+
+
+def succeed(*arguments: str) -> str:
+    """Return what a command that ended well has printed."""
+    done = ganray(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_texts_are_learned_published_written_and_traced(address: str, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    countries = ["AA", "BB"] * 300
+    names = ["".join(draw.choice(PARTS[country], 2)) for country in countries]
+    pq.write_table(pa.table({"text": [*names, "x" * 13], "country": [*countries, "AA"]}), tmp_path / "names.parquet")
+    store, out = tmp_path / "store", tmp_path / "names.txt"
+    source = f"data.source.path={tmp_path / 'names.parquet'}"
+    printed = json.loads(succeed("train", JOB, source, *BRIEF, f"storage={store}", "--address", address, "--json"))
+    version = store / "models/city-names/0001"
+    assert printed["version"] == str(version)
+    assert {name for name in printed["scores"] if name.startswith("metric/")}
+    succeed("generate", str(version), "--num", "20", "--out", str(out), "--class", "BB", "--local")
+    lines = out.read_text().splitlines()
+    assert len(lines) == 20
+    assert {letter for line in lines for letter in line} <= {letter for part in (*PARTS["AA"], *PARTS["BB"]) for letter in part}
+    assert "equal within 0 lines" in succeed("provenance", str(out), "--storage", str(store))
+    out.write_text(out.read_text().replace(lines[3], lines[3] + "k", 1))
+    assert ganray("provenance", str(out), "--storage", str(store)).returncode != 0
