@@ -54,7 +54,7 @@ def _prepared(job: Job, listing: Listing, storage: ObjectStore) -> PreparedDatas
 def _listed(job: Job, listing: Listing) -> dict[str, Any]:
     if job.networks.conditional and not listing.is_labelled:
         raise ConfigError("networks.conditional", f"the samples of {listing.name} have no label", "use false, or a source with labels")
-    count = "samples, nobody has counted them" if listing.count is None else plural(listing.count, "sample")
+    count = "not yet counted" if listing.count is None else plural(listing.count, "sample")
     classes = "labelled" if listing.is_labelled and listing.classes is None else _classes(listing.classes or [])
     left_out = f", {plural(len(listing.left_out), 'file')} left out" if listing.left_out else ""
     samples = {"real samples": f"{count}, {classes}{left_out}, to be prepared"}

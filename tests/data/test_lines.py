@@ -72,6 +72,7 @@ def test_what_is_no_text_is_one_line_that_says_what_it_looks_like(tmp_path: Path
 
 def test_folders_without_lines_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
-    for path, problem in ((tmp_path, r"there are no \.txt files with lines"), (tmp_path / "missing", "does not exist")):
+    missing = (tmp_path / "missing.txt", r"does not exist; name a \.txt file, or a folder")
+    for path, problem in ((tmp_path, r"there are no \.txt files with lines"), missing):
         with pytest.raises(DataError, match=problem):
             list_source(data(path))

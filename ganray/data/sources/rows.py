@@ -139,6 +139,8 @@ def list_files(path: str, storage: ObjectStore | None, *, suffix: str) -> Source
         store = open_folder(folder)
         if infos := [info for info in store.list(name) if info.key == name]:  # else a folder, as Spark names them
             return SourceFiles(store, name, infos)
+    if not is_remote(path) and not Path(path).expanduser().exists():
+        raise DataError(PATH_FIELD, f"{path} does not exist", f"name a {suffix} file, or a folder or s3:// prefix of such files")
     store = open_folder(path)
     own = tuple(storage_prefixes(store, storage))
     infos = [info for info in store.list("") if info.key.endswith(suffix) and not is_hidden(info.key) and not info.key.startswith(own)]
