@@ -14,7 +14,7 @@ ANSWER_S = 1.0  # that a node has to answer in
 def remove_orphaned_placement_groups() -> None:
     """Remove the placement groups that actors of this driver have made which have died: their places would stay reserved.
 
-    Ray Train has a remover of its own, which needs Ray's dashboard.
+    Ray Train's own remover needs Ray's dashboard, and outlives the controllers that it watches: ganray's trainer goes without it.
     """
     job_id = ray.get_runtime_context().get_job_id()
     for row in ray._private.state.state._connect_and_get_accessor().get_placement_group_table():

@@ -9,6 +9,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
@@ -93,7 +94,11 @@ class AsManyAsFit(ScalingPolicy):
 
 
 class Trainer(TorchTrainer):
-    """Ray's trainer with these policies, which its public interface does not take."""
+    """Ray's trainer with these policies, which its public interface does not take.
+
+    Without Ray's cleaner of placement groups, an actor that outlives controllers that died, for ever: Ray removes groups itself when a
+    driver dies, and `remove_orphaned_placement_groups` when a controller does.
+    """
 
     def __init__(
         self,
@@ -112,8 +117,8 @@ class Trainer(TorchTrainer):
         policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures, self.progress_actor)}
         if self.scaling_policy:
             policies["scaling_policy"] = self.scaling_policy
-        if self.limits:
-            policies["callbacks"] = [*settings["callbacks"], self.limits]
+        own = [self.limits] if self.limits else []
+        policies["callbacks"] = [each for each in settings["callbacks"] if not isinstance(each, PlacementGroupCleanerCallback)] + own
         trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
         result: Result = trainer._initialize_and_run_controller(**{**settings, **policies})
         return result

@@ -20,6 +20,7 @@ from tests.helpers.s3_server import WRITER, S3Server, ServerProcess
 NODES = 2  # beside the head: with two workers, one place is left where a node is lost
 BUCKET = "chaos"
 SYSTEM_ACTORS = ("_AutoscalingCoordinatorActor", "_StatsActor", "JobSupervisor")  # Ray's own, which outlive a driver
+OF_NODES = (*SYSTEM_ACTORS, "DashboardAgent", "RuntimeEnvAgent")  # what processes of nodes are called, too
 GIVEN_UP = 3  # the exit code of a driver that the environment failed, as an S3 server that is away for long
 
 
@@ -104,7 +105,7 @@ class RunCluster:
         groups = [row for row in ray.util.placement_group_table().values() if row["state"] != "REMOVED"]
         actors = [row for row in ray._private.state.actors().values() if row["State"] != "DEAD" and _class(row) not in SYSTEM_ACTORS]
         titles = [_title(pid) for pid in self.processes("")]
-        busy = [title for title in titles if not title.startswith("ray::IDLE") and not any(name in title for name in SYSTEM_ACTORS)]
+        busy = [title for title in titles if not title.startswith("ray::IDLE") and not any(name in title for name in OF_NODES)]
         files = [path.name for path in self.temporary.glob("ganray-*")]
         parts = S3Server(self.server.endpoint_url, 0).client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
         found = [f"placement group {row['placement_group_id']} is {row['state']}" for row in groups]

@@ -1,14 +1,16 @@
 """What Ray Train is given of a run."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from ganray.config import load_job
 from ganray.runs.run import Run
 from ganray.storage import open_store
-from ganray.train import trainer
+from ganray.train import policies, trainer
 from ganray.train.context import WorkerContext
 from tests.helpers.runs import REPOSITORY
 
@@ -22,3 +24,15 @@ def test_workers_get_their_context_and_the_dashboard_the_job(tmp_path: Path, mon
     assert settings["train_loop_config"] == job.model_dump(mode="json")
     call(settings["train_loop_config"])
     assert trained == [context]
+
+
+def test_ray_train_is_given_the_limits_and_no_cleaner_that_outlives_controllers(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(policies.TorchTrainer, "__init__", lambda self, **settings: vars(self).update(settings))
+    monkeypatch.setattr(
+        policies.TorchTrainer, "_initialize_and_run_controller", lambda _, **settings: given.update(settings), raising=False
+    )
+    others, limits = [object(), PlacementGroupCleanerCallback(), object()], cast(Any, object())
+    ours = policies.Trainer(run_config=SimpleNamespace(failure_config=None), limits=limits)
+    ours._initialize_and_run_controller(failure_policy=None, scaling_policy=None, callbacks=others)
+    assert given["callbacks"] == [others[0], others[2], limits]
