@@ -19,6 +19,7 @@ from ganray.errors import (
     GanrayError,
     RunLocked,
     StorageError,
+    TrackerError,
     TrainingDiverged,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "Registry",
     "RunLocked",
     "StorageError",
+    "TrackerError",
     "TrainingDiverged",
     "__version__",
     "export_generator",

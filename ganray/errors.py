@@ -63,6 +63,13 @@ class ClusterError(GanrayError):
     is_transient = True
 
 
+class TrackerError(GanrayError):
+    """A tracker that does not answer, or refuses what it is sent."""
+
+    exit_code = 3
+    is_transient = True
+
+
 class RunLocked(GanrayError):
     """A run or sweep that another driver holds, or has taken over."""
 

@@ -17,9 +17,9 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from ganray.config import MlflowTracker
+from ganray.errors import TrackerError
 from ganray.runs.metrics_log import Record
 from ganray.track.news import Position, metrics_of
-from ganray.track.session import TrackerError
 from ganray.track.subject import Subject, hyperparameters, param_names
 
 SETTINGS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # ganray tries again by itself

@@ -3,20 +3,12 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from ganray.errors import GanrayError
 from ganray.runs.metrics_log import Record
 from ganray.storage import MissingObject, ObjectInfo
 from ganray.track.news import NewsReader, Position
 from ganray.track.subject import Subject
 
 MAX_RECORDS = 40  # of one request
-
-
-class TrackerError(GanrayError):
-    """A tracker that does not answer, or refuses what it is sent."""
-
-    exit_code = 3
-    is_transient = True
 
 
 class Session(Protocol):

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 
 from ganray.config import MlflowTracker, TensorBoardTracker, WandbTracker
 from ganray.config import Tracker as Config
-from ganray.errors import ConfigError, GanrayError, RunLocked, printable, without_credentials
+from ganray.errors import ConfigError, GanrayError, RunLocked, TrackerError, printable, without_credentials
 from ganray.runs.run import Run
 from ganray.storage import ObjectInfo
-from ganray.track.session import Sender, Tracker, TrackerError
+from ganray.track.session import Sender, Tracker
 from ganray.track.subject import Subjects
 
 logger = logging.getLogger(__name__)
