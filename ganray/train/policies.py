@@ -9,6 +9,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.callback import ControllerCallback
@@ -96,8 +97,9 @@ class AsManyAsFit(ScalingPolicy):
 class Trainer(TorchTrainer):
     """Ray's trainer with these policies, which its public interface does not take.
 
-    Without Ray's cleaner of placement groups, an actor that outlives controllers that died, for ever: Ray removes groups itself when a
-    driver dies, and `remove_orphaned_placement_groups` when a controller does.
+    Without two of its actors, whose processes each start of workers would wait for. One outlives controllers that died, for ever, to remove
+    their placement groups: Ray does so when a driver dies, and `remove_orphaned_placement_groups` when a controller does. The other
+    divides the datasets among workers, where there are none.
     """
 
     def __init__(
@@ -117,8 +119,11 @@ class Trainer(TorchTrainer):
         policies: dict[str, Any] = {"failure_policy": MistakesAreFinal(failures, self.progress_actor)}
         if self.scaling_policy:
             policies["scaling_policy"] = self.scaling_policy
-        own = [self.limits] if self.limits else []
-        policies["callbacks"] = [each for each in settings["callbacks"] if not isinstance(each, PlacementGroupCleanerCallback)] + own
+        left_out: tuple[type, ...] = (
+            (PlacementGroupCleanerCallback,) if self.datasets else (PlacementGroupCleanerCallback, DatasetsCallback)
+        )
+        policies["callbacks"] = [each for each in settings["callbacks"] if not isinstance(each, tuple(left_out))]
+        policies["callbacks"] += [self.limits] if self.limits else []
         trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
         result: Result = trainer._initialize_and_run_controller(**{**settings, **policies})
         return result

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from ganray.config import load_job
@@ -26,13 +27,16 @@ def test_workers_get_their_context_and_the_dashboard_the_job(tmp_path: Path, mon
     assert trained == [context]
 
 
-def test_ray_train_is_given_the_limits_and_no_cleaner_that_outlives_controllers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("datasets", "kept"), [({}, 2), ({"train": None}, 3)])
+def test_ray_train_starts_no_actor_that_outlives_controllers_and_none_for_data_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, datasets: dict[str, Any], kept: int
+) -> None:
     given: dict[str, Any] = {}
-    monkeypatch.setattr(policies.TorchTrainer, "__init__", lambda self, **settings: vars(self).update(settings))
-    monkeypatch.setattr(
-        policies.TorchTrainer, "_initialize_and_run_controller", lambda _, **settings: given.update(settings), raising=False
-    )
-    others, limits = [object(), PlacementGroupCleanerCallback(), object()], cast(Any, object())
-    ours = policies.Trainer(run_config=SimpleNamespace(failure_config=None), limits=limits)
+    theirs = policies.TorchTrainer
+    monkeypatch.setattr(theirs, "__init__", lambda self, **settings: vars(self).update(settings))
+    monkeypatch.setattr(theirs, "_initialize_and_run_controller", lambda _, **settings: given.update(settings), raising=False)
+    limits, of_data = cast(Any, object()), DatasetsCallback(cast(Any, SimpleNamespace(dataset_config=None)), datasets)
+    others = [object(), object(), of_data, PlacementGroupCleanerCallback()]
+    ours = policies.Trainer(run_config=SimpleNamespace(failure_config=None), limits=limits, datasets=datasets)
     ours._initialize_and_run_controller(failure_policy=None, scaling_policy=None, callbacks=others)
-    assert given["callbacks"] == [others[0], others[2], limits]
+    assert given["callbacks"] == [*others[:kept], limits]
