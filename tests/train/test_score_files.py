@@ -80,7 +80,7 @@ def test_rows_are_scored_against_those_that_were_held_out(tmp_path: Path) -> Non
         ("narrow.csv", "FOLDER: .*narrow.csv has no column left; people holds"),
         ("narrow.parquet", "FOLDER: narrow.parquet has no column left"),
         ("broken.parquet", "FOLDER: broken.parquet is damaged"),
-        ("nothing", "FOLDER: the folder .*nothing does not exist"),
+        ("nothing", "FOLDER: .*nothing does not exist; people holds rows of 7 columns; name a .csv file"),
     ],
 )
 def test_files_that_are_not_what_the_dataset_holds_are_one_line(name: str, problem: str, tmp_path: Path) -> None:
