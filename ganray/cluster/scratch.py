@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,11 +23,13 @@ from typing import IO
 from ganray.cluster.process import boot_id, is_dead, own_identity
 
 SESSION = "ray-session"  # file with the name of the owner's local Ray session
-# Reads folders until the pipe is closed by its writer's end, then removes them; once more, since others may still write there. In a
-# process of its own, which no signal to the terminal or to the group of its parent reaches.
-JANITOR = """exec 3<&0
+# Reads folders until the pipe is closed by its writer's end, then ends what is left of its Ray, as agents, which would stay for a minute,
+# and removes the folders; once more, since others may still write there. In a process of its own, which no signal to the terminal or to
+# the group of its parent reaches.
+JANITOR = f"""exec 3<&0
 (trap '' HUP INT TERM
 while IFS= read -r folder; do set -- "$@" "$folder"; done <&3
+for folder; do [ -e "$folder/{SESSION}" ] && "$0" -m ganray.cluster.scratch "$folder"; done
 rm -rf -- "$@"; sleep 5; rm -rf -- "$@") &"""
 _STARTING = threading.Lock()  # of the one that a process has: a second one's pipe would be closed with what it was told
 TITLE = b"ray::"  # how the title of a process of Ray's begins, which overwrites its command line
@@ -56,7 +59,9 @@ def remove_after_death(folder: str) -> None:
 def _janitor(_: int) -> IO[bytes]:
     """Start the shell that removes this process's folders after its death, and return the pipe that tells it which."""
     with open(os.devnull, "wb") as null:
-        shell = subprocess.Popen(["sh", "-c", JANITOR, "ganray"], stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+        shell = subprocess.Popen(
+            ["sh", "-c", JANITOR, sys.executable], stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
+        )
     shell.wait()  # what it has started goes on
     assert shell.stdin is not None
     return shell.stdin
@@ -69,14 +74,19 @@ def remove_dead() -> None:
     """
     for folder in Path(tempfile.gettempdir()).glob("ganray-*"):
         if _belongs_to_dead(folder):
-            with contextlib.suppress(OSError):
-                _end_session((folder / SESSION).read_text())
+            end_session_of(folder)
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark_session(folder: str, session: str) -> None:
     """Write into a scratch folder that its process has started the local Ray of this session."""
     Path(folder, SESSION).write_text(session)
+
+
+def end_session_of(folder: Path) -> None:
+    """End what is left of the local Ray whose session a folder names, if it names one. Its process has ended."""
+    with contextlib.suppress(OSError):
+        _end_session((folder / SESSION).read_text())
 
 
 def _belongs_to_dead(folder: Path) -> bool:
@@ -117,3 +127,7 @@ def _written_files(process: Path) -> Iterator[bytes]:
 
 def _boot_hash() -> str:
     return hashlib.sha256(boot_id().encode()).hexdigest()[:12]
+
+
+if __name__ == "__main__":  # as the janitor calls it
+    end_session_of(Path(sys.argv[1]))

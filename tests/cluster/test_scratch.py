@@ -92,7 +92,8 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(place: Path, tmp_path_f
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
-def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("janitor", ["none", "janitor"])
+def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path, tmp_path_factory: pytest.TempPathFactory, janitor: str) -> None:
     logs = tmp_path_factory.mktemp("ray") / SESSION / "logs"
     logs.mkdir(parents=True)
     with (
@@ -104,8 +105,9 @@ def test_what_a_killed_driver_s_ray_has_left_is_ended(place: Path, tmp_path_fact
         subprocess.Popen(SLEEP, stdin=(logs / "raylet.out").open()) as reader,
     ):
         try:
-            left_behind(place, SESSION)
-            remove_dead()
+            left_behind(place, SESSION, janitor=janitor)
+            if janitor == "none":
+                remove_dead()
             assert (agent.wait(10), titled.wait(10)) == (-9, -9)
             time.sleep(0.1)
             assert [process.poll() for process in (driver, other, reader)] == [None] * 3
