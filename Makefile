@@ -14,10 +14,10 @@ quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
-# What to run before each commit: style, types and the tests that need neither network nor Ray: about three minutes on two cores.
+# What to run before each commit: style, types and the tests that need neither network nor Ray: about six minutes on two cores.
 check: lint types unit
 
-# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands: about forty minutes on two cores.
+# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
 test: check
 	$(PARALLEL) -m storage
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it
@@ -39,7 +39,7 @@ bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
 # Long proofs that nothing is lost: runs on a cluster of which something is killed every few seconds for MINUTES, as by
-# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests, which take about twenty minutes.
+# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests, which take half an hour.
 chaos: MINUTES = 10
 chaos: .venv/installed
 	$(BIN)/python -m tests.chaos.cluster --minutes $(MINUTES)

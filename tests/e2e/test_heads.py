@@ -36,6 +36,7 @@ def finished(process: "subprocess.Popen[str]") -> "subprocess.CompletedProcess[s
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
+@pytest.mark.slow
 def test_a_driver_finds_the_token_is_told_a_wrong_port_and_ends_with_its_head(tmp_path: Path) -> None:
     token = tmp_path / ".ray/auth_token"
     token.parent.mkdir()

@@ -11,6 +11,7 @@ from tests.helpers.runs import checkpoints, train_workers, training, wait_until
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_a_frozen_worker_is_replaced_and_the_record_tells_of_it(tmp_path: Path) -> None:
     limits = ["train.worker_timeout=3", "train.max_failures=1", "train.samples_every=1000000", "evaluate.every=1000000"]
     with training(tmp_path, "workers=1", "train.total_images=12800", *limits) as driver:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.cluster
 OFTEN = ["evaluate.every=3200", "evaluate.num_samples=256", "publish.every=3200", "train.total_images=192000"]
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_leaves_its_best_so_far(tmp_path: Path) -> None:
     private, public = make_keys(tmp_path)
     storage = tmp_path / "store"
