@@ -20,9 +20,9 @@ check: lint types unit
 # Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
 test: check
 	$(PARALLEL) -m storage
-	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it
+	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it; 5: a folder whose Ray tests are all slow
 	@failed=0; for folder in $$(grep -rlE "mark\.(cluster|e2e)" tests --include="test_*.py" | xargs dirname | sort -u); do \
-	  $(BIN)/pytest $$folder -m "(cluster or e2e) and not chaos and not slow" || failed=1; \
+	  $(BIN)/pytest $$folder -m "(cluster or e2e) and not chaos and not slow" || [ $$? = 5 ] || failed=1; \
 	done; exit $$failed
 
 lint: .venv/installed
