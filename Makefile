@@ -39,7 +39,7 @@ bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
 # Long proofs that nothing is lost: runs on a cluster of which something is killed every few seconds for MINUTES, as by
-# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests, which take half an hour.
+# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests.
 chaos: MINUTES = 10
 chaos: .venv/installed
 	$(BIN)/python -m tests.chaos.cluster --minutes $(MINUTES)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ganray.config.modalities.table import MAX_COLUMNS
 from ganray.errors import plural
 from ganray.registry.manifest import MAX_MODEL_NAME, Manifest, name_of
 from ganray.storage import ObjectStore
@@ -21,7 +22,6 @@ XMP = (
     f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
 
-MAX_COLUMNS = 2000
 MAX_REACH = 10  # standard deviations of a latent
 
 Value = Annotated[str, Field(max_length=10_000)]

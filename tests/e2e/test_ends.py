@@ -5,15 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ganray.cluster.process import started
-from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, ended, environment, train_workers, wait_until
+from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, ended, environment, every, train_workers, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -30,22 +28,9 @@ ENDS = {  # how a run ends: the exit code
 }
 
 
-@contextlib.contextmanager
-def watched(driver: subprocess.Popen[str], seen: dict[int, str]) -> Iterator[None]:
-    """While the block runs, note the processes that a driver has started, or those have, and when they were started."""
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.1):
-            seen.update({pid: since for pid in descendants(driver.pid) if pid not in seen and (since := started(pid))})
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def note_started(driver: subprocess.Popen[str], seen: dict[int, str]) -> None:
+    """Note the processes that a driver has started, or those have, and when they were started."""
+    seen.update({pid: since for pid in descendants(driver.pid) if pid not in seen and (since := started(pid))})
 
 
 def end(driver: subprocess.Popen[str], storage: Path, how: str) -> None:
@@ -74,7 +59,7 @@ def test_nothing_is_left_of_a_run(tmp_path: Path, how: str) -> None:
     )
     processes: dict[int, str] = {}
     try:
-        with watched(driver, processes):
+        with every(0.1, lambda: note_started(driver, processes)):
             end(driver, storage, how)
             output, _ = driver.communicate(timeout=240)
         assert driver.returncode == ENDS[how], output

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +120,24 @@ def wait_until(condition: Callable[[], object], driver: subprocess.Popen[str]) -
         assert driver.poll() is None, f"the driver ended early: {driver.communicate()[0]}"
         assert time.monotonic() < until, "waited too long"
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def every(seconds: float, do: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again beside the block."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            do()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def checkpoints(storage: Path) -> list[Path]:

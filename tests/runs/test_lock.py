@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from ganray.errors import RunLocked, StorageRefused
 from ganray.runs.lock import LOCK, driver_lock, read_holder
 from ganray.storage import MissingObject, ObjectStore, open_store
+from tests.helpers.runs import every
 
 SHORT_S = 1.0  # the lease of these tests
 ELSEWHERE = {"id": "other", "host": "elsewhere", "boot": "another machine's", "pid": 1, "started": "1"}
@@ -53,24 +54,6 @@ def acquired_after(run: ObjectStore) -> float:
     start = time.monotonic()
     with driver_lock(run, "r", lease_s=SHORT_S):
         return time.monotonic() - start
-
-
-@contextlib.contextmanager
-def every(seconds: float, do: Callable[[], object]) -> Iterator[None]:
-    """Do something again and again beside the block."""
-    over = threading.Event()
-
-    def repeat() -> None:
-        while not over.wait(seconds):
-            do()
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_second_driver_is_refused_while_the_first_lives(run: ObjectStore) -> None:

@@ -11,7 +11,18 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from ganray.config import LinesSource
-from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, SourceFiles, dataset_of, list_files, row_table, source_errors
+from ganray.data.sources.rows import (
+    PATH_FIELD,
+    UNLABELLED,
+    Listing,
+    Rows,
+    SourceFiles,
+    dataset_of,
+    list_files,
+    no_files,
+    row_table,
+    source_errors,
+)
 from ganray.errors import DataError
 from ganray.modalities.formats import HEAD_BYTES, starts_as_image
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
@@ -45,8 +56,7 @@ def list_lines(source: LinesSource, storage: ObjectStore | None = None) -> Listi
     files = list_files(source.path, storage, suffix=SUFFIX)
     infos = [info for info in files.infos if info.size]
     if not infos:
-        problem = f"there are no {SUFFIX} files with lines in {source.path}"
-        raise DataError(PATH_FIELD, problem, f"name a {SUFFIX} file, or a folder or s3:// prefix that holds some")
+        raise no_files(f"there are no {SUFFIX} files with lines in {source.path}", SUFFIX)
     _check_heads(files.store, [info.key for info in infos])
     by_file = source.labels == "files"
     classes = [PurePosixPath(info.key).stem for info in infos] if by_file else None

@@ -13,7 +13,7 @@ from ganray.config import ParquetSource
 from ganray.data.sources.parquet_columns import class_numbers, plain_classes
 from ganray.data.sources.parquet_footer import DAMAGE, LABELS, REPLACE, THREADS, Footer, Group, open_parquet, read_footers, reason_of
 from ganray.data.sources.parquet_samples import SampleColumn
-from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, list_files, row_table, source_errors
+from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, row_table, some_files, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
@@ -69,10 +69,7 @@ def list_parquet(source: ParquetSource, storage: ObjectStore | None, samples: Sa
 
     Raises `DataError` if there are none, or if they are not what the job says.
     """
-    files = list_files(source.path, storage, suffix=".parquet")
-    if not files.infos:
-        problem = f"there are no .parquet files in {source.path}"
-        raise DataError(PATH_FIELD, problem, "name a file, or a folder or s3:// prefix that holds some")
+    files = some_files(source.path, storage, suffix=".parquet")
     footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
     settings: list[Any] = [samples.name, source.label_column, source.raw_shape]
     identity: list[Any] = [files.store.uri, settings, [[info.key, info.size, str(info.modified)] for info in files.infos]]

@@ -140,11 +140,24 @@ def list_files(path: str, storage: ObjectStore | None, *, suffix: str) -> Source
         if infos := [info for info in store.list(name) if info.key == name]:  # else a folder, as Spark names them
             return SourceFiles(store, name, infos)
     if not is_remote(path) and not Path(path).expanduser().exists():
-        raise DataError(PATH_FIELD, f"{path} does not exist", f"name a {suffix} file, or a folder or s3:// prefix of such files")
+        raise no_files(f"{path} does not exist", suffix)
     store = open_folder(path)
     own = tuple(storage_prefixes(store, storage))
     infos = [info for info in store.list("") if info.key.endswith(suffix) and not is_hidden(info.key) and not info.key.startswith(own)]
     return SourceFiles(store, name, sorted(infos, key=lambda info: info.key))
+
+
+def some_files(path: str, storage: ObjectStore | None, *, suffix: str) -> SourceFiles:
+    """List files as `list_files` does. Raises `DataError` if there are none."""
+    found = list_files(path, storage, suffix=suffix)
+    if not found.infos:
+        raise no_files(f"there are no {suffix} files in {path}", suffix)
+    return found
+
+
+def no_files(problem: str, suffix: str) -> DataError:
+    """Return the error for a source without a file to read."""
+    return DataError(PATH_FIELD, problem, f"name a {suffix} file, or a folder or s3:// prefix of such files")
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from ganray.config import CsvSource
-from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, list_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, some_files, source_errors
 from ganray.data.sources.tables.rows import TRAIN, Part, Split, broken_rows, check_names, parts_in, parts_of, raw_rows
 from ganray.errors import DataError, plural
 from ganray.storage import ObjectStore
@@ -88,11 +88,7 @@ def open_csv(source: CsvSource, storage: ObjectStore | None = None) -> tuple[Csv
 
     Raises `DataError` if there are none, or if their columns differ.
     """
-    found = list_files(source.path, storage, suffix=SUFFIX)
-    if not found.infos:
-        raise DataError(
-            PATH_FIELD, f"there are no {SUFFIX} files in {source.path}", "name a file, or a folder or s3:// prefix that holds some"
-        )
+    found = some_files(source.path, storage, suffix=SUFFIX)
     keys = [info.key for info in found.infos]
     with ThreadPoolExecutor(THREADS) as threads:
         heads = list(threads.map(partial(_head, found.store, source), keys))
@@ -177,9 +173,11 @@ def sniff(text: str) -> str:
 
 def _open(files: CsvFiles, keys: list[str], holdout: float) -> Rows:
     """Count the rows of the files, in Ray tasks, and open them."""
-    import ray
+    import ray  # here, so that listing a source needs no Ray
 
-    counts = ray.get([ray.remote(num_cpus=1)(_count).remote(files, key) for key in keys])
+    from ganray.cluster.errors import results_of
+
+    counts = results_of([ray.remote(num_cpus=1)(_count).remote(files, key) for key in keys], "counting rows")
     readable = sum(count.readable for count in counts)
     if not readable:
         raise _no_rows(files, [f"{key}, {count.first}" for key, count in zip(keys, counts, strict=True) if count.first])

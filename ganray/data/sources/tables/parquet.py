@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ganray.config import ParquetSource
 from ganray.data.sources.parquet_footer import DAMAGE, REPLACE, THREADS, open_parquet, reason_of
-from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, dataset_of, list_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, dataset_of, some_files, source_errors
 from ganray.data.sources.tables.rows import Part, Split, check_names, parts_in, parts_of, raw_rows
 from ganray.errors import DataError
 from ganray.storage import ObjectStore
@@ -49,11 +49,7 @@ def list_table(source: ParquetSource, holdout: float, storage: ObjectStore | Non
 
     Raises `DataError` if there are none, or if their columns differ.
     """
-    found = list_files(source.path, storage, suffix=SUFFIX)
-    if not found.infos:
-        raise DataError(
-            PATH_FIELD, f"there are no {SUFFIX} files in {source.path}", "name a file, or a folder or s3:// prefix that holds some"
-        )
+    found = some_files(source.path, storage, suffix=SUFFIX)
     keys = [info.key for info in found.infos]
     with ThreadPoolExecutor(THREADS) as threads:
         footers = list(threads.map(partial(_footer, found.store), keys))
