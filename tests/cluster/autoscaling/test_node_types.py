@@ -36,11 +36,13 @@ def test_the_file_is_that_of_the_head_s_autoscaler(tmp_path: Path, is_relative: 
     (tmp_path / "cluster.yaml").write_text(cluster())
     script = tmp_path / "autoscaler/v2/monitor.py"
     script.parent.mkdir(parents=True)
-    script.write_text("input()")
+    script.write_text("print(flush=True)\ninput()")
     file = "cluster.yaml" if is_relative else tmp_path / "cluster.yaml"
     command = [sys.executable, str(script), "--gcs-address=127.0.0.1:1", f"--autoscaling-config={file}"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as monitor:
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as monitor:
         try:
+            assert monitor.stdout is not None
+            monitor.stdout.readline()  # a process that has only just been executed has an empty command line
             assert read_cluster_file("127.0.0.1:1") == cluster()
             assert read_cluster_file("127.0.0.1:2") is None
         finally:
