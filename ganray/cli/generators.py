@@ -108,8 +108,8 @@ def directions_command(
 @public_key_option
 @json_option
 def provenance_command(file: Path, storage: str | None, public_key: Path | None, as_json: bool) -> None:
-    """Print the version and seed of FILE, a PNG, WebP, MP4, wav, flac or text by `generate`, verified by generating it again."""
-    from ganray.generation.provenance import provenance, read_claim, unit_of
+    """Print the version and seed of FILE, which `generate` wrote, verified by generating its samples again."""
+    from ganray.generation.provenance import provenance, read_claim
 
     if storage is None:
         claim = read_claim(file)
@@ -120,4 +120,4 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         print_json(facts)
         return
     click.echo(f"{facts['samples']} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
-    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], unit_of(file))}")
+    click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], facts['unit'])}")

@@ -19,7 +19,7 @@ from ganray.gan.sampling import num_chunks, sample_chunk
 from ganray.generation.formats import check_place, find_writer
 from ganray.generation.record import make_record
 from ganray.generation.rows import UniqueRows, conditions, given_codes
-from ganray.modalities.codec import Samples
+from ganray.modalities.codec import Codec, Samples
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
 from ganray.registry.manifest import read_manifest
 from ganray.storage.base import Progress
@@ -66,11 +66,21 @@ def generate(
     write, number = find_writer(out, generator.codec.kind), class_number(generator, label)
     settings = Settings(seed, number, truncation, given_codes(generator, where or {}))
     record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation, where=where).of(num=num)
-    unique = UniqueRows.of(generator.codec)
-    tried = num * MAX_TRIES if unique else num
+    tried = num_tried(generator.codec, num)
     with _chunks(files, settings, tried, local=local, address=address) as chunks, local_errors("write", out, field="--out"):
-        write(out, _counted(unique.filtered(chunks, num) if unique else chunks, num, progress), record, generator.codec)
+        write(out, first_samples(chunks, num, generator.codec, progress), record, generator.codec)
     return out
+
+
+def num_tried(codec: Codec, num: int) -> int:
+    """Return how many samples are generated at most for `num` that keep the rules of unique rows."""
+    return num * MAX_TRIES if UniqueRows.of(codec) else num
+
+
+def first_samples(chunks: Iterable[Samples], num: int, codec: Codec, progress: Progress | None = None) -> Iterator[Samples]:
+    """Yield the first `num` samples of chunks that keep the rules of unique rows. Raises `ConfigError` where there are fewer."""
+    unique = UniqueRows.of(codec)
+    return _counted(unique.filtered(chunks, num) if unique else chunks, num, progress)
 
 
 def class_number(generator: PublishedGenerator, label: str | None) -> int | None:

@@ -1,5 +1,7 @@
-"""Provenance of a generated image or sound: its record is read, the version found, and the sample generated again and compared."""
+"""Provenance of a generated file: its record is read, the version found, and the samples generated again and compared."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -9,9 +11,9 @@ from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.directions import moved_inputs
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
-from ganray.generation.batch import Settings, in_process
-from ganray.generation.formats import find_reading, kinds_of
-from ganray.generation.formats.base import Content, Maker
+from ganray.generation.batch import Settings, first_samples, in_process, num_tried
+from ganray.generation.formats import find_reading, read_texts
+from ganray.generation.formats.base import Content, Difference, Maker, Reading
 from ganray.generation.published_directions import read_directions
 from ganray.generation.record import Record, parse_record
 from ganray.generation.rows import given_codes
@@ -22,13 +24,15 @@ from ganray.registry.manifest import Manifest, find_manifest, name_of, read_mani
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
 
-REMEDY = "name a PNG, WebP, MP4, wav, flac or text file that `ganray generate` has written"
+REMEDY = "name a PNG, WebP, MP4, wav, flac, text, CSV or Parquet file that `ganray generate` has written"
+
+DISTRUST = "do not trust the record"
 
 
 class Provenance(TypedDict):
     """The record of a verified file, its `samples` in words, where its version was `found`, and the largest difference.
 
-    That is in grey levels, in 16-bit steps of sounds, or in lines of texts.
+    Its `unit` is a grey level, a 16-bit step of sounds, a line of texts, or a row.
     """
 
     model: NotRequired[str]
@@ -48,41 +52,63 @@ class Provenance(TypedDict):
     samples: str
     found: str
     largest_difference: int
+    unit: str
 
 
 def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> Provenance:
-    """Return the verified provenance of an image or a sound: its sample was generated again, and is the same.
+    """Return the verified provenance of a file: its samples were generated again, and are the same.
 
     The version is found by its name in `storage`, or `storage` is that version's folder; the URI in the record is a claim of the
-    file's maker, and is never contacted. Raises `DataError` for a file without a record, or not the sample in its
+    file's maker, and is never contacted. Raises `DataError` for a file without a record, or not the samples in its
     record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
-    (content, record), reading = _read(file), find_reading(file)
+    record = read_claim(file)
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
     files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     if record.label is not None and record.label >= generator.num_classes:
-        raise DataError(str(file), f"claims class {record.label}, which its generator does not have", "do not trust the record")
-    if generator.codec.kind not in (kinds := kinds_of(reading)):
-        raise DataError(str(file), f"is a {kinds[0]}, and its generator makes {generator.codec.noun}", "do not trust the record")
-    difference = content.difference(regenerate(record, files, generator, reading.make))
+        raise DataError(str(file), f"claims class {record.label}, which its generator does not have", DISTRUST)
+    reading = find_reading(file, generator.codec.kind)
+    if reading is None:
+        problem = f"is a {file.suffix} file, and its generator makes {generator.codec.noun}, which are not read from such files"
+        raise DataError(str(file), problem, DISTRUST)
+    difference = _difference(file, record, files, generator, reading)
     if not difference.is_small:
-        problem = f"is not the sample in its record: generated again, that has {difference.found}"
-        raise DataError(str(file), problem, "do not trust the record")
-    found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest}
+        raise DataError(str(file), f"is not the sample in its record: generated again, that has {difference.found}", DISTRUST)
+    found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest, "unit": reading.unit}
     facts = {**record.model_dump(exclude_none=True), **found}
     return cast(Provenance, facts)
 
 
-def unit_of(file: Path) -> str:
-    """Return what the largest difference between a file and its samples counts."""
-    return find_reading(file).unit
+def _difference(file: Path, record: Record, files: dict[str, bytes], generator: PublishedGenerator, reading: Reading) -> Difference:
+    """Return how far a file is from the samples in its record. Raises `DataError` for a record of what cannot be generated."""
+    if (record.num or 1) > reading.max_samples:
+        raise DataError(str(file), f"claims {record.num} samples, more than {reading.max_samples}", DISTRUST)
+    with _readable(file):
+        content = reading.read(file)[0]
+    try:
+        return content.difference(regenerate(record, files, generator, reading.make))
+    except ConfigError as error:
+        raise DataError(str(file), f"claims what its version cannot have made: {error.problem}", DISTRUST) from None
 
 
 def read_claim(file: Path) -> Record:
     """Return the record of a file, which is what its maker claims: anybody can write one. Raises `DataError` if there is none."""
-    return _read(file)[1]
+    with _readable(file):
+        record = parse_record(read_texts(file))
+    if record is None:
+        raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
+    return record
+
+
+@contextlib.contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Translate what is wrong with a file into a `DataError`."""
+    try:
+        yield
+    except (UnreadableImage, UnreadableSample) as error:
+        raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
 
 
 def find_version(record: Record, storage: str) -> ObjectStore:
@@ -103,11 +129,14 @@ def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGene
     if record.direction is not None:
         return make(moved(record, files), codec, is_one=False)
     settings = Settings(record.seed, record.label, record.truncation, given_codes(generator, record.where or {}))
-    start, num = record.index or 0, record.num or 1
-    first = start // CHUNK
-    chunks = in_process(files, settings, chunks=range(first, num_chunks(start + num)))
-    samples = np.concatenate(list(chunks))[start - first * CHUNK :][:num]
-    return make(samples, codec, is_one=record.index is not None and record.num is None)
+    num = record.num or 1
+    if record.index is None:  # as `generate` chooses them, without rows that the rules of a table forbid
+        chunks = in_process(files, settings, chunks=range(num_chunks(num_tried(codec, num))))
+        return make(np.concatenate(list(first_samples(chunks, num, codec))), codec, is_one=False)
+    first = record.index // CHUNK
+    chunks = in_process(files, settings, chunks=range(first, num_chunks(record.index + num)))
+    samples = np.concatenate(list(chunks))[record.index - first * CHUNK :][:num]
+    return make(samples, codec, is_one=record.num is None)
 
 
 def interpolated(record: Record, files: dict[str, bytes]) -> Samples:
@@ -125,7 +154,7 @@ def moved(record: Record, files: dict[str, bytes]) -> Samples:
     vectors = read_directions(files, generator.latent_dim, where=record.artifact).vectors
     if record.direction is None or record.reach is None or record.direction > len(vectors):
         problem = f"claims direction {record.direction}, and its version has {len(vectors)}"
-        raise DataError("direction", problem, "do not trust the record")
+        raise DataError("direction", problem, DISTRUST)
     settings: dict[str, Any] = {"seed": record.seed, "label": record.label, "truncation": record.truncation}
     along: dict[str, Any] = {"index": record.index or 0, "reach": record.reach, "num": max(record.num or 2, 2)}
     latents, labels = moved_inputs(generator.prior, vectors[record.direction - 1], **settings, **along)
@@ -139,16 +168,3 @@ def _check_version(file: Path, record: Record, where: str, manifest: Manifest) -
     difference = f"it is {name_of(*found)}" if claimed != found else "its manifest has another hash"
     if claimed != found or record.manifest != manifest.hash:
         raise ArtifactError(where, f"is not the version that generated {file}: {difference}", "name the right --storage")
-
-
-def _read(file: Path) -> tuple[Content, Record]:
-    """Return a file's content and its record. Raises `DataError` for a file without them."""
-    reading = find_reading(file)
-    try:
-        content, texts = reading.read(file)
-    except (UnreadableImage, UnreadableSample) as error:
-        raise DataError(str(file), f"cannot be read ({error})", REMEDY) from None
-    record = parse_record(texts)
-    if record is None or (record.num or 1) > reading.max_samples:
-        raise DataError(str(file), "has no provenance record", f"{REMEDY}, unchanged")
-    return content, record

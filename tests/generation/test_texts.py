@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ganray.cli import group
 from ganray.errors import ConfigError, DataError
 from ganray.generation.batch import generate
-from ganray.generation.formats.text import beside
+from ganray.generation.formats.base import beside
 from ganray.generation.provenance import provenance
 from ganray.registry.artifact import load_generator
 from ganray.registry.registry import Registry

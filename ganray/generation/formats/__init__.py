@@ -44,16 +44,19 @@ def find_writer(out: Path, kind: str) -> Writer:
     return formats[form].write
 
 
-def find_reading(file: Path) -> Reading:
-    """Return what reads a generated file, by its suffix: that of the first kind that reads it, or else of images."""
+def read_texts(file: Path) -> Mapping[str, str]:
+    """Return a generated file's texts by their keywords, its record among them. Raises as `Reading.read` does."""
     suffix = file.suffix.lower()
     known = (formats[suffix].reading for formats in FORMATS.values() if suffix in formats)
-    return next((reading for reading in known if reading), image.READING)
+    return next((reading for reading in known if reading), image.READING).texts(file)
 
 
-def kinds_of(reading: Reading) -> list[str]:
-    """Return the kinds whose files are read so; what an image shows may be a sample of any."""
-    return [kind for kind, formats in FORMATS.items() if reading in (image.READING, *(format.reading for format in formats.values()))]
+def find_reading(file: Path, kind: str) -> Reading | None:
+    """Return what reads a file of generated samples of a kind, by its suffix: what an image shows may be samples of any."""
+    suffix = file.suffix.lower()
+    if suffix == ".png" or not any(suffix in formats for formats in FORMATS.values()):
+        return image.READING
+    return FORMATS[kind][suffix].reading if suffix in FORMATS[kind] else None
 
 
 def format_of(out: Path) -> str:

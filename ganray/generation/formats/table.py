@@ -4,21 +4,90 @@ import csv
 import io
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
-from ganray.generation.formats.base import Format
+import numpy as np
+from numpy.typing import NDArray
+
+from ganray.config.fields import shortened
+from ganray.config.modalities.table import MAX_COLUMNS
+from ganray.errors import plural
+from ganray.generation.formats.base import MAX_ROWS, Difference, Format, Reading, read_beside, read_metadata, reading, write_beside
 from ganray.generation.formats.image import PNG
 from ganray.generation.record import KEY, Record
 from ganray.modalities.codec import Codec, Samples
-from ganray.storage.files import atomic_write
+from ganray.storage.files import atomic_write, open_regular
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ganray.modalities.table.codec import TableCodec  # which needs pyarrow, as commands for other kinds do not
 
 logger = logging.getLogger(__name__)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what formulas begin with
-RECORD_SUFFIX = ".provenance.json"  # of the file beside a CSV file, which has no place for a record
+BLOCK_BYTES = 64 << 20  # of a CSV file that are parsed at once; no row may be longer
+MAX_NAMED = 5  # rows that an error names
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Ends lines in a line feed; the writer, which quotes what its line ends have, quotes texts with carriage returns, too."""
+
+    file: TextIO
+
+    def write(self, line: str) -> int:
+        """Write a line that ends in a carriage return and a line feed."""
+        return self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+@dataclass(frozen=True)
+class RowsContent:
+    """Rows: of a CSV file texts, as its cells are written."""
+
+    rows: "pa.Table"
+
+    def difference(self, other: "RowsContent") -> Difference:
+        """Return how many rows differ from other content, which the first of them are and where: rows are exact."""
+        left, right = self.rows, other.rows
+        if problem := _other_columns(left, right) or ("" if len(left) == len(right) else f"{plural(len(right), 'row')}, not {len(left)}"):
+            return Difference(None, "row", is_small=False, detail=problem)
+        cells = {name: _are_different(left[name], right[name]) for name in left.column_names}
+        rows = np.flatnonzero(np.logical_or.reduce(list(cells.values())))
+        return Difference(len(rows), "row", is_small=not len(rows), detail=_described(left, right, cells, rows))
+
+
+def _other_columns(left: "pa.Table", right: "pa.Table") -> str:
+    """Return what columns there are instead of others, as a message says it, nothing where they are the same."""
+    if left.column_names != right.column_names:
+        return f"the columns {shortened(right.column_names)}, not {shortened(left.column_names)}"
+    types = zip(left.column_names, left.schema.types, right.schema.types, strict=True)
+    return next((f"{shortened(name)} of type {made}, not {found}" for name, found, made in types if found != made), "")
+
+
+def _are_different(left: "pa.ChunkedArray", right: "pa.ChunkedArray") -> NDArray[np.bool_]:
+    """Return where two columns of one type and length differ; missing values are equal."""
+    import pyarrow.compute as pc
+
+    same = pc.fill_null(pc.equal(left, right), False)
+    return ~np.asarray(pc.or_(same, pc.and_(pc.is_null(left), pc.is_null(right))))
+
+
+def _described(left: "pa.Table", right: "pa.Table", cells: Mapping[str, NDArray[np.bool_]], rows: NDArray[np.intp]) -> str:
+    """Return which rows differ, counted from 1 and without a header, and in what, as a message says it."""
+    found = []
+    for row in rows[:MAX_NAMED].tolist():
+        name = next(name for name, different in cells.items() if different[row])
+        made, written = (shortened(_shown(table[name][row].as_py())) for table in (right, left))
+        found.append(f"in row {row + 1} {shortened(name)} is {made}, not {written}")
+    more = "; and so on" if len(rows) > MAX_NAMED else ""
+    return f"{plural(len(rows), 'other row')}: {'; '.join(found)}{more}" if found else ""
+
+
+def _shown(value: object) -> object:
+    """Return a value as a message has it: dates and the like as they are written."""
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
 def write_csv(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -27,15 +96,18 @@ def write_csv(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec
     if formulas := find_formulas(table):
         logger.warning("%s has texts of the data that spreadsheets run as formulas, such as %r; import them as text", out, formulas[0])
     with atomic_write(out) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(table.names)
-        for chunk in chunks:
-            columns = [column.to_pylist() for column in table.texts(chunk).columns]
-            writer.writerows(zip(*columns, strict=True))
-        text.detach()  # or it would close the file
-    with atomic_write(out.with_name(out.name + RECORD_SUFFIX)) as file:
-        file.write(f"{record.to_json()}\n".encode())
+        _write_csv(file, chunks, table)
+    write_beside(out, record)
+
+
+def _write_csv(file: BinaryIO, chunks: Iterable[Samples], table: "TableCodec") -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(_Lines(text), lineterminator="\r\n")
+    writer.writerow(table.names)
+    for chunk in chunks:
+        columns = [column.to_pylist() for column in table.texts(chunk).columns]
+        writer.writerows(zip(*columns, strict=True))
+    text.detach()  # or it would close the file
 
 
 def find_formulas(codec: "TableCodec") -> list[str]:
@@ -55,18 +127,72 @@ def is_number(text: str) -> bool:
 
 def write_table(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
     """Write a Parquet file of the data's types, with the record in the schema's metadata."""
+    with atomic_write(out) as file:
+        _write_parquet(file, chunks, {KEY: record.to_json()}, cast("TableCodec", codec))
+
+
+def _write_parquet(file: BinaryIO, chunks: Iterable[Samples], metadata: Mapping[str, str], table: "TableCodec") -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = cast("TableCodec", codec)
     writer: pq.ParquetWriter | None = None
-    with atomic_write(out) as file:
-        for chunk in chunks:
-            rows = table.rows(chunk)
-            writer = writer or pq.ParquetWriter(file, rows.schema.with_metadata({KEY: record.to_json()}), compression="zstd")
-            writer.write_table(pa.table(rows.columns, schema=writer.schema))
-        if writer:
-            writer.close()
+    for chunk in chunks:
+        rows = table.rows(chunk)
+        writer = writer or pq.ParquetWriter(file, rows.schema.with_metadata(metadata), compression="zstd")
+        writer.write_table(pa.table(rows.columns, schema=writer.schema))
+    if writer:
+        writer.close()
 
 
-FORMATS: Mapping[str, Format] = {".csv": Format(write_csv), ".parquet": Format(write_table), ".png": PNG}
+def read_csv(path: Path) -> tuple[RowsContent, Mapping[str, str]]:
+    """Return the cells of a CSV file as texts, and its record beside it. Raises `DataError`."""
+    with reading(path), open_regular(path) as file:
+        return RowsContent(_read_csv(file)), read_beside(path)
+
+
+def read_parquet(path: Path) -> tuple[RowsContent, Mapping[str, str]]:
+    """Return the rows of a Parquet file, and its metadata. Raises `DataError`."""
+    with reading(path), open_regular(path) as file:
+        return RowsContent(_read_parquet(file)), read_metadata(path)
+
+
+def as_csv(samples: Samples, codec: Codec, *, is_one: bool) -> RowsContent:
+    """Return samples [N, columns] as the cells of a CSV file."""
+    file = io.BytesIO()
+    _write_csv(file, [samples], cast("TableCodec", codec))
+    return RowsContent(_read_csv(io.BytesIO(file.getvalue())))
+
+
+def as_parquet(samples: Samples, codec: Codec, *, is_one: bool) -> RowsContent:
+    """Return samples [N, columns] as the rows of a Parquet file."""
+    file = io.BytesIO()
+    _write_parquet(file, [samples], {}, cast("TableCodec", codec))
+    return RowsContent(_read_parquet(io.BytesIO(file.getvalue())))
+
+
+def _read_csv(file: BinaryIO) -> "pa.Table":
+    """Return the cells of a CSV file as texts. Raises `ValueError` for rows of different lengths, or too many."""
+    import pyarrow as pa
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
+
+    options = ReadOptions(autogenerate_column_names=True, block_size=BLOCK_BYTES)  # f0, f1 and so on
+    texts = ConvertOptions(column_types={f"f{number}": pa.string() for number in range(MAX_COLUMNS)}, strings_can_be_null=False)
+    parsing = ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    cells = read_csv(file, read_options=options, parse_options=parsing, convert_options=texts)
+    names = [str(column[0].as_py()) for column in cells.columns]
+    return pa.table([column[1:] for column in cells.columns], names=names)
+
+
+def _read_parquet(file: BinaryIO) -> "pa.Table":
+    """Return the rows of a Parquet file. Raises `ValueError` for too many."""
+    import pyarrow.parquet as pq
+
+    parquet = pq.ParquetFile(file)
+    if parquet.metadata.num_rows > MAX_ROWS:
+        raise ValueError(f"it has {parquet.metadata.num_rows} rows, more than {MAX_ROWS}")
+    return parquet.read()
+
+
+CSV = Reading(read_csv, as_csv, "row", MAX_ROWS, read_beside)
+PARQUET = Reading(read_parquet, as_parquet, "row", MAX_ROWS, read_metadata)
+FORMATS: Mapping[str, Format] = {".csv": Format(write_csv, CSV), ".parquet": Format(write_table, PARQUET), ".png": PNG}

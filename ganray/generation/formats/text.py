@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from operator import ne
 from pathlib import Path
 
-from ganray.errors import DataError
-from ganray.generation.formats.base import Difference, Format, Reading
+from ganray.generation.formats.base import MAX_ROWS, Difference, Format, Reading, read_beside, read_metadata, reading, write_beside
 from ganray.generation.record import KEY, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.text import TextCodec
-from ganray.storage.files import atomic_write
+from ganray.storage.files import atomic_write, open_regular
 
 MAX_OTHER_LINES = 0.01  # share of the lines of texts, by which machines may round differently
-MAX_LINES = 1_000_000  # of a file of texts, which are all generated again
-BESIDE = ".provenance.json"  # the suffix of the file with a text file's record, which lines have no place for
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,7 @@ class TextContent:
 
 def write_lines(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
     """Write a line a text in UTF-8, and the record beside the file."""
-    with atomic_write(beside(out)) as file:
-        file.write(record.to_json().encode() + b"\n")
+    write_beside(out, record)
     with atomic_write(out) as file:
         for chunk in chunks:
             file.write("".join(f"{line}\n" for line in _decoded(codec, chunk)).encode())
@@ -55,39 +51,23 @@ def write_text_parquet(out: Path, chunks: Iterable[Samples], record: Record, cod
 
 def read_lines(file: Path) -> tuple[TextContent, Mapping[str, str]]:
     """Return the lines of a text file, and the texts of its record by their keywords. Raises `DataError`."""
-    try:
-        content, record = file.read_bytes().decode(), beside(file).read_text()
-    except FileNotFoundError as error:
-        raise DataError(
-            str(file), f"cannot be read: there is no {error.filename}", "name a file that `ganray generate` has written"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(str(file), f"cannot be read ({error})", "name a file that `ganray generate` has written") from None
-    return TextContent(content.removesuffix("\n").split("\n")), {KEY: record}
+    with reading(file), open_regular(file) as opened:
+        content = opened.read().decode()
+    return TextContent(content.removesuffix("\n").split("\n")), read_beside(file)
 
 
 def read_text_parquet(file: Path) -> tuple[TextContent, Mapping[str, str]]:
     """Return the texts in a Parquet file, and its metadata by their keywords. Raises `DataError`."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(file, columns=["text"])
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise DataError(str(file), f"cannot be read ({reason})", "name a file of texts that `ganray generate` has written") from None
-    metadata = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in (table.schema.metadata or {}).items()}
-    return TextContent([str(text) for text in table["text"].to_pylist()]), metadata
+    with reading(file), open_regular(file) as opened:
+        texts = pq.read_table(opened, columns=["text"])["text"].to_pylist()
+    return TextContent([str(text) for text in texts]), read_metadata(file)
 
 
 def written(samples: Samples, codec: Codec, *, is_one: bool) -> TextContent:
     """Return samples [N, ...] of texts as lines."""
     return TextContent(_decoded(codec, samples))
-
-
-def beside(out: Path) -> Path:
-    """Return the file that has the record of a text file."""
-    return out.with_name(out.name + BESIDE)
 
 
 def _decoded(codec: Codec, chunk: Samples) -> list[str]:
@@ -96,6 +76,6 @@ def _decoded(codec: Codec, chunk: Samples) -> list[str]:
 
 
 FORMATS: Mapping[str, Format] = {
-    ".txt": Format(write_lines, Reading(read_lines, written, "line", MAX_LINES)),
-    ".parquet": Format(write_text_parquet, Reading(read_text_parquet, written, "line", MAX_LINES)),
+    ".txt": Format(write_lines, Reading(read_lines, written, "line", MAX_ROWS, read_beside)),
+    ".parquet": Format(write_text_parquet, Reading(read_text_parquet, written, "line", MAX_ROWS, read_metadata)),
 }
