@@ -27,6 +27,7 @@ from ganray.storage import ObjectStore, open_store
 REMEDY = "name a PNG, WebP, MP4, wav, flac, text, CSV or Parquet file that `ganray generate` has written"
 
 DISTRUST = "do not trust the record"
+UNDECIDED = "verify it on a machine like the one that made it, or write files without loss, such as .webp"
 
 
 class Provenance(TypedDict):
@@ -75,7 +76,7 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
         raise DataError(str(file), problem, DISTRUST)
     difference = _difference(file, record, files, generator, reading)
     if not difference.is_small:
-        raise DataError(str(file), f"is not the sample in its record: generated again, that has {difference.found}", DISTRUST)
+        raise DataError(str(file), difference.problem, DISTRUST if difference.is_telling else UNDECIDED)
     found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest, "unit": reading.unit}
     facts = {**record.model_dump(exclude_none=True), **found}
     return cast(Provenance, facts)

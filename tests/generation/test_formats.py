@@ -22,6 +22,7 @@ from ganray.generation.batch import generate
 from ganray.generation.formats import FORMATS, find_reading, read_texts
 from ganray.generation.formats.base import Format, Reading
 from ganray.generation.formats.image import READING, read_image, shown, write_preview
+from ganray.generation.formats.video import StreamContent, streamed
 from ganray.generation.provenance import provenance
 from ganray.modalities.codec import Codec
 from ganray.modalities.image import Target
@@ -121,6 +122,39 @@ def test_a_video_of_another_sample_is_not_what_its_record_says(tmp_path: Path) -
         provenance(first, storage=str(tmp_path / "store"))
     with pytest.raises(ConfigError, match=r"unsupported format '%04d.png'.*FOLDER/%06d.mp4"):
         generate(uri, num=2, seed=0, out=tmp_path / "out/%04d.png", local=True)
+
+
+@pytest.mark.parametrize("name", ["out/%06d.mp4", "all.mp4"])
+def test_a_video_that_hardly_varies_is_not_taken_for_another_one(name: str, tmp_path: Path) -> None:
+    uri, store = published(tmp_path / "store", "videos", scale=0.5), str(tmp_path / "store")
+    for seed in (0, 1):
+        generate(uri, num=2, seed=seed, out=tmp_path / str(seed) / name, local=True)
+    file, other = (tmp_path / seed / name.replace("%06d", "000000") for seed in "01")
+    assert provenance(file, storage=store)["largest_difference"] == 0
+    assert file.read_bytes() != other.read_bytes()
+    file.write_bytes(other.read_bytes().replace(b'"seed":1', b'"seed":0'))
+    with pytest.raises(DataError, match="varies too little to be told from other samples: generated again, that has differences of up to"):
+        provenance(file, storage=store)
+
+
+def video(levels: float, seed: int, offset: int = 0) -> StreamContent:
+    """Return clips of smooth noise of this deviation, as an MP4 file has them."""
+    noise = np.random.default_rng(seed).normal(size=(1, 8, 1, 4, 4)).repeat(8, 3).repeat(8, 4)
+    return streamed((128 + levels * noise).clip(0, 254).astype(np.uint8) + np.uint8(offset), KINDS["videos"][1], is_one=True)
+
+
+@pytest.mark.parametrize("levels", [0.0, 0.5, 1.0, 2.0])
+def test_videos_of_little_variance_pass_only_where_they_are_equal(levels: float) -> None:
+    assert video(levels, 0).difference(video(levels, 0)).is_small
+    for other in (video(levels, 1, offset=1), video(levels, 0, offset=1)):
+        assert not video(levels, 0).difference(other).is_small
+
+
+@pytest.mark.parametrize("levels", [5.0, 10.0, 40.0])
+def test_videos_that_vary_pass_as_machines_round_them_and_no_others(levels: float) -> None:
+    assert video(levels, 0).difference(video(levels, 0, offset=1)).is_small
+    found = video(levels, 0).difference(video(levels, 1))
+    assert (found.is_small, found.is_telling) == (False, True)
 
 
 def test_a_video_is_one_line_where_pyav_is_missing_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -28,20 +28,22 @@ Writer = Callable[[Path, Iterable[Samples], Record, Codec], None]  # takes the r
 class Difference:
     """The largest difference between two contents, None where they are of different sizes, its unit, and whether it is rounding alone.
 
-    `detail` says more of it in a message.
+    `detail` says more of it in a message. One that is not `is_telling` is near, and would be with other samples, too.
     """
 
     largest: int | None
     unit: str
     is_small: bool
     detail: str = ""
+    is_telling: bool = True
 
     @property
-    def found(self) -> str:
-        """The difference as part of a message."""
-        if self.detail:
-            return self.detail
-        return "another size" if self.largest is None else f"differences of up to {plural(self.largest, self.unit)}"
+    def problem(self) -> str:
+        """What is wrong with a file whose difference is not small, as part of a message."""
+        largest = "another size" if self.largest is None else f"differences of up to {plural(self.largest, self.unit)}"
+        if not self.is_telling:
+            return f"varies too little to be told from other samples: generated again, that has {largest}"
+        return f"is not the sample in its record: generated again, that has {self.detail or largest}"
 
 
 class Content(Protocol):

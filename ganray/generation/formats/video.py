@@ -21,21 +21,27 @@ HUB = "huggingface"  # key of the Hub's features in a schema's metadata, as JSON
 NUMBERED_MP4 = "%06d.mp4"  # names the files of a folder, as ffmpeg names numbered files
 # Grey levels by which the frames of two encoders differ that were given the same, or samples that machines round differently.
 MAX_MEAN_LEVELS, MAX_LEVELS = 1.5, 12
+MIN_SPREAD = 2 * MAX_MEAN_LEVELS  # mean distance from the mean, below which other videos are as near; theirs is 1.4 times as much
 
 
 @dataclass(frozen=True)
 class StreamContent:
-    """Frames uint8 [T, 3, H, W] of a video that was encoded with losses."""
+    """Frames uint8 [T, 3, H, W] of a video that was encoded with losses, and the `spread` of what it shows, in grey levels."""
 
     frames: Pixels
+    spread: float
 
     def difference(self, other: "StreamContent") -> Difference:
-        """Return how far two videos are from each other: frames of one encoder are equal, those of two nearly so."""
+        """Return how far two videos are from each other: frames of one encoder are equal, those of two nearly so.
+
+        A video that hardly varies is as near to others, so that only equal frames are the same, and near ones tell nothing.
+        """
         if self.frames.shape != other.frames.shape:
             return Difference(None, "grey level", is_small=False)
         distance = distances(self.frames, other.frames)
-        is_small = bool(distance.mean() <= MAX_MEAN_LEVELS and distance.max() <= MAX_LEVELS)
-        return Difference(int(distance.max()), "grey level", is_small)
+        largest, is_near = int(distance.max()), bool(distance.mean() <= MAX_MEAN_LEVELS and distance.max() <= MAX_LEVELS)
+        is_telling = not largest or not is_near or other.spread >= MIN_SPREAD
+        return Difference(largest, "grey level", is_small=is_near and is_telling, is_telling=is_telling)
 
 
 def write_video_folder(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -110,12 +116,19 @@ def animated(samples: Samples, codec: Codec, *, is_one: bool) -> ImageContent:
 def read_stream(path: Path) -> tuple[StreamContent, Mapping[str, str]]:
     """Return the frames of an MP4 file and its comment. Raises `UnreadableSample`."""
     frames, comment = read_mp4(read_bytes(path))
-    return StreamContent(frames), {KEY: comment}
+    return StreamContent(frames, spread(frames[None])), {KEY: comment}
 
 
 def streamed(samples: Samples, codec: Codec, *, is_one: bool) -> StreamContent:
     """Return clips [N, T, C, H, W] as the frames of an MP4 file: one, or a grid of all."""
-    return StreamContent(read_mp4(stream(samples[:1] if is_one else samples))[0])
+    clips = samples[:1] if is_one else samples
+    return StreamContent(read_mp4(stream(clips))[0], spread(clips))
+
+
+def spread(clips: Samples) -> float:
+    """Return the mean distance of the values of clips [N, T, C, H, W] from their channels' means, in grey levels."""
+    means = clips.mean((0, 1, 3, 4), keepdims=True, dtype=np.float32)
+    return float(np.abs(clips - means).mean())
 
 
 FORMATS: Mapping[str, Format] = {
