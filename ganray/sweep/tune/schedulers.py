@@ -1,6 +1,5 @@
 """Ray Tune's schedulers, built from a sweep's configuration, and the wrapper that makes any of them repeatable."""
 
-import contextlib
 import math
 from typing import Any
 
@@ -11,24 +10,18 @@ from ray.tune.schedulers import (
     HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
-    PopulationBasedTraining,
     TrialScheduler,
 )
-from ray.tune.schedulers.pb2 import PB2
 
 from ganray.config import Job
-from ganray.config.space import LogUniform, Uniform
 from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
-from ganray.errors import GanrayError
 from ganray.sweep.journal import Decision
-from ganray.sweep.records import Params
-from ganray.sweep.space import trial_job
+from ganray.sweep.tune.population import Population, build_population
 from ganray.sweep.tune.promotion import PromotingAsha
 from ganray.sweep.tune.search import Search
-from ganray.sweep.tune.searchers import seeded, tune_domain
+from ganray.sweep.tune.searchers import seeded
 
 WORST = 1e12  # what schedulers see of a score that is not finite: percentiles of infinities are not numbers
-TRIES = 20  # explorations before the donor's own params are taken, where they make jobs that cannot be
 
 
 def build_scheduler(job: Job, search: Search) -> "RepeatableScheduler":
@@ -48,7 +41,7 @@ def build_scheduler(job: Job, search: Search) -> "RepeatableScheduler":
         case MedianScheduler(min_images=grace, min_trials=num):
             scheduler = MedianStoppingRule(time_attr="images", grace_period=grace or rungs[0], min_samples_required=num, **goal)
         case PbtScheduler() | Pb2Scheduler():
-            scheduler = _population(job, sweep.scheduler, rungs, goal)
+            scheduler = build_population(job, sweep.scheduler, rungs, goal)
         case _:
             scheduler = FIFOScheduler()
     return RepeatableScheduler(scheduler, search)
@@ -123,66 +116,4 @@ class RepeatableScheduler:
         if math.isfinite(value):
             self.worst = max(self.worst, self.sign * value)
             return dict(result)
-        return {**result, self.metric: self.sign * (self.worst if isinstance(self.inner, PB2) else WORST)}  # its model fits values
-
-
-class Population:
-    """What Tune's population-based training lacks: params stay within the space, jobs valid, and exploits are kept for the journal.
-
-    A mixin for `PopulationBasedTraining` and `PB2`, of which it overrides two methods.
-    """
-
-    job: Job
-    tries: int
-    exploits: dict[int, tuple[int, Params]]  # donor and params, by the trial that clones
-
-    def take_exploits(self) -> dict[int, tuple[int, Params]]:
-        """Return the exploits since the last call."""
-        exploits, self.exploits = self.exploits, {}
-        return exploits
-
-    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Params, dict[str, Any]]:
-        space = self.job.required_sweep.space
-        for _ in range(self.tries):
-            params, operations = super()._get_new_config(trial, trial_to_clone)  # type: ignore[misc]
-            for path, dimension in space.items():
-                if isinstance(dimension, LogUniform | Uniform):  # Tune multiplies past its ends
-                    params[path] = min(max(float(params[path]), dimension.low), dimension.high)
-            with contextlib.suppress(GanrayError):
-                trial_job(self.job, params, int(trial.trial_id))
-                return params, operations
-        return dict(trial_to_clone.config), {}
-
-    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
-        super()._exploit(tune_controller, trial, trial_to_clone)  # type: ignore[misc]
-        self.exploits[int(trial.trial_id)] = int(trial_to_clone.trial_id), dict(trial.config)
-
-
-class Pbt(Population, PopulationBasedTraining):
-    """Population-based training."""
-
-
-class Pb2(Population, PB2):
-    """Population-based bandits."""
-
-
-def _population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int], goal: dict[str, Any]) -> Pbt | Pb2:
-    """Return a population's scheduler, which perturbs ranges by factors, and moves finitely many values to neighbours."""
-    ranges, others, options = {}, {}, dict[str, Any]()
-    for path, dimension in job.required_sweep.space.items():
-        if isinstance(dimension, LogUniform | Uniform):
-            ranges[path] = dimension
-        else:
-            others[path] = list(dimension.all_values())
-    common: dict[str, Any] = {"time_attr": "images", "perturbation_interval": rungs[0], "log_config": False, **goal}
-    common |= {"quantile_fraction": config.quantile, "synch": config.synch}
-    population: Pbt | Pb2
-    if isinstance(config, PbtScheduler):
-        options["hyperparam_mutations"] = {**{path: tune_domain(dimension) for path, dimension in ranges.items()}, **others}
-        options |= {"resample_probability": config.resample, "perturbation_factors": config.factors}
-        population, population.tries = Pbt(**common, **options), TRIES
-    else:
-        bounds: Any = {path: [dimension.low, dimension.high] for path, dimension in ranges.items()}
-        population, population.tries = Pb2(hyperparam_bounds=bounds, **common), 1
-    population.job, population.exploits = job, {}
-    return population
+        return {**result, self.metric: self.sign * (self.worst if isinstance(self.inner, Population) and self.inner.fits_scores else WORST)}

@@ -1,0 +1,11 @@
+"""Population-based bandits, apart from other schedulers: their Gaussian process imports scikit-learn, which takes seconds."""
+
+from ray.tune.schedulers.pb2 import PB2
+
+from ganray.sweep.tune.population import Population
+
+
+class Pb2(Population, PB2):
+    """Population-based bandits."""
+
+    fits_scores = True

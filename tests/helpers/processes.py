@@ -1,0 +1,17 @@
+"""Processes that tests start: forks of one that has imported torch and what tests of them share, which takes seconds, and once."""
+
+import multiprocessing
+import os
+from multiprocessing.pool import Pool
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.helpers.gan_runs", "tests.helpers.artifacts", "boto3.session"])
+
+
+def pool(size: int) -> Pool:
+    """Return a pool of processes with the environment of this one as it is now."""
+    return PROCESSES.Pool(size, _take_environment, (dict(os.environ),))
+
+
+def _take_environment(variables: dict[str, str]) -> None:
+    os.environ.update(variables)
