@@ -8,6 +8,9 @@ USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; }
 # A core a process: threads of several processes would wait for one another.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
+# Tests are compiled once, with their assertions, and not by each process: that takes longer than to run most of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: quickstart check test lint types unit bench chaos soak docs docs-serve clean
 
 quickstart: .venv/installed
@@ -17,7 +20,8 @@ quickstart: .venv/installed
 # What to run before each commit: style, types and the tests that need neither network nor Ray: about six minutes on two cores.
 check: lint types unit
 
-# Every tier that CI runs: `make check`, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
+# Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
+test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
 	$(PARALLEL) -m storage
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it; 5: a folder whose Ray tests are all slow
@@ -33,7 +37,7 @@ types: .venv/installed
 	$(BIN)/mypy
 
 unit: .venv/installed
-	$(PARALLEL) -m unit --cov --cov-report=term:skip-covered
+	$(PARALLEL) -m unit $(COVERAGE)
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

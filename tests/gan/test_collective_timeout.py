@@ -1,6 +1,5 @@
 """Collectives have a time limit, after which a rank says for which others it waited, and for what."""
 
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,17 +20,20 @@ def wait(*, rank: int, world_size: int, late: int, what: str) -> tuple[str, bool
     state = new_state()
     step = AdversarialStep(state, RECIPE)
     batch = batch_at(0, rank=rank, world_size=world_size)
+    store = dist.distributed_c10d._get_default_store()
     dist.barrier()
     dist.distributed_c10d._set_pg_timeout(timedelta(seconds=LIMIT_S))
     distributed.SETTLE_S = 0.5
     if rank == late:
-        time.sleep(5 * LIMIT_S)
+        store.wait(["the others have an answer"], timedelta(seconds=60))
         return None
     wait_for = {"step": lambda: step(batch), "broadcast": lambda: broadcast("value")}
     try:
         wait_for[what]()
     except ClusterError as error:
         return f"{error.field}: {error.problem}", error.is_transient
+    finally:
+        store.set("the others have an answer", "")
     return None
 
 

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import math
-import multiprocessing
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.random_streams import RandomStream
 from ganray.gan.state import GanState, create_state
 from ganray.gan.step import AdversarialStep, Recipe
+from tests.helpers.processes import PROCESSES
 
 SHAPE = (1, 16, 16)
 WAVE_SHAPE = (1, 300)
@@ -155,8 +155,7 @@ def on_ranks(world_size: int, folder: Path, function: Callable[..., Any], **argu
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.set_forkserver_preload([__name__])  # so that torch is imported once, and not by each rank
-    mp.start_processes(_rank, (world_size, port, folder, function, arguments), nprocs=world_size, start_method="forkserver")
+    mp.start_processes(_rank, (world_size, port, folder, function, arguments), nprocs=world_size, start_method=PROCESSES.get_start_method())
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(world_size)]
 
 

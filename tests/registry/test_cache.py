@@ -1,6 +1,5 @@
 """Pulling into the local cache, once for many processes, and pushing from there."""
 
-import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ganray.registry.push import push
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import make_keys, publish
+from tests.helpers.processes import pool
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_a_download_that_fails_leaves_nothing_that_counts(registry: Registry, ca
 def test_processes_and_threads_that_pull_at_once_download_once(registry: Registry, cache: Path) -> None:
     publish(registry, 1.0)
     version = registry.model("m").child("0001")
-    with multiprocessing.get_context("spawn").Pool(3) as processes:
+    with pool(3) as processes:
         counts = processes.starmap(pull_and_count, [(version, str(cache))] * 3, chunksize=1)
     assert sum(counts) == 1
     with ThreadPoolExecutor(4) as threads:

@@ -1,6 +1,5 @@
 """Many publishers at once, and publishers killed at every step: versions stay whole, the pointer valid, the history complete."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -17,10 +16,9 @@ from ganray.registry.registry import Registry
 from ganray.registry.verify import damage, verify_model
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.artifacts import PROTOCOL, artifact, make_keys, never, publish
+from tests.helpers.processes import PROCESSES
 
 PUBLISHERS = 8
-PROCESSES = multiprocessing.get_context("forkserver")  # forks of one process that has imported torch already
-PROCESSES.set_forkserver_preload(["tests.helpers.artifacts", "boto3.session"])
 WRITES = ("write", "write_if_absent", "write_if_unchanged", "delete")
 
 

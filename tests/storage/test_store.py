@@ -1,7 +1,6 @@
 """What every store does, case by case, on a folder and on a real S3 server."""
 
 import hashlib
-import multiprocessing
 import os
 import pickle
 import threading
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ganray.storage import MissingObject, ObjectStore, open_store
+from tests.helpers.processes import pool
 
 KINDS = ("local", "s3")
 
@@ -137,7 +137,7 @@ def test_threads_that_swap_a_counter_lose_no_count(store: ObjectStore) -> None:
 
 def test_processes_that_swap_a_counter_lose_no_count_and_one_claims(store: ObjectStore) -> None:
     store.write("counter", b"0")
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
+    with pool(4) as processes:
         won = processes.starmap(add_and_claim, [(store, 10)] * 4, chunksize=1)
     assert store.read("counter") == b"40"
     assert sum(won) == 1
