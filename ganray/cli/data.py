@@ -13,21 +13,24 @@ from ganray.config.evaluate import SCORES
 from ganray.errors import plural
 from ganray.train.view import TrainingView
 
+FILE_KINDS = ("image", "sound", "video")
+
 
 @click.command("init")
 @click.argument("path")
 @click.option("--out", type=LocalPath(dir_okay=False), help="The job file; by default NAME.yaml, here.")
 @click.option("--name", metavar="NAME", help="The run's and the model's name; by default that of the source.")
 @click.option("--storage", default="./store", show_default=True, metavar="URI", help="A folder, or s3://bucket/prefix.")
+@click.option("--kind", type=click.Choice(FILE_KINDS), help="What the samples are, if they are taken for something else.")
 @json_option
-def init_command(path: str, out: Path | None, name: str | None, storage: str, as_json: bool) -> None:
+def init_command(path: str, out: Path | None, name: str | None, storage: str, kind: str | None, as_json: bool) -> None:
     """Look at PATH, a folder or archive of images, sounds or videos, rows or lines, and write a job file for it that gives its reasons."""
     if name is not None:
         check_name("--name", name)
     from ganray.scaffold.job_file import write_job
 
     with progress_bar("looking", quiet=as_json) as progress:
-        file, draft = write_job(path, out=out, name=name, storage=storage, progress=progress)
+        file, draft = write_job(path, out=out, name=name, storage=storage, kind=kind, progress=progress)
     if as_json:
         print_json({"out": str(file), "survey": draft.facts, "job": {path: value for path, value, _ in draft.entries}})
         return

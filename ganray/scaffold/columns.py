@@ -1,4 +1,4 @@
-"""Which columns of Parquet files are images and classes, by their types and names."""
+"""Which columns of Parquet files are encoded samples and classes, by their types and names."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,25 +13,38 @@ from ganray.data.sources.rows import SourceFiles
 from ganray.errors import DataError
 from ganray.storage import ObjectStore
 
-IMAGE_NAMES = ("image", "images", "img", "photo", "jpg", "png", "data")  # the likelier, the earlier
+SAMPLE_NAMES = (
+    "image",
+    "images",
+    "img",
+    "photo",
+    "jpg",
+    "png",
+    "audio",
+    "sound",
+    "wav",
+    "video",
+    "clip",
+    "data",
+)  # the likelier, the earlier
 LABEL_NAMES = ("label", "labels", "class", "classes", "target", "category", "species", "y", "fine_label", "coarse_label")
 
 
 def find_columns(files: SourceFiles, path: str) -> tuple[ParquetSource, list[str]]:
     """Return the source of Parquet files with its columns, as the first file has them, and what the user should know of the choice.
 
-    Raises `DataError` if there is no file, or no column of encoded images.
+    Raises `DataError` if there is no file, or no column of encoded images, sounds or videos.
     """
     if not files.infos:
         raise DataError("PATH", f"there are no .parquet files in {path}", "name a file, or a folder or s3:// prefix that holds some")
     with open_parquet(files.store, files.infos[0].key) as parquet:
         schema = parquet.schema_arrow
-    images = _by_likelihood([field.name for field in schema if image_problem(field.type, is_raw=False) is None], IMAGE_NAMES)
-    if not images:
-        raise DataError("PATH", f"no column of {path} holds encoded images", f"its columns: {', '.join(schema.names)[:200]}")
+    samples = _by_likelihood([field.name for field in schema if image_problem(field.type, is_raw=False) is None], SAMPLE_NAMES)
+    if not samples:
+        raise DataError("PATH", f"no column of {path} holds encoded samples", f"its columns: {', '.join(schema.names)[:200]}")
     labels = label_columns(schema)
-    source = ParquetSource(path=path, column=images[0], label_column=labels[0] if labels else None)
-    others = [f"other columns that could be the image: {', '.join(images[1:])}"] if images[1:] else []
+    source = ParquetSource(path=path, column=samples[0], label_column=labels[0] if labels else None)
+    others = [f"other columns that could be the samples: {', '.join(samples[1:])}"] if samples[1:] else []
     return source, others + ([f"other columns that could be the class: {', '.join(labels[1:])}"] if labels[1:] else [])
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ from ganray.config import Job, check_job
 from ganray.data.sources.rows import PATH_FIELD, is_remote, split_path
 from ganray.errors import ConfigError, DataError
 from ganray.scaffold.draft import Draft, Entry, Machine
-from ganray.scaffold.files import Progress
-from ganray.scaffold.kinds import find_form, has_encoded, parquet_schema
+from ganray.scaffold.files import look_at_files
+from ganray.scaffold.kinds import Form, find_form, parquet_schema
+from ganray.scaffold.looked import Progress
+from ganray.scaffold.parquet import look_at_parquet
 from ganray.scaffold.recipe import draft_images
-from ganray.scaffold.sounds import draft_sounds
+from ganray.scaffold.sounds import MAX_LOOKS as MAX_SOUNDS
+from ganray.scaffold.sounds import draft_sounds, look_at_sound
 from ganray.scaffold.survey import survey_files, survey_parquet
 from ganray.scaffold.tables import draft_csv, draft_parquet_table
 from ganray.scaffold.texts import draft_lines, draft_text_column, text_source
-from ganray.scaffold.videos import draft_videos
+from ganray.scaffold.videos import FRAMES, draft_videos, look_at_video
+from ganray.scaffold.videos import MAX_LOOKS as MAX_VIDEOS
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
 
@@ -32,12 +37,19 @@ MIN_PLAIN = 0.01  # of numbers that are written without an exponent
 
 
 def write_job(
-    path: str, *, out: Path | None = None, name: str | None = None, storage: str = "./store", progress: Progress | None = None
+    path: str,
+    *,
+    out: Path | None = None,
+    name: str | None = None,
+    storage: str = "./store",
+    kind: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Path, Draft]:
     """Look at a folder, zip archive, table or text file, write a job file with a recipe that fits, and return it with what was found.
 
-    `out` is by default `<name>.yaml` here, `name` the source's. An existing file is never replaced. Raises `ConfigError` for one, and
-    `DataError` for a source that is missing, or has no samples that can be read.
+    `out` is by default `<name>.yaml` here, `name` the source's. `kind` is image, sound or video, where what is found is
+    not what is meant. An existing file is never replaced. Raises `ConfigError` for one, or a kind that cannot be, and `DataError` for a
+    source that is missing, or has no samples that can be read.
     """
     path = path if is_remote(path) else str(Path(path).expanduser().resolve())
     name = name or name_of(path)
@@ -45,7 +57,7 @@ def write_job(
     if out.exists():
         raise ConfigError("--out", f"{out} exists already", "name another file, or remove it")
     try:
-        draft = make_draft(path, open_store(storage), Machine(gpus()), name=name, storage=storage, progress=progress)
+        draft = make_draft(path, open_store(storage), Machine(gpus()), name=name, storage=storage, kind=kind, progress=progress)
     except DataError as error:
         if error.field != PATH_FIELD:
             raise
@@ -57,24 +69,36 @@ def write_job(
     return out, draft
 
 
-def make_draft(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str, progress: Progress | None = None) -> Draft:
-    """Return a job for what a source holds, without what lies in `store`, the job's storage."""
+def make_draft(
+    path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str, kind: str | None = None, progress: Progress | None = None
+) -> Draft:
+    """Return a job for what a source holds, without what lies in `store`, the job's storage. `kind` is what files are said to be."""
+    form = find_form(path, store, kind)
+    draft = _draft(form, path, store, machine, name=name, storage=storage, progress=progress)
+    return replace(draft, notes=[*form.notes, *draft.notes])
+
+
+def _draft(form: Form, path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str, progress: Progress | None) -> Draft:
     run = {"name": name, "storage": storage}
-    match find_form(path, store):
-        case "image":
+    match form.kind, form.is_parquet:
+        case "image", False:
             return draft_images(survey_files(path, store, progress), machine, **run)
-        case "sound":
-            return draft_sounds(path, store, machine, progress=progress, **run)
-        case "video":
-            return draft_videos(path, store, machine, progress=progress, **run)
-        case "csv":
+        case "image", True:
+            return draft_images(survey_parquet(path, store, progress), machine, **run)
+        case "sound", False:
+            return draft_sounds(look_at_files(path, store, "sound", look_at_sound, most=MAX_SOUNDS, progress=progress), machine, **run)
+        case "sound", True:
+            return draft_sounds(look_at_parquet(path, store, look_at_sound, most=MAX_SOUNDS, progress=progress), machine, **run)
+        case "video", False:
+            found = look_at_files(path, store, "video", look_at_video, most=MAX_VIDEOS, max_frames=FRAMES, progress=progress)
+            return draft_videos(found, machine, **run)
+        case "video", True:
+            return draft_videos(look_at_parquet(path, store, look_at_video, most=MAX_VIDEOS, progress=progress), machine, **run)
+        case "csv", _:
             return draft_csv(path, store, machine, **run)
-        case "lines":
+        case "lines", _:
             return draft_lines(path, store, machine, **run)
-    schema = parquet_schema(path, store)
-    if has_encoded(schema):
-        return draft_images(survey_parquet(path, store, progress), machine, **run)
-    if source := text_source(schema, path):
+    if source := text_source(parquet_schema(path, store), path):
         return draft_text_column(source, store, machine, **run)
     return draft_parquet_table(path, store, machine, **run)
 

@@ -1,4 +1,4 @@
-"""A look at the sounds of a folder or archive, and a job for them with the recipe of `jobs/spoken-digits.yaml`."""
+"""A look at sounds, and a job for them with the recipe of `jobs/spoken-digits.yaml`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganray.errors import DataError
 from ganray.modalities.codec import UnreadableSample
 from ganray.modalities.sound.decoding import probe
-from ganray.scaffold.draft import Draft, Entry, Machine, bad_fraction, run_entries, shipped
-from ganray.scaffold.files import Files, Progress, list_kind, look_at_files
-from ganray.storage import ObjectStore
+from ganray.scaffold.draft import Classes, Draft, Entry, Machine, shipped
+from ganray.scaffold.looked import Looked, draft_looked
 
 JOB = "spoken-digits.yaml"
 MAX_LOOKS = 1000  # sounds whose headers are read, evenly spread over the source
@@ -43,30 +41,19 @@ def look_at_sound(data: bytes | None, reason: str | None = None) -> SoundLook:
     return SoundLook(rate, seconds) if seconds else SoundLook(problem="holds no sample")
 
 
-def draft_sounds(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str, progress: Progress | None) -> Draft:
-    """Return a job for the sounds of a folder or zip archive. Raises `DataError` if there are none that can be read."""
-    found = list_kind(path, store, "sound")
-    looks, broken = look_at_files(found, look_at_sound, most=MAX_LOOKS, progress=progress)
-    whole = [look for look in looks if look.problem is None]
-    if not whole:
-        problem = f"none of the {len(looks):,} sounds of {path} that were looked at can be decoded ({broken[0].reason})"
-        raise DataError("PATH", problem, "name a source of sounds that libsndfile reads")
+def draft_sounds(found: Looked[SoundLook], machine: Machine, *, name: str, storage: str) -> Draft:
+    """Return a job for the sounds of a source. Raises `DataError` if there are none that can be read."""
+    whole = found.whole("sound", "name a source of sounds that libsndfile reads")
     lengths, rates = np.array([look.seconds for look in whole]), Counter(look.rate for look in whole).most_common()
-    entries = [*run_entries(machine, name, storage), *_data(found, lengths, rates[0][0], machine)]
-    entries += [*bad_fraction(broken, len(looks)), *_recipe(found), Entry("publish.model", name)]
     facts = {
-        "sounds": len(found.files),
-        "looked at": len(looks),
-        "cannot be decoded": len(broken),
-        "other files": found.left_out,
         "seconds": f"{lengths.min():.2f} to {lengths.max():.2f}, half of them {np.median(lengths):.2f} or more",
         "rates": ", ".join(f"{rate:,} Hz {number:,}" for rate, number in rates[:5]),
-        "classes": found.classes.summary("sound"),
     }
-    return Draft(entries, facts, f"{len(looks):,} of {len(found.files):,} sounds", found.notes)
+    sections = {"data": _data(found, lengths, rates[0][0], machine), "recipe": _recipe(found.classes)}
+    return draft_looked(found, machine, "sound", facts=facts, name=name, storage=storage, **sections)
 
 
-def _data(found: Files, lengths: np.ndarray, rate: int, machine: Machine) -> Iterator[Entry]:
+def _data(found: Looked[SoundLook], lengths: np.ndarray, rate: int, machine: Machine) -> Iterator[Entry]:
     wanted, used = float(np.percentile(lengths, LONG)), min(rate, MAX_RATE)
     most = FRAMES[-1] if machine.gpus else MAX_FRAMES_CPU
     frames = min((number for number in FRAMES if number <= most), key=lambda number: abs(number * FRAME_S - wanted))
@@ -74,15 +61,15 @@ def _data(found: Files, lengths: np.ndarray, rate: int, machine: Machine) -> Ite
     bins = 32 if used < FINE_RATE else 64
     fields = {"kind": "sound", "rate": used, "seconds": round(frames * hop / used, 4), "bins": bins, "frames": frames}
     cut = f"; longer ones are cut, as {(lengths > fields['seconds']).mean():.0%} are" if (lengths > fields["seconds"]).any() else ""
-    yield Entry("data.source", {"kind": "folder", "path": found.source.path}, f"{len(found.files):,} sounds")
+    yield found.source_entry("sound")
     yield Entry("data.modality", fields, f"most files have {rate:,} Hz{cut}")
 
 
-def _recipe(found: Files) -> Iterator[Entry]:
-    conditional = found.classes.conditional("sound")
+def _recipe(classes: Classes) -> Iterator[Entry]:
+    conditional = classes.conditional("sound")
     replaced = {
         "networks.conditional": conditional,
         "train.total_images": (None, "sounds seen, repeats included; more is better"),
         "train.max_seconds": (None, "of training, if that is less; null: no limit"),
     }
-    return shipped(JOB, replaced, left_out=() if found.classes.counts else ("evaluate.extractor",))
+    return shipped(JOB, replaced, left_out=() if classes.counts else ("evaluate.extractor",))

@@ -1,7 +1,6 @@
 """A survey of a source of images: how many, of which classes, sizes and modes, and what is broken, by a look at some or all of them."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +8,11 @@ import numpy as np
 
 from ganray.config import FolderSource, ParquetSource
 from ganray.data.card import SkippedSample
-from ganray.data.sources.parquet import parquet_rows
-from ganray.data.sources.parquet_footer import read_footers
-from ganray.data.sources.parquet_samples import SampleColumn
-from ganray.data.sources.rows import UNLABELLED, list_files, source_errors
-from ganray.errors import ConfigError, DataError
-from ganray.scaffold.columns import find_columns
 from ganray.scaffold.draft import Classes
-from ganray.scaffold.files import Progress, list_kind, look_at_each, look_at_files, spread
+from ganray.scaffold.files import look_at_files
 from ganray.scaffold.image_look import Look, look_at
+from ganray.scaffold.looked import Looked, Progress
+from ganray.scaffold.parquet import look_at_parquet
 from ganray.storage import ObjectStore
 
 MAX_LOOKS = 2000  # images that are decoded, evenly spread over the source
@@ -94,67 +89,20 @@ class Survey:
         return len(images) > 1 and float(np.abs(differences.mean(0) / error).max()) <= MAX_SYMMETRY
 
 
-@source_errors()
 def survey_files(path: str, storage: ObjectStore, progress: Progress | None = None) -> Survey:
     """Return a survey of the images of a folder or zip archive, local or on s3://, without what lies in `storage`.
 
     Raises `DataError` for a source that is missing, or has no images that can be read.
     """
-    found = list_kind(path, storage, "image")
-    looks, broken = look_at_files(found, look_at, most=MAX_LOOKS, progress=progress)
-    known = Survey(
-        source=found.source,
-        count=len(found.files),
-        classes=found.classes,
-        left_out=found.left_out,
-        looks=looks,
-        broken=broken,
-        notes=found.notes,
-    )
-    return _checked(known, path)
+    return _checked(look_at_files(path, storage, "image", look_at, most=MAX_LOOKS, progress=progress))
 
 
-@source_errors()
 def survey_parquet(path: str, storage: ObjectStore, progress: Progress | None = None) -> Survey:
     """Return a survey of the images of Parquet files, as `survey_files` does."""
-    files = list_files(path, storage, suffix=".parquet")
-    source, notes = find_columns(files, path)
-    samples = SampleColumn(source.column)
-    footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
-    rows = parquet_rows(files.store, source, samples, footers)
-    if rows.raw_shape is not None:
-        raise ConfigError("PATH", f"column {source.column!r} of {path} holds raw pixels", "write a job with data.source.raw_shape")
-    count = sum(group.rows for footer in footers for group in footer.groups)
-    wanted = set(spread(sum(group.rows for group in rows.groups), MAX_LOOKS))
-    counts: Counter[int] = Counter()
-
-    def chosen() -> Iterator[tuple[str, bytes | None, str | None]]:
-        place = 0
-        for group in rows.groups:
-            for table in rows.read(group):
-                counts.update(table["label"].to_pylist())
-                for offset, row in enumerate(table.select(["name", "data", "reason"]).to_pylist()):
-                    if place + offset in wanted:
-                        yield row["name"], row["data"], row["reason"]
-                place += table.num_rows
-
-    looks, broken = look_at_each(chosen(), look_at, total=len(wanted), progress=progress)
-    by_class = {name: counts[number] for number, name in enumerate(rows.classes or [])}  # once all rows were read
-    known = Survey(
-        source=source,
-        count=count,
-        classes=Classes(by_class, counts[UNLABELLED]),
-        left_out=0,
-        looks=looks,
-        broken=broken,
-        notes=notes,
-    )
-    return _checked(known, path)
+    return _checked(look_at_parquet(path, storage, look_at, most=MAX_LOOKS, progress=progress))
 
 
-def _checked(found: Survey, path: str) -> Survey:
+def _checked(found: Looked[Look]) -> Survey:
     """Return a survey. Raises `DataError` if no image can be decoded."""
-    if not found.whole:
-        problem = f"none of the {len(found.looks):,} images of {path} that were looked at can be decoded ({found.broken[0].reason})"
-        raise DataError("PATH", problem, "name a source of images that Pillow reads")
-    return found
+    found.whole("image", "name a source of images that Pillow reads")
+    return Survey(**vars(found))

@@ -92,10 +92,10 @@ def test_parquet_has_its_columns_found(tmp_path: Path) -> None:
     found = look(tmp_path / "digits.parquet")
     assert (found.source.column, found.source.label_column) == ("image", "label")
     assert (found.count, found.classes.counts, len(found.whole)) == (300, {"0": 100, "1": 100, "2": 100}, 300)
-    assert found.notes == ["other columns that could be the image: thumb"]
+    assert found.notes == ["other columns that could be the samples: thumb"]
     assert (fields(found)["data.resolution"], fields(found)["data.channels"]) == (32, 1)
     pq.write_table(table.select(["id", "label"]), tmp_path / "numbers.parquet")
-    with pytest.raises(DataError, match=r"no column of .* holds encoded images; its columns: id"):
+    with pytest.raises(DataError, match=r"no column of .* holds encoded samples; its columns: id"):
         look(tmp_path / "numbers.parquet")
 
 
@@ -180,7 +180,7 @@ def test_the_command_prints_json_and_refuses_what_is_wrong(folder: Path, tmp_pat
     with pytest.raises(DataError, match="there are no files in"):
         init(tmp_path / "empty", "--out", tmp_path / "c.yaml")
     (tmp_path / "empty/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(DataError, match=r"none of the 1 images of .* can be decoded"):
+    with pytest.raises(DataError, match=r"none of the 1 images of .* can be used"):
         init(tmp_path / "empty", "--out", tmp_path / "c.yaml")
     assert not (tmp_path / "c.yaml").exists()
 

@@ -162,7 +162,7 @@ def test_sounds_get_a_rate_and_a_length_that_most_have(drums: Path, tmp_path: Pa
     assert modality.seconds == pytest.approx(0.75, abs=0.05)  # type: ignore[union-attr]
     assert (job.networks.conditional, job.evaluate.extractor.kind) == (True, "classifier")
     assert 1 / 120 < job.data.max_bad_fraction < 0.1
-    assert "classes            2, of 60 to 60 sounds" in printed
+    assert "classes         2, of 60 to 60 sounds" in printed
     with zipfile.ZipFile(tmp_path / "drums.zip", "w") as archive:
         for file in sorted(drums.rglob("*.*")):
             archive.write(file, file.relative_to(drums))
@@ -231,7 +231,7 @@ def test_starting_values_are_those_of_the_jobs(drums: Path, clips: Path, tmp_pat
         ("a.txt", b"\x89PNG\r\n\x1a\n", "a.txt is no text: it looks like an image"),
         ("a.parquet", b"PAR1", "a.parquet is damaged"),
         ("a.zip", b"PK", "is not a whole zip archive"),
-        ("sounds/a.wav", b"RIFF", "none of the 1 sounds of .* can be decoded"),
+        ("sounds/a.wav", b"RIFF", "none of the 1 sounds of .* can be used"),
         ("videos/a.avi", b"RIFF", "none of the 1 videos of .* can be used"),
     ],
 )

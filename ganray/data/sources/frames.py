@@ -42,26 +42,31 @@ def split_clips(tree: FileTree, max_frames: int) -> tuple[FileTree, list[SourceF
 
     Images are numbered if their names end in numbers, no two of a folder in the same one. Others stay in the tree.
     """
-    folders: dict[str, list[SourceFile]] = {}
-    for file in tree.files:
-        folder = file.key.rpartition("/")[0]
-        if folder and extension(file.key) in image_extensions() - VIDEO_EXTENSIONS:
-            folders.setdefault(folder, []).append(file)
-    clips = {folder: frames for folder, files in folders.items() if (frames := _in_order(files))}
+    clips = frames_by_folder(tree)
     merged = {frame.key for frames in clips.values() for frame in frames}
     files = [_plain(file) for file in tree.files if file.key not in merged]
     rest = FileTree(tree.name, tree.uri, ClipReader(tree.reader), files, tree.left_out)
     return rest, [_clip(folder, frames, max_frames) for folder, frames in clips.items()]
 
 
+def frames_by_folder(tree: FileTree) -> dict[str, list[SourceFile]]:
+    """Return the frames of each sub-folder of numbered images, in order."""
+    folders: dict[str, list[SourceFile]] = {}
+    for file in tree.files:
+        folder = file.key.rpartition("/")[0]
+        if folder and extension(file.key) in image_extensions() - VIDEO_EXTENSIONS:
+            folders.setdefault(folder, []).append(file)
+    return {folder: frames for folder, files in folders.items() if (frames := _in_order(files))}
+
+
 def _in_order(images: list[SourceFile]) -> list[SourceFile]:
     """Return the images of a folder by their numbers, [] if they are no frames of one clip."""
-    numbers = [_number(image.key) for image in images]
+    numbers = [number_of(image.key) for image in images]
     known = {number: image for number, image in zip(numbers, images, strict=True) if number is not None}
     return [known[number] for number in sorted(known)] if len(known) == len(images) >= MIN_FRAMES else []
 
 
-def _number(key: str) -> int | None:
+def number_of(key: str) -> int | None:
     """Return the number that the name of a file ends in, before its extension."""
     found = re.search(r"(\d+)\.[^.]*$", key)
     return int(found[1]) if found and len(found[1]) <= MAX_DIGITS else None
