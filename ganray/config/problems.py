@@ -48,10 +48,10 @@ HELP = "see `ganray config JOB --fields`"
 def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section]) -> ConfigError:
     """Return the first problem that pydantic found in the data of a section, as of a job, as field, problem and remedy."""
     first, *others = error.errors()
-    location, field = first["loc"], _typed_path(first["loc"], data)
+    location, field = first["loc"], _typed_path(root, first["loc"], data)
     match first["type"]:
         case "value_error":
-            return _refused(_typed_path(_without_tag(location, data), data), first["ctx"]["error"])
+            return _refused(_typed_path(root, _without_tag(location, data), data), first["ctx"]["error"])
         case "extra_forbidden" if new_path(field):
             return _renamed(field, first["input"])
         case "extra_forbidden":
@@ -63,14 +63,15 @@ def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section]
         case "union_tag_invalid":
             tags = " or ".join(first["ctx"]["expected_tags"].split(", "))
             return ConfigError(f"{field}.kind", f"expected {tags}, got {first['ctx']['tag']!r}", HELP)
-    alternatives = [first, *(other for other in others if _typed_path(other["loc"], data) == field)]
+    alternatives = [first, *(other for other in others if _typed_path(root, other["loc"], data) == field)]
     return _unexpected(root, field, alternatives)
 
 
 def _without_tag(location: Location, data: Any) -> Location:
     """Return the location of a value that a validator refused without the tag of a union at its end, which is not in the data."""
     for part in location[:-1]:
-        data = data[part] if isinstance(data, Mapping) and part in data else data
+        is_item = isinstance(data, list) and isinstance(part, int)
+        data = data[part] if is_item or (isinstance(data, Mapping) and part in data) else data
     is_tag = isinstance(data, Mapping) and bool(location) and location[-1] not in data and "." not in str(location[-1])
     return location[:-1] if is_tag else location
 
@@ -111,11 +112,15 @@ def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else "null" if value is None else shortened(value)
 
 
-def _typed_path(location: Location, data: Any) -> str:
-    """Return the dotted path as the user typed it: pydantic's location without the tags of unions and the indices of lists."""
+def _typed_path(root: type[Section], location: Location, data: Any) -> str:
+    """Return the dotted path as the user typed it: pydantic's location without the tags of unions and the indices of values in lists.
+
+    A section in a list has its index, from 0.
+    """
     typed = []
     for depth, part in enumerate(location):
-        if isinstance(data, Mapping) and part in data:
+        is_section = isinstance(data, list) and isinstance(part, int) and _holds_sections(root, location[:depth])
+        if is_section or (isinstance(data, Mapping) and part in data):
             data = data[part]
         elif isinstance(data, Mapping) and "." in str(part):
             data = _nested(data, str(part))
@@ -123,6 +128,12 @@ def _typed_path(location: Location, data: Any) -> str:
             continue
         typed.append(str(part) or "''")
     return ".".join(typed)
+
+
+def _holds_sections(root: type[Section], location: Location) -> bool:
+    """Whether the list at a location is one of sections."""
+    info = _find(root, location)[2]
+    return info is not None and bool(sections_in(info.annotation))
 
 
 def _nested(sections: Any, path: str) -> Any:

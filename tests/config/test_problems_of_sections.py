@@ -21,10 +21,38 @@ TABLE = {"source": CSV, "modality": {"kind": "table"}}
         ),
         ({"workers": {"min": 2, "max": 1}}, "workers.min"),
         ({"track": ["mlflow", "mlflow"]}, "track"),
-        ({"track": [{"kind": "mlflow", "uri": "host:5000"}]}, "track"),
     ],
 )
 def test_the_field_is_as_it_was_typed(sections: dict[str, object], field: str) -> None:
     with pytest.raises(ConfigError) as refused:
         check_job(sections)
     assert refused.value.field.startswith(field)
+
+
+@pytest.mark.parametrize(
+    ("track", "problem"),
+    [
+        ([{"kind": "mlflow", "uri": "host:5000"}], "track.0.uri: 'host:5000' has no scheme"),
+        (
+            ["tensorboard", {"kind": "wandb", "project": ""}],
+            "track.1.project: expected at least 1 characters, got ''",
+        ),
+        ([{"kind": "mlflow", "url": "x"}], "track.0.url: there is no such field; did you mean uri?"),
+        (["mlflow", {"kind": "wandb", "uri": "x"}], "track.1.uri: there is no such field; kind mlflow takes it, kind wandb does not"),
+        (["tensorboard", "x"], "track.1.kind: expected 'tensorboard' or 'mlflow' or 'wandb', got 'x'"),
+        ([3], "track.0: expected a section of `key: value` lines, got 3"),
+        ({"kind": "mlflow", "uri": ""}, "track.uri: is empty"),
+        ("x", "track.kind: expected"),
+        (3, "track: expected a list, got 3"),
+    ],
+)
+def test_a_section_in_a_list_has_its_index(track: object, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_job({"track": track})
+    assert str(refused.value).startswith(problem)
+
+
+def test_a_value_in_a_list_is_named_by_the_list() -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_job({"data": {**TABLE, "source": {**CSV, "names": ["a", 3]}}, "networks": "table"})
+    assert refused.value.field == "data.source.names"
