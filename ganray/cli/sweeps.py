@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,11 +10,13 @@ import click
 from ganray.cli.display import console_reporter
 from ganray.cli.listing import print_json, print_rows
 from ganray.cli.options import address_option, json_option, with_job
-from ganray.sweep.table import SweepView, short
+from ganray.cli.sweep_table import sweep_table
+from ganray.config import load_job
+from ganray.config.describe import short
+from ganray.sweep.view import SweepView
 
 if TYPE_CHECKING:
     from ganray.sweep.sweep import SweepResult
-from ganray.config import load_job
 
 
 @click.command("sweep")
@@ -36,7 +39,7 @@ def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: 
     from ganray.sweep.sweep import run_sweep
 
     with (
-        console_reporter(SweepView(checked), quiet=as_json) as reporter,
+        console_reporter(SweepView(partial(sweep_table, checked)), quiet=as_json) as reporter,
         contextlib.redirect_stdout(sys.stderr),
     ):  # Ray prints to stdout
         result = run_sweep(checked, address=address, reporter=reporter)

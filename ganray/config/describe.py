@@ -1,6 +1,6 @@
-"""Reference of the job file: every field with its type, bounds, default and meaning."""
+"""Reference of the job file: every field with its type, bounds, default and meaning; and paths and values of fields in few letters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from pydantic import TypeAdapter
@@ -66,3 +66,18 @@ def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
 def _bounds(field: FieldInfo) -> dict[str, Any]:
     names = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
     return {key: getattr(bound, name) for bound in field.metadata for name, key in names.items() if getattr(bound, name, None) is not None}
+
+
+def short(value: Any) -> str:
+    """Return a value in few letters: a number with four digits, "" for none."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def short_paths(paths: Sequence[str]) -> dict[str, str]:
+    """Return the last parts of each dotted path, at least two, that tell it from the others."""
+    found = {}
+    for path in paths:
+        parts = path.split(".")
+        endings = (".".join(parts[-count:]) for count in range(2, len(parts) + 1))
+        found[path] = next((ending for ending in endings if sum(f".{other}".endswith(f".{ending}") for other in paths) == 1), path)
+    return found

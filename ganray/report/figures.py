@@ -10,6 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ganray.config.describe import short
+
 STRONG, WEAK = (12, 92, 148), (205, 213, 221)  # the best of a ranking, and the worst
 INK, GRID = "#1c2733", "rgba(28,39,51,0.11)"
 COLOURS = ("#0c5c94", "#d9480f", "#2b8a3e", "#9c36b5", "#b08900", "#c2255c", "#0b7285", "#5f3dc4")
@@ -82,11 +84,6 @@ def value_axis(title: str | None, values: Sequence[float]) -> dict[str, Any]:
 def shade(share: float) -> str:
     """Return the colour of a place in a ranking, 0 (best) to 1."""
     return f"rgb({','.join(str(round(strong + (weak - strong) * share)) for strong, weak in zip(STRONG, WEAK, strict=True))})"
-
-
-def short(value: Any) -> str:
-    """Return a value in four digits, "" for none."""
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def spans_decade(values: Sequence[float]) -> bool:

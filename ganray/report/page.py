@@ -10,7 +10,7 @@ import jinja2
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from ganray.report.figures import short
+from ganray.config.describe import short
 from ganray.sweep.records import trial_name
 
 

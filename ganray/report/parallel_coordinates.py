@@ -12,8 +12,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ganray.config import Sweep
+from ganray.config.describe import short, short_paths
 from ganray.config.space import Choice, Dimension, LogUniform
-from ganray.report.figures import NAMED, chart, round_numbers, short, spans_decade
+from ganray.report.figures import NAMED, chart, round_numbers, spans_decade
 from ganray.report.sweep_figures import describe, line_of, metric_name
 from ganray.sweep.records import Trial
 
@@ -41,16 +42,6 @@ def parallel_coordinates(sweep: Sweep, ranked: list[Trial]) -> go.Figure | None:
     for place, axis in enumerate(axes):
         _draw(figure, axis, place, last=place == len(axes) - 1)
     return figure
-
-
-def short_paths(paths: Sequence[str]) -> dict[str, str]:
-    """Return the last parts of each dotted path, at least two, that tell it from the others."""
-    found = {}
-    for path in paths:
-        parts = path.split(".")
-        endings = (".".join(parts[-count:]) for count in range(2, len(parts) + 1))
-        found[path] = next((ending for ending in endings if sum(f".{other}".endswith(f".{ending}") for other in paths) == 1), path)
-    return found
 
 
 def _axis(name: str, dimension: Dimension, values: Sequence[Any]) -> Axis:

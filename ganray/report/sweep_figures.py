@@ -9,7 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ganray.config import Sweep
-from ganray.report.figures import COLOURS, INK, NAMED, chart, images_axis, shade, short, value_axis
+from ganray.config.describe import short
+from ganray.report.figures import COLOURS, INK, NAMED, chart, images_axis, shade, value_axis
 from ganray.sweep.records import Exploit, Trial, rank_key
 
 EXTINCT, BROKEN = "#b8c2cc", "#c92a2a"

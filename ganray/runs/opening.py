@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from ganray.config import Job
+from ganray.data.card import DatasetCard
 from ganray.data.preparation.changes import warn_of_change_in_background
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources.rows import Listing
@@ -23,19 +24,27 @@ def locked(run: Run) -> Iterator[DriverLock]:
 
 
 def open_run(
-    run: Run, job: Job, listing: Listing | None, start: Start | None, *, progress: Callable[[int, int], None] | None = None
+    run: Run,
+    job: Job,
+    listing: Listing | None,
+    start: Start | None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    resume: Callable[[Job, Job], Job] = resume_job,
+    resolve: Callable[[Job, DatasetCard], Job] = resolve_job,
 ) -> Job:
     """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` resolved.
 
-    For a run that is to be created, `listing` is that of the source, and `start` what it starts from, None for random weights.
+    For a run that is to be created, `listing` is that of the source, and `start` what it starts from, None for random weights. A sweep,
+    which is opened alike, has its own `resume` and `resolve`.
     """
     if run.exists():
-        dataset, job = run.dataset, resume_job(job, run.job)
+        dataset, job = run.dataset, resume(job, run.job)
         warn_of_change_in_background(job.data, dataset)
     else:
         assert listing is not None, f"{run.uri} vanished"
         dataset = prepare(job.data, listing, run.storage, progress=progress)
-        job = resolve_job(job, dataset.card)
+        job = resolve(job, dataset.card)
         if start:
             record_start(run, job, start, dataset.card)
     run.record(job, dataset)

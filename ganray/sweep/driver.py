@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import ray
@@ -29,7 +29,6 @@ from ganray.sweep.pool import WorkerGroups
 from ganray.sweep.records import STATE, Exploit, Trial, read_trials
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.tune.search import Search
-from ganray.sweep.tune.searchers import build_searcher
 from ganray.sweep.tune.tuner import build_tuner, data_frame, keep_logs
 from ganray.sweep.work_queue import ask, start_work_queue
 from ganray.sweep.worker_group import trial_run
@@ -48,17 +47,15 @@ SAVE_EVERY_S = 10.0
 def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> tuple[SweepEnd, list[Trial], pd.DataFrame]:
     """Search from where the sweep's journal stands until the search is over or has to stop; return how, and what was found."""
     job, sweep = context.job, context.run
-    num_trials, known, frame = count_trials(job.required_sweep), read_trials(sweep.store), read_data_frame(sweep.store)
-    if frame is not None and len(known) >= num_trials and all(trial.status.is_over for trial in known):
+    known, frame = read_trials(sweep.store), read_data_frame(sweep.store)
+    if frame is not None and len(known) >= count_trials(job.required_sweep) and all(trial.status.is_over for trial in known):
         return SweepEnd.DONE, known, frame
     journal = Journal(sweep.store, sweep.fence)
     trials = Trials(rungs_of(job), journal.events)
     for trial, before in zip(trials.all, known, strict=False):
         trial.failures = before.failures
     queue = start_work_queue(trials, max_failures=job.train.max_failures, max_images=job.required_sweep.max_images)
-    shared: dict[str, Any] = {"ask": partial(ask, queue), "clone": partial(clone_trials, sweep)}
-    searcher = build_searcher(job.required_sweep, num_trials=num_trials)
-    search = Search(job, sweep.store, trials, journal, searcher, num_trials=num_trials, **shared)
+    search = Search(job, journal, trials, ask=partial(ask, queue), clone=partial(clone_trials, sweep))
     try:
         frame = search_with_tune(search, queue, context, reporter, lock)
     finally:
@@ -68,12 +65,8 @@ def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> 
 
 def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporter: Reporter, lock: DriverLock) -> pd.DataFrame:
     """Run Tune in a thread and worker groups in others, and return Tune's results."""
-    groups, results = WorkerGroups(context, queue, search), list[tune.ResultGrid]()
-    with (
-        scratch_folder("sweep") as scratch,
-        stop_on_signal() as stop,
-        Timer(search.store) as timer,
-    ):
+    groups, timer, results = WorkerGroups(context, queue, search), Timer(search.store), list[tune.ResultGrid]()
+    with scratch_folder("sweep") as scratch, stop_on_signal() as stop:
         lock.on_lost(stop.set)  # since then nothing may be written any more
         tuner = build_tuner(context.job, search, queue, scratch)
         call = BackgroundCall(lambda: results.append(tuner.fit()), name="tune")
@@ -85,6 +78,7 @@ def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporte
             queue.dismiss.remote()
             call.join(GRACE_S)
             groups.kill()
+            timer.save()
         context.run.check_fence()
         if error := search.failure or call.error:
             raise error
@@ -112,7 +106,8 @@ def drive(search: Search, groups: WorkerGroups, tuner: BackgroundCall, timer: "T
         if search.closed and num_idle >= IDLE_TICKS:
             search.is_over = True
             search.ask("dismiss")
-        timer.tick()
+        if time.monotonic() - timer.saved > SAVE_EVERY_S:
+            timer.save()
         reporter.update(search.trials.all)
         if metrics:
             metrics.update(trial.status.value for trial in search.trials.all)
@@ -165,21 +160,10 @@ class Timer:
             self.before_s = 0.0
         self.started = self.saved = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.save()
-
     @property
     def elapsed_s(self) -> float:
         """The seconds so far."""
         return self.before_s + time.monotonic() - self.started
-
-    def tick(self) -> None:
-        """Save now and then."""
-        if time.monotonic() - self.saved > SAVE_EVERY_S:
-            self.save()
 
     def save(self) -> None:
         """Write the seconds down."""

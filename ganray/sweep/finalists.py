@@ -6,9 +6,9 @@ The least of many noisy scores flatters itself; the second score was not chosen 
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Self
 
 import ray
+from pydantic import TypeAdapter
 
 from ganray.cluster.capacity import worker_resources
 from ganray.cluster.errors import results_of
@@ -45,15 +45,8 @@ class Finalist:
     protocol: Protocol
     first_protocol: Protocol
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return what `to_json` wrote."""
-        protocols = {name: Protocol.model_validate(data[name]) for name in ("protocol", "first_protocol")}
-        return cls(**{**data, **protocols})
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {**vars(self), "protocol": self.protocol.dump(), "first_protocol": self.first_protocol.dump()}
+_FINALISTS = TypeAdapter(list[Finalist])
 
 
 def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalist]:
@@ -67,7 +60,7 @@ def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalis
     tasks = [task.remote(job, context.run, evaluation, trial, known) for trial in chosen]
     finalists: list[Finalist] = results_of(tasks, "scoring finalists")
     finalists.sort(key=lambda finalist: (rank_key(finalist.scores.get(sweep.metric), maximise=sweep.maximise), finalist.trial))
-    rows = [finalist.to_json() for finalist in finalists]
+    rows = _FINALISTS.dump_python(finalists, mode="json", exclude_unset=True)  # protocols as they were stored
     context.run.store.write(FINALISTS, (json.dumps({"rows": rows}, indent=1) + "\n").encode())
     return finalists
 
@@ -127,6 +120,6 @@ def with_scores(checkpoint: Checkpoint, finalist: Finalist) -> Checkpoint:
 def read_finalists(sweep: ObjectStore) -> list[Finalist]:
     """Return the finalists that a sweep has scored."""
     try:
-        return [Finalist.from_json(row) for row in json.loads(sweep.read(FINALISTS))["rows"]]
+        return _FINALISTS.validate_python(json.loads(sweep.read(FINALISTS))["rows"])
     except MissingObject:
         return []

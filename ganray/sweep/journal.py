@@ -10,7 +10,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
 
 from ganray.errors import DataError
 from ganray.runs.lock import Fence
@@ -36,35 +38,36 @@ class Decision(StrEnum):
 class Suggested:
     """The searcher suggested a new trial."""
 
-    kind: ClassVar[str] = "suggested"
     trial: int
     params: Params
     at: float
+    kind: Literal["suggested"] = "suggested"
 
 
 @dataclass(frozen=True)
 class Reported:
     """Searcher and scheduler met the outcome of a trial's piece and decided; of a population, others clone and explore."""
 
-    kind: ClassVar[str] = "reported"
     trial: int
     budget: int
     outcome: Outcome
     decision: Decision
     exploits: dict[int, Exploit]  # by the trial that clones
     at: float
+    kind: Literal["reported"] = "reported"
 
 
 @dataclass(frozen=True)
 class Promoted:
     """The scheduler let a trial go on that was paused at a rung."""
 
-    kind: ClassVar[str] = "promoted"
     trial: int
     at: float
+    kind: Literal["promoted"] = "promoted"
 
 
 Event = Suggested | Reported | Promoted
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 
 
 class Journal:
@@ -86,19 +89,16 @@ class Journal:
             self.fence.check()
         segment = len(self.events) // SEGMENT
         self.events.append(event)
-        lines = [json.dumps({"kind": known.kind, **asdict(known)}) + "\n" for known in self.events[segment * SEGMENT :]]
+        lines = [json.dumps(asdict(known)) + "\n" for known in self.events[segment * SEGMENT :]]
         self.store.write(_segment_key(segment), "".join(lines).encode())
 
 
 class Trials:
-    """The trials by number, as the events make them. `positions` are the rungs that they stand at, in images."""
+    """The trials by number, as the events make them."""
 
     def __init__(self, rungs: list[int], events: Iterable[Event] = ()) -> None:
         self.rungs = rungs
         self.all: list[Trial] = []
-        self.positions: list[int] = []
-        self.num_reported: list[int] = []  # pieces
-        self.checkpoints: list[str | None] = []  # the last of each that was reported
         for event in events:
             self.apply(event)
 
@@ -111,24 +111,21 @@ class Trials:
         if isinstance(event, Suggested):
             assert event.trial == len(self.all), event
             self.all.append(Trial(event.trial, event.params, self.rungs[0], started=event.at))
-            self.positions.append(0)
-            self.num_reported.append(0)
-            self.checkpoints.append(None)
         elif isinstance(event, Reported):
             self._report(event, self.all[event.trial])
             for number, exploit in event.exploits.items():
-                self._go_on(number, exploit["images"])
                 trial = self.all[number]
-                trial.params, trial.images = exploit["after"], exploit["images"]
+                trial.params, trial.images, trial.position = exploit["after"], exploit["images"], exploit["images"]
                 trial.lineage.append(exploit)
+                self._go_on(trial)
         else:
-            self._go_on(event.trial, self.positions[event.trial])
+            self._go_on(self.all[event.trial])
 
     def _report(self, event: Reported, trial: Trial) -> None:
-        outcome, number = event.outcome, event.trial
-        self.num_reported[number] += 1
-        self.positions[number] = trial.budget = event.budget
-        self.checkpoints[number] = outcome.checkpoint or self.checkpoints[number]
+        outcome = event.outcome
+        trial.num_pieces += 1
+        trial.position = trial.budget = event.budget
+        trial.checkpoint = outcome.checkpoint or trial.checkpoint
         trial.images, trial.busy_s = outcome.images, trial.busy_s + outcome.busy_s
         if outcome.score is not None:
             trial.score, trial.last, trial.best_images, trial.curve = outcome.score, outcome.last, outcome.best_images, outcome.curve
@@ -143,12 +140,11 @@ class Trials:
         elif event.decision == Decision.PAUSE:
             trial.status = TrialStatus.PAUSED
         else:
-            self._go_on(number, event.budget)
+            self._go_on(trial)
 
-    def _go_on(self, number: int, images: int) -> None:
-        """Let a trial, broken or not, train from a number of images to its next rung."""
-        trial, self.positions[number] = self.all[number], images
-        trial.status, trial.budget = TrialStatus.WAITING, self.next_rung(images)
+    def _go_on(self, trial: Trial) -> None:
+        """Let a trial, broken or not, train to its next rung."""
+        trial.status, trial.budget = TrialStatus.WAITING, self.next_rung(trial.position)
         trial.reason = trial.ended = None
 
 
@@ -164,8 +160,8 @@ def read_events(store: ObjectStore) -> list[Event]:
     events: list[Event] = []
     for line in lines:
         try:
-            events.append(_from_json(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
+            events.append(_EVENT.validate_json(line))
+        except ValueError as error:
             if len(events) < len(lines) - 1:
                 problem = f"the journal in {store.uri} is damaged in line {len(events) + 1}"
                 raise DataError("storage", problem, "restore it, or start a sweep of another name") from error
@@ -182,15 +178,3 @@ def _read_lines(store: ObjectStore, segment: int) -> list[bytes]:
 
 def _segment_key(segment: int) -> str:
     return f"{FOLDER}/{segment:06d}.jsonl"
-
-
-def _from_json(data: dict[str, Any]) -> Event:
-    match data.pop("kind"):
-        case Suggested.kind:
-            return Suggested(**data)
-        case Promoted.kind:
-            return Promoted(**data)
-        case _:
-            outcome = Outcome(**{**data["outcome"], "status": TrialStatus(data["outcome"]["status"])})
-            exploits = {int(trial): exploit for trial, exploit in data["exploits"].items()}
-            return Reported(**{**data, "outcome": outcome, "decision": Decision(data["decision"]), "exploits": exploits})

@@ -37,7 +37,7 @@ class WorkerGroups:
 
     def adjust(self, wanted: int) -> None:
         """Start groups up to a number. Raises `ClusterError` if groups fail one after another without finishing a piece."""
-        if (num_reports := sum(self.search.trials.num_reported)) > self.num_reports:
+        if (num_reports := sum(trial.num_pieces for trial in self.search.trials.all)) > self.num_reports:
             self.num_reports, self.num_broken = num_reports, 0
         for name, call in list(self.calls.items()):
             if not call.is_alive():

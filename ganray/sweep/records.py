@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self, TypedDict
+from typing import Any
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # what pydantic validates before Python 3.12
 
 from ganray.storage import MissingObject, ObjectStore
 
@@ -60,10 +63,11 @@ Exploit = TypedDict(  # of a population: at `images`, a trial clones the trial `
 
 @dataclass
 class Trial:
-    """One trial. `images` is where it stands and `budget` where its present piece of training ends.
+    """One trial. `images` is where it stands, `position` the rung that it comes from, and `budget` where its present piece ends.
 
     `score` is the best so far and `last` that of the last evaluation, both of the sweep's metric; `curve` holds every evaluation
-    as [images, score]. Times are Unix seconds, `busy_s` the seconds that workers trained it.
+    as (images, score). `num_pieces` were reported, the last with `checkpoint`. Times are Unix seconds, `busy_s` the seconds that
+    workers trained it.
     """
 
     number: int
@@ -76,17 +80,15 @@ class Trial:
     best_images: int | None = None
     reason: str | None = None
     failures: int = 0
+    position: int = 0
+    num_pieces: int = 0
+    checkpoint: str | None = None
     busy_s: float = 0.0
     started: float | None = None
     ended: float | None = None
     rungs: list[Rung] = field(default_factory=list)
-    curve: list[list[float]] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)
     lineage: list[Exploit] = field(default_factory=list)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the trial of a line of `trials.jsonl`."""
-        return cls(**{**data, "status": TrialStatus(data["status"])})
 
     @property
     def name(self) -> str:
@@ -119,17 +121,15 @@ class Outcome:
     checkpoint: str | None = None
     reason: str | None = None
     busy_s: float = 0.0
-    curve: list[list[float]] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+
+
+_TRIAL = TypeAdapter(Trial)
 
 
 def trial_name(number: int) -> str:
     """Return a trial's name; names sort by age."""
     return f"{number:04d}"
-
-
-def sweep_store(storage: ObjectStore, name: str) -> ObjectStore:
-    """Return the part of a storage that holds the sweep `name`."""
-    return storage.child(f"sweeps/{name}")
 
 
 def rank_key(score: float | None, *, maximise: bool) -> float:
@@ -148,7 +148,7 @@ def best_first(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
 def read_trials(sweep: ObjectStore) -> list[Trial]:
     """Return the trials as they were last written, by number."""
     try:
-        return [Trial.from_json(json.loads(line)) for line in sweep.read(TRIALS).splitlines()]
+        return [_TRIAL.validate_json(line) for line in sweep.read(TRIALS).splitlines()]
     except MissingObject:
         return []
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from ganray.config import Job
-from ganray.storage import ObjectStore
 from ganray.sweep.journal import Event, Journal, Trials, stop
+from ganray.sweep.plan import count_trials
 from ganray.sweep.records import TrialStatus, write_trials
 from ganray.sweep.work_queue import Snapshot
 
@@ -29,9 +29,9 @@ class SweepEnd(StrEnum):
 class SearchState:
     """The state of a search. `tick`, `watch`, `close` and `settle` are for the driver. `ask` calls a method of the work queue."""
 
-    def __init__(self, job: Job, store: ObjectStore, trials: Trials, journal: Journal, *, num_trials: int, ask: Callable[..., Any]) -> None:
-        self.job, self.sweep, self.store, self.trials, self.journal = job, job.required_sweep, store, trials, journal
-        self.num_trials, self.ask = num_trials, ask
+    def __init__(self, job: Job, journal: Journal, trials: Trials, *, ask: Callable[..., Any]) -> None:
+        self.job, self.sweep, self.journal, self.store, self.trials, self.ask = job, job.required_sweep, journal, journal.store, trials, ask
+        self.num_trials = count_trials(self.sweep)
         self.places = 1  # trials that may be under way at once
         self.num_pieces = 0  # that are being trained or wait for workers
         self.closed: SweepEnd | None = None
@@ -69,7 +69,7 @@ class SearchState:
             before = [(trial.status, trial.failures) for trial in self.trials.all]
             for piece in snapshot.pieces:
                 trial = self.trials.all[piece.trial]
-                if piece.index == self.trials.num_reported[piece.trial] and not trial.status.is_over:
+                if piece.index == trial.num_pieces and not trial.status.is_over:
                     is_running = (piece.trial, piece.index) in snapshot.running
                     trial.status, trial.budget = TrialStatus.RUNNING if is_running else TrialStatus.WAITING, piece.budget
             for number, reason, goes_on in snapshot.failures:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,7 @@ def check_space(job: Job) -> None:
 
 
 def _job_value(job: Any, path: str) -> Any:
-    value = job
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+    value = reduce(lambda section, name: section.get(name) if isinstance(section, dict) else None, path.split("."), job)
     if isinstance(value, dict) or value is None:
         raise ConfigError("sweep.start_from", f"a population needs a value of {path}", "give one in each entry")
     return value

@@ -3,29 +3,26 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import ray
+from pydantic import ConfigDict, TypeAdapter
 
 from ganray.cluster.capacity import check_worker_group_fits
-from ganray.cluster.gpus import decide_gpus
-from ganray.cluster.session import ray_session
-from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
-from ganray.data.preparation.changes import warn_of_change_in_background
-from ganray.data.preparation.prepare import prepare
+from ganray.data.card import DatasetCard
 from ganray.data.sources import list_source
-from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, TrainingDiverged
 from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.registry.signing import load_private_key
-from ganray.runs.opening import locked
+from ganray.runs.opening import locked, open_run
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import Start, find_start, record_start
-from ganray.storage import MissingObject, ObjectStore
+from ganray.runs.start import find_start
+from ganray.storage import MissingObject
 from ganray.sweep.driver import read_data_frame, run_search
 from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
 from ganray.sweep.metric import check_has_score
@@ -33,12 +30,12 @@ from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import check_space
-from ganray.sweep.table import SweepView
+from ganray.sweep.view import SweepView
 from ganray.track.process import tracking
 from ganray.track.sync import check_trackers
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import Reporter
-from ganray.train.train import open_storage
+from ganray.train.train import connected, open_storage
 from ganray.train.view import line_reporter
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
@@ -64,11 +61,15 @@ class SweepResult:
     was_finished: bool = False
     dataframe: pd.DataFrame | None = field(default=None, compare=False, repr=False)
 
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # of the data frame
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data, without the data frame."""
-        plain = {name: value for name, value in vars(self).items() if name != "dataframe"}
-        trials, finalists = [asdict(trial) for trial in self.trials], [finalist.to_json() for finalist in self.finalists]
-        return {**plain, "trials": trials, "finalists": finalists}
+        plain: dict[str, Any] = _RESULT.dump_python(self, mode="json", exclude={"dataframe"}, exclude_unset=True)
+        return plain
+
+
+_RESULT = TypeAdapter(SweepResult)
 
 
 def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> SweepResult:
@@ -77,24 +78,27 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     The same call again resumes; on a finished sweep it does nothing but return the result. `address` is a Ray cluster's; see
     `ray_session`. Raises `GanrayError`, `TrainingDiverged` if no trial has a finite score.
     """
-    reporter = reporter or line_reporter(SweepView(job))
+    reporter = reporter or line_reporter(SweepView())
     check_space(job)
     check_packages(job.required_sweep)
     check_trackers(job.track)
-    storage = open_storage(job)
+    job, storage = trials_job(job), open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
     listing = start = None
     if sweep.exists():
         job = resume_sweep(job, sweep.job)
         if finished := read_result(sweep, job):
             return finished
+        check_has_journal(sweep)
     else:
         listing = list_source(job.data, storage)  # what is wrong with it is raised before anything is started or written
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address) as job, locked(sweep) as lock, tracking(sweep, job.track):
-        job = open_sweep(sweep, job, listing, start, reporter)
+    check = partial(check_worker_group_fits, workers=job.required_sweep.workers)
+    with connected(job, storage, address, check) as job, locked(sweep) as lock, tracking(sweep, job.track):
+        reporter.stage("preparing data")
+        job = open_run(sweep, job, listing, start, progress=reporter.advance, resume=resume_sweep, resolve=resolve_sweep)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")
             ended, trials, frame = run_search(context, reporter, lock)
@@ -103,40 +107,23 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
             return found if ended == SweepEnd.INTERRUPTED else conclude(context, found, reporter)
 
 
-@contextlib.contextmanager
-def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[Job]:
-    """Be connected to a Ray cluster that can place a trial's workers and shares the storage; give the job with its GPUs decided."""
-    with ray_session(address):
-        job = job.model_copy(update={"use_gpu": decide_gpus(trials_job(job)).use_gpu})
-        check_worker_group_fits(job, workers=job.required_sweep.workers)
-        storage.check_writable()
-        check_shared(storage)
-        yield job
-
-
-def open_sweep(sweep: Run, job: Job, listing: Listing | None, start: Start | None, reporter: Reporter) -> Job:
-    """Return the resolved job of a sweep, which is created if it was not: its data is prepared, on Ray, and every `auto` decided."""
-    reporter.stage("preparing data")
-    if sweep.exists():
-        dataset, job = sweep.dataset, resume_sweep(job, sweep.job)
-        if read_trials(sweep.store) and not sweep.store.list("journal/"):
-            raise ConfigError("name", f"sweep {job.name!r} was started by ganray 0.1, which kept no journal", "use another name")
-        warn_of_change_in_background(job.data, dataset)
-    else:
-        assert listing is not None, f"{sweep.uri} vanished"
-        dataset = prepare(job.data, listing, sweep.storage, progress=reporter.advance)
-        job = resolve_job(trials_job(job), dataset.card)
-        check_has_score(job, job.required_sweep.metric)
-        if start:
-            record_start(sweep, job, start, dataset.card)
-    sweep.record(job, dataset)
-    return job
+def check_has_journal(sweep: Run) -> None:
+    """Raise `ConfigError` for a sweep of ganray 0.1, which has trials, but no journal to go on by."""
+    if read_trials(sweep.store) and not sweep.store.list("journal/"):
+        raise ConfigError("name", f"sweep {sweep.name!r} was started by ganray 0.1, which kept no journal", "use another name")
 
 
 def resume_sweep(job: Job, stored: Job) -> Job:
     """Return the stored job with what a resume may change. Raises `ConfigError` for any other difference, naming the field."""
     may_grow = MAY_GROW if job.required_sweep.is_population else (*MAY_GROW, "sweep.trials")
-    return resume_job(trials_job(job), stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))
+    return resume_job(job, stored, may_grow=may_grow, may_change=(*MAY_CHANGE, *MAY_CHANGE_TOO))
+
+
+def resolve_sweep(job: Job, card: DatasetCard) -> Job:
+    """Return the job with every `auto` resolved. Raises `ConfigError`, too, if generators of it do not have the sweep's metric."""
+    job = resolve_job(job, card)
+    check_has_score(job, job.required_sweep.metric)
+    return job
 
 
 @contextlib.contextmanager
@@ -186,10 +173,7 @@ def read_result(sweep: Run, job: Job) -> SweepResult | None:
         return None
     if stored.pop("limits") != _limits(job):
         return None
-    known: dict[str, Any] = {"ended": SweepEnd(stored["ended"]), "was_finished": True, "dataframe": read_data_frame(sweep.store)}
-    known["trials"] = [Trial.from_json(trial) for trial in stored["trials"]]
-    known["finalists"] = [Finalist.from_json(row) for row in stored["finalists"]]
-    return SweepResult(**{**stored, **known})
+    return _RESULT.validate_python({**stored, "was_finished": True, "dataframe": read_data_frame(sweep.store)})
 
 
 def _limits(job: Job) -> dict[str, Any]:

@@ -44,9 +44,10 @@ class WorkQueue:
 
     def __init__(self, trials: Trials, *, max_failures: int, max_images: int | None) -> None:
         self.trials, self.max_failures, self.max_images = trials, max_failures, max_images
-        self.positions = Counter(dict(enumerate(trials.positions)))
+        self.too_often = f"its workers died more than train.max_failures={max_failures} times"
+        self.positions = Counter({trial.number: trial.position for trial in trials.all})
         self.images = Counter({trial.number: trial.images for trial in trials.all})
-        self.num_recorded = Counter(dict(enumerate(trials.num_reported)))
+        self.num_recorded = Counter({trial.number: trial.num_pieces for trial in trials.all})
         self.num_failures = Counter({trial.number: trial.failures for trial in trials.all})
         self.given_up = {trial.number for trial in trials.all if trial.status == TrialStatus.FAILED}
         self.num_reported: Counter[int] = Counter()  # pieces that Tune has met, by trial
@@ -161,7 +162,7 @@ class WorkQueue:
     def _submit(self, piece: Piece) -> None:
         """Queue a piece, unless its trial was given up or it would exceed the sweep's images; then nobody takes another."""
         if piece.trial in self.given_up:
-            self._give_up(piece, f"its workers died more than train.max_failures={self.max_failures} times")
+            self._give_up(piece, self.too_often)
             return
         budgets = {**self.images, **{known.trial: known.budget for known in self.pieces.values()}, piece.trial: piece.budget}
         if self.refused or sum(budgets.values()) > (self.max_images or float("inf")):
@@ -191,8 +192,7 @@ class WorkQueue:
         if goes_on:
             self.pending.appendleft(piece)
         else:
-            too_often = f"its workers died more than train.max_failures={self.max_failures} times{because}"
-            self._give_up(piece, error if is_final else too_often)
+            self._give_up(piece, error if is_final else f"{self.too_often}{because}")
         self._match()
 
     def _give_up(self, piece: Piece, reason: str) -> None:

@@ -83,20 +83,23 @@ def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
 
 def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:
     """Train a run until its budget, once more after each rollback, and return how the trial then stands: see `Outcome`."""
-    run_status = _run_status(context)
-    while run_status.end_reason is None:
-        train(context)
-        run_status = _run_status(context)
-        if run_status in (RunStatus.NEW, RunStatus.UNFINISHED):
+    has_trained = False
+    while True:
+        run_status = broadcast(context.run.status(context.job, until=context.stop_at) if rank() == 0 else None)  # as rank 0 sees it
+        assert run_status is not None
+        if ended := run_status.end_reason:
+            return TrialStatus(ended.value) if ended.is_failure else TrialStatus.PAUSED
+        if has_trained and run_status != RunStatus.ROLLED_BACK:
             return TrialStatus.WAITING
-    return TrialStatus(run_status.value) if run_status.end_reason and run_status.end_reason.is_failure else TrialStatus.PAUSED
+        train(context)
+        has_trained = True
 
 
 def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None, busy_s: float) -> Outcome:
     """Return a piece's outcome, with the scores that its trial's run has recorded."""
     run.fold_metrics()
     records, checkpoint = run.metrics(), run.latest_checkpoint()
-    curve = [[images, score] for images, score in scores_of(records, metric)]
+    curve = scores_of(records, metric)
     best = checkpoint.progress.best if checkpoint else None
     return Outcome(
         status,
@@ -114,10 +117,3 @@ def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None
 def trial_run(sweep: Run, number: int) -> Run:
     """Return the run of a trial, below the sweep's record and under its lock."""
     return Run(sweep.storage, f"{sweep.folder}/trials/{trial_name(number)}", fence=sweep.fence)
-
-
-def _run_status(context: WorkerContext) -> RunStatus:
-    """Return how the run stands, as rank 0 sees it, on every rank. A collective."""
-    status = broadcast(context.run.status(context.job, until=context.stop_at) if rank() == 0 else None)
-    assert status is not None
-    return status

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
         start = find_start(job)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with connected(job, storage, address) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
+    check = check_local_resources if own_local_ray(address) else check_reachable
+    with connected(job, storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
         job = open_run(run, job, listing, start, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
@@ -70,15 +71,11 @@ def recording(run: Run) -> EventRecorder:
 
 
 @contextlib.contextmanager
-def connected(job: Job, storage: ObjectStore, address: str | None) -> Iterator[Job]:
-    """Be connected to a Ray cluster that can run the job's workers and shares the storage; give the job with its GPUs decided."""
-    is_local = own_local_ray(address)
+def connected(job: Job, storage: ObjectStore, address: str | None, check: Callable[[Job], None]) -> Iterator[Job]:
+    """Be connected to a Ray cluster that shares the storage; give the job with its GPUs decided. `check` looks whether its workers fit."""
     with ray_session(address):
         job = decide_gpus(job)
-        if is_local:
-            check_local_resources(job)
-        else:
-            check_reachable(job)
+        check(job)
         storage.check_writable()
         check_shared(storage)
         yield job

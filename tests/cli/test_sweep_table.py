@@ -4,9 +4,11 @@ import io
 
 from rich.console import Console
 
+from ganray.cli.sweep_table import ROWS, sweep_table
 from ganray.config import Job, check_job
+from ganray.config.describe import short_paths
 from ganray.sweep.records import Trial, TrialStatus
-from ganray.sweep.table import ROWS, SweepView, headers, table
+from ganray.sweep.view import SweepView
 
 RATE = "optimizer.generator.lr"
 FINISHED, RUNNING, WAITING = TrialStatus.FINISHED, TrialStatus.RUNNING, TrialStatus.WAITING
@@ -20,7 +22,7 @@ def sweep_job() -> Job:
 def drawn(trials: list[Trial]) -> list[str]:
     """Return the lines of a table."""
     console = Console(file=io.StringIO(), width=120)
-    console.print(table(sweep_job(), trials))
+    console.print(sweep_table(sweep_job(), trials))
     return console.file.getvalue().splitlines()
 
 
@@ -47,16 +49,16 @@ def test_a_long_sweep_fits_a_terminal() -> None:
 
 def test_headers_of_long_paths_can_be_told_apart() -> None:
     paths = [f"optimizer.{network}.{field}" for network in ("generator", "discriminator") for field in ("lr", "beta1")]
-    assert headers(paths) == ["generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"]
-    assert headers(["seed", "a.lr.start", "b.lr.start", "c.b.lr.start"]) == ["seed", "a.lr.start", "b.lr.start", "c.b.lr.start"]
+    assert list(short_paths(paths).values()) == ["generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"]
+    assert list(short_paths(alike := ["seed", "a.lr.start", "b.lr.start", "c.b.lr.start"]).values()) == alike
     console = Console(file=io.StringIO(), width=80)
     space = {path: {"uniform": [0.1, 0.2]} for path in paths}
-    console.print(table(check_job({"sweep": {"space": space}}), [Trial(0, dict.fromkeys(paths, 0.15), 900, RUNNING, 450)]))
+    console.print(sweep_table(check_job({"sweep": {"space": space}}), [Trial(0, dict.fromkeys(paths, 0.15), 900, RUNNING, 450)]))
     assert "…" not in console.file.getvalue()
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:
-    view, lines = SweepView(sweep_job()), []
+    view, lines = SweepView(), []
     trial = Trial(0, {RATE: 1e-3}, 900, WAITING)
     for status in (WAITING, RUNNING, RUNNING, FINISHED):
         trial.status = status

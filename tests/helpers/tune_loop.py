@@ -12,11 +12,10 @@ from ray.tune.registry import register_trainable
 from ganray.config import Job
 from ganray.storage import ObjectStore
 from ganray.sweep.journal import Journal, Trials
-from ganray.sweep.plan import count_trials, rungs_of
+from ganray.sweep.plan import rungs_of
 from ganray.sweep.records import Exploit, Outcome, TrialStatus
 from ganray.sweep.tune.schedulers import build_scheduler
 from ganray.sweep.tune.search import Search
-from ganray.sweep.tune.searchers import build_searcher
 from ganray.sweep.tune.trainable import TrialTrainable, result_of
 from ganray.sweep.work_queue import Report
 
@@ -63,7 +62,7 @@ class FormulaQueue:
             return self.released[number, index]
         if not self.is_live:
             return None
-        budget = search.trials.next_rung(search.trials.positions[number])
+        budget = search.trials.next_rung(search.trials.all[number].position)
         self.trained.append((number, index, budget))
         return budget, self.train(trial.config, budget)
 
@@ -76,11 +75,8 @@ class TuneLoop:
         self.sweep, self.rungs = job.required_sweep, rungs_of(job)
         self.journal, self.queue, self.kill_after = Journal(store), FormulaQueue(train), kill_after
         self.clones: list[dict[int, Exploit]] = []
-        num_trials = count_trials(self.sweep)
         trials = Trials(self.rungs, self.journal.events)
-        searcher = build_searcher(self.sweep, num_trials=num_trials)
-        shared: dict[str, Any] = {"ask": self.queue.ask, "clone": self.clones.append}
-        self.search = Search(job, store, trials, self.journal, searcher, num_trials=num_trials, **shared)
+        self.search = Search(job, self.journal, trials, ask=self.queue.ask, clone=self.clones.append)
         self.search_alg, self.search.places = self.search, places
         self.search.add_configurations([SimpleNamespace(spec={"run": TrialTrainable.__name__})])
         self.scheduler = build_scheduler(job, self.search)

@@ -18,7 +18,7 @@ from ganray.errors import ConfigError
 from ganray.modalities.image import grid
 from ganray.report.figures import round_numbers
 from ganray.report.importance import importances
-from ganray.report.parallel_coordinates import parallel_coordinates, short_paths
+from ganray.report.parallel_coordinates import parallel_coordinates
 from ganray.report.sweep_figures import best_so_far, lineage, spending
 from ganray.report.sweep_page import FINALISTS, render
 from ganray.storage import open_store
@@ -128,11 +128,6 @@ def test_members_take_the_colour_of_the_founder_whose_weights_they_copied() -> N
     pieces = [(line.y[0], tuple(line.x), line.line.color) for line in figure.data if line.mode == "lines"]
     colours = {(member, images): colour for member, images, colour in pieces}
     assert colours["0003", (300, 900)] == colours["0007", (0, 900)] != colours["0003", (0, 300)]
-
-
-def test_paths_are_as_short_as_tells_them_apart() -> None:
-    paths = ["optimizer.generator.lr", "optimizer.discriminator.lr", "a.x.y", "b.x.y", "seed"]
-    assert list(short_paths(paths).values()) == ["generator.lr", "discriminator.lr", "a.x.y", "b.x.y", "seed"]
 
 
 @pytest.mark.parametrize(("low", "high", "log"), [(0.0, 1.0, False), (-5.0, -2.0, True), (5.0, 5.0, False), (3.0, 47.0, False)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ganray.storage import open_store
-from ganray.sweep.records import read_trials, sweep_store
+from ganray.sweep.records import read_trials
 from tests.helpers.runs import ganray as command_line
 from tests.helpers.runs import kill_driver, wait_until
 from tests.helpers.sweeps import LR, SMALL, sweeping
@@ -20,7 +20,7 @@ PBT += ["train.total_images=2560", f"sweep.start_from=[{{{LR}: 1e-4}}, {{{LR}: 1
 
 def trials_of(storage: str, name: str) -> list[dict[str, Any]]:
     """Return a sweep's trials as they were last written."""
-    return [asdict(trial) for trial in read_trials(sweep_store(open_store(storage), name))]
+    return [asdict(trial) for trial in read_trials(open_store(storage).child(f"sweeps/{name}"))]
 
 
 def outcome(trials: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ DONE = Outcome(TrialStatus.PAUSED, 300, score=1.0)
 def queue(*known: Trial, max_failures: int = 1, max_images: int | None = None) -> WorkQueue:
     """Return a queue that trains, after a driver that has reported a piece of each trial that is known."""
     trials = Trials(RUNGS)
-    trials.all, trials.positions, trials.num_reported = list(known), [trial.budget for trial in known], [1] * len(known)
+    trials.all = [replace(trial, position=trial.budget, num_pieces=1) for trial in known]
     state = WorkQueue(trials, max_failures=max_failures, max_images=max_images)
     state.live.set()
     return state

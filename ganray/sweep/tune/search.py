@@ -15,12 +15,11 @@ from ray.tune.search.variant_generator import format_vars
 
 from ganray.config import Job
 from ganray.errors import ConfigError
-from ganray.storage import ObjectStore
 from ganray.sweep.journal import Decision, Journal, Promoted, Reported, Suggested, Trials
 from ganray.sweep.records import Exploit, Params, TrialStatus, trial_name
 from ganray.sweep.search_state import SearchState
 from ganray.sweep.space import complete, is_within
-from ganray.sweep.tune.searchers import VariantSearcher, seeded
+from ganray.sweep.tune.searchers import VariantSearcher, build_searcher, seeded
 
 
 class Search(SearchState, SearchAlgorithm):
@@ -30,19 +29,10 @@ class Search(SearchState, SearchAlgorithm):
     """
 
     def __init__(
-        self,
-        job: Job,
-        store: ObjectStore,
-        trials: Trials,
-        journal: Journal,
-        searcher: Searcher,
-        *,
-        num_trials: int,
-        ask: Callable[..., Any],
-        clone: Callable[[dict[int, Exploit]], None],
+        self, job: Job, journal: Journal, trials: Trials, *, ask: Callable[..., Any], clone: Callable[[dict[int, Exploit]], None]
     ) -> None:
-        super().__init__(job, store, trials, journal, num_trials=num_trials, ask=ask)
-        self.searcher, self.clone = searcher, clone
+        super().__init__(job, journal, trials, ask=ask)
+        self.searcher, self.clone = build_searcher(self.sweep, num_trials=self.num_trials), clone
         self.parser, self.spec = _make_parser(), dict[str, Any]()
         self.num_suggested = 0
         self.alive: set[str] = set()
@@ -172,8 +162,8 @@ class Search(SearchState, SearchAlgorithm):
         """Return what a trial takes over from a donor, whose report this may be, or its own."""
         lasts = {trial.number: None if trial.status.is_broken else trial.last for trial in self.trials.all}
         lasts[report.trial] = None if report.outcome.status.is_broken else report.outcome.last
-        images = report.budget if donor == report.trial else self.trials.positions[donor]
-        checkpoint = report.outcome.checkpoint if donor == report.trial else self.trials.checkpoints[donor]
+        images = report.budget if donor == report.trial else self.trials.all[donor].position
+        checkpoint = report.outcome.checkpoint if donor == report.trial else self.trials.all[donor].checkpoint
         assert checkpoint is not None, f"trial {donor:04d} has no checkpoint to clone"
         explored = {"before": self.trials.all[number].params, "after": params}
         scores = {"score": lasts[number], "donor_score": lasts[donor]}

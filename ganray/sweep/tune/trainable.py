@@ -3,7 +3,6 @@
 Its state is the trial's run in the store, so that its process can be killed, paused or used for another trial at any time.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ class TrialTrainable(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the pointer."""
-        Path(checkpoint_dir, "pointer.json").write_text(json.dumps({"trial": self.trial_id, **self.shown}))
+        Path(checkpoint_dir, "trial").write_text(self.trial_id)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Load nothing: the work queue knows where the trial stands."""

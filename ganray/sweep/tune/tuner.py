@@ -12,6 +12,8 @@ from ray import tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from ganray.cluster.autoscaling.node_types import HEAD
+from ganray.cluster.placement import this_node
 from ganray.config import Job
 from ganray.storage import ObjectStore
 from ganray.sweep.tune.schedulers import build_scheduler
@@ -116,7 +118,5 @@ def data_frame(results: tune.ResultGrid) -> pd.DataFrame:
 
 def _this_node() -> str:
     """Return the resource that only this node has."""
-    here = ray.get_runtime_context().get_node_id()
-    (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
-    names: list[str] = list(node["Resources"])
-    return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
+    names: list[str] = [name for node in ray.nodes() if node["NodeID"] == this_node() for name in node["Resources"]]
+    return next(name for name in names if name.startswith("node:") and name != HEAD)
