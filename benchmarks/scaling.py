@@ -26,9 +26,9 @@ from ganray.runs.checkpoint import STATE
 from ganray.runs.metrics_log import newest_images, part_name
 from ganray.runs.run import Run
 from ganray.runs.status import Progress
+from ganray.runs.trials import TrialStatus, write_trials
 from ganray.storage import open_store
-from ganray.sweep.journal import Journal, Reported, Suggested, Trials
-from ganray.sweep.records import Outcome, TrialStatus, write_trials
+from ganray.sweep.journal import Journal, Outcome, Reported, Suggested, Trials
 from ganray.train.reporter import LogReporter
 from tests.helpers.runs import REPOSITORY, TINY, train_workers
 

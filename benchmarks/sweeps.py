@@ -15,7 +15,8 @@ from pathlib import Path
 
 import ganray
 from ganray.cluster.session import ray_session
-from ganray.sweep.sweep import SweepResult, run_sweep
+from ganray.sweep.result import SweepResult
+from ganray.sweep.sweep import run_sweep
 
 REPOSITORY = Path(__file__).parents[1]
 GENERATOR, DISCRIMINATOR = "optimizer.generator.lr", "optimizer.discriminator.lr"

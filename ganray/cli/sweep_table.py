@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ganray.config import Job
 from ganray.config.describe import short, short_paths
 from ganray.errors import plural
-from ganray.sweep.records import Trial, TrialStatus, rank_key
+from ganray.runs.trials import Trial, TrialStatus, rank_key
 from ganray.sweep.view import cells
 
 if TYPE_CHECKING:

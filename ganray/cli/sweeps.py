@@ -16,7 +16,7 @@ from ganray.config.describe import short
 from ganray.sweep.view import SweepView
 
 if TYPE_CHECKING:
-    from ganray.sweep.sweep import SweepResult
+    from ganray.sweep.result import SweepResult
 
 
 @click.command("sweep")

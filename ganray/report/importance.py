@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from ganray.config import Sweep
 from ganray.config.space import Choice, Dimension, LogUniform, QUniform, RandInt
-from ganray.sweep.records import Trial
+from ganray.runs.trials import Trial
 
 MIN_TRIALS = 4
 

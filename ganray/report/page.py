@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from ganray.config.describe import short
-from ganray.sweep.records import trial_name
+from ganray.runs.trials import trial_name
 
 
 @dataclass(frozen=True)

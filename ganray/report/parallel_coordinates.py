@@ -16,7 +16,7 @@ from ganray.config.describe import short, short_paths
 from ganray.config.space import Choice, Dimension, LogUniform
 from ganray.report.figures import NAMED, chart, round_numbers, spans_decade
 from ganray.report.sweep_figures import describe, line_of, metric_name
-from ganray.sweep.records import Trial
+from ganray.runs.trials import Trial
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ganray.config import Sweep
 from ganray.config.describe import short
 from ganray.report.figures import COLOURS, INK, NAMED, chart, images_axis, shade, value_axis
-from ganray.sweep.records import Exploit, Trial, rank_key
+from ganray.runs.trials import Exploit, Trial, rank_key
 
 EXTINCT, BROKEN = "#b8c2cc", "#c92a2a"
 

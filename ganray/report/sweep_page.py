@@ -12,8 +12,9 @@ from ganray.report import sweep_figures
 from ganray.report.importance import importances
 from ganray.report.page import ChartSection, data_uri, render_page
 from ganray.report.parallel_coordinates import parallel_coordinates
+from ganray.runs.run import JOB, RESULT
+from ganray.runs.trials import Trial, best_first, read_trials, trial_name
 from ganray.storage import MissingObject, ObjectStore
-from ganray.sweep.records import JOB, RESULT, Trial, best_first, read_trials, trial_name
 
 FINALISTS = "finalists.json"
 RANKED = "The stronger the line, the better the trial; the pointer names it."

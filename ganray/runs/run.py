@@ -23,8 +23,12 @@ from ganray.runs.checkpoint import (
     Checkpoint,
     DamagedCheckpoint,
     check_sizes,
+    committed_checkpoints,
     limits_of,
+    progress_at,
+    prune,
     read_manifest,
+    remove_unfinished,
     status_of,
     write_checkpoint,
     write_manifest,
@@ -32,7 +36,6 @@ from ganray.runs.checkpoint import (
 from ganray.runs.event_log import RunEvent, fold_events, read_events, write_event
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
-from ganray.runs.prune import committed_checkpoints, progress_at, prune, remove_unfinished
 from ganray.runs.status import Best, Progress, RunStatus, TrainingResult
 from ganray.storage import MissingObject, ObjectInfo, ObjectStore
 

@@ -22,11 +22,11 @@ from ganray.config import Job, Sweep
 from ganray.runs.lock import DriverLock
 from ganray.runs.rollback import clone_state
 from ganray.runs.run import Run
+from ganray.runs.trials import Exploit, Trial, read_trials
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.journal import Journal, Trials
 from ganray.sweep.plan import count_trials, rungs_of
 from ganray.sweep.pool import WorkerGroups
-from ganray.sweep.records import STATE, Exploit, Trial, read_trials
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.tuner import build_tuner, data_frame, keep_logs
@@ -37,7 +37,7 @@ from ganray.train.reporter import Reporter
 
 logger = logging.getLogger(__name__)
 
-DATAFRAME = "tune_results.json"
+STATE, DATAFRAME = "state.json", "tune_results.json"
 TICK_S = 0.25
 IDLE_TICKS = 2  # in a row, after which nothing is on its way between a trial and the queue either
 GRACE_S = 15.0  # for Tune to end once the search is over

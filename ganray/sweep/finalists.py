@@ -21,9 +21,9 @@ from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import Run
 from ganray.runs.start import start_origin
+from ganray.runs.trials import Trial, best_first, rank_key
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.plan import finalists_job
-from ganray.sweep.records import Trial, best_first, rank_key
 from ganray.sweep.space import trial_job
 from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext, prior_of

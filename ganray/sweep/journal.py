@@ -4,11 +4,10 @@ It is all that a resume needs: a fresh searcher and scheduler meet the same even
 stood. What was decided but not written is decided again. The trials' records are a projection of it.
 """
 
-import itertools
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -16,13 +15,31 @@ from pydantic import Field, TypeAdapter
 
 from ganray.errors import DataError
 from ganray.runs.lock import Fence
-from ganray.storage import MissingObject, ObjectStore
-from ganray.sweep.records import Exploit, Outcome, Params, Trial, TrialStatus
+from ganray.runs.trials import Exploit, Params, Trial, TrialStatus
+from ganray.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "journal"
+FOLDER = "journal/"
 SEGMENT = 128  # events an object: what is rewritten at each event, where a store cannot append
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece: `PAUSED` at its rung, `WAITING` to go on another time, or broken.
+
+    `images` is where the run stands, by its checkpoint; `score` is its best so far, `last` its last.
+    """
+
+    status: TrialStatus
+    images: int
+    score: float | None = None
+    last: float | None = None
+    best_images: int | None = None
+    checkpoint: str | None = None
+    reason: str | None = None
+    busy_s: float = 0.0
+    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 class Decision(StrEnum):
@@ -90,7 +107,7 @@ class Journal:
         segment = len(self.events) // SEGMENT
         self.events.append(event)
         lines = [json.dumps(asdict(known)) + "\n" for known in self.events[segment * SEGMENT :]]
-        self.store.write(_segment_key(segment), "".join(lines).encode())
+        self.store.write(f"{FOLDER}{segment:06d}.jsonl", "".join(lines).encode())
 
 
 class Trials:
@@ -155,8 +172,7 @@ def stop(trial: Trial, at: float) -> None:
 
 def read_events(store: ObjectStore) -> list[Event]:
     """Return a sweep's events in order. A torn end, which a copy may have, is dropped. Raises `DataError` for other damage."""
-    segments = itertools.takewhile(bool, (_read_lines(store, segment) for segment in itertools.count()))
-    lines = [line for segment in segments for line in segment]
+    lines = b"".join(store.read(segment.key) for segment in store.list(FOLDER)).splitlines()
     events: list[Event] = []
     for line in lines:
         try:
@@ -167,14 +183,3 @@ def read_events(store: ObjectStore) -> list[Event]:
                 raise DataError("storage", problem, "restore it, or start a sweep of another name") from error
             logger.warning("the journal's last event is torn; the sweep goes on from the one before")
     return events
-
-
-def _read_lines(store: ObjectStore, segment: int) -> list[bytes]:
-    try:
-        return store.read(_segment_key(segment)).splitlines()
-    except MissingObject:
-        return []
-
-
-def _segment_key(segment: int) -> str:
-    return f"{FOLDER}/{segment:06d}.jsonl"

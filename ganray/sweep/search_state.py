@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from ganray.config import Job
+from ganray.runs.trials import TrialStatus, write_trials
 from ganray.sweep.journal import Event, Journal, Trials, stop
 from ganray.sweep.plan import count_trials
-from ganray.sweep.records import TrialStatus, write_trials
 from ganray.sweep.work_queue import Snapshot
 
 logger = logging.getLogger(__name__)

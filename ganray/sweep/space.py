@@ -11,8 +11,8 @@ from ganray.config import Job, Sweep, apply_overrides, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.config.space import Choice, Dimension, LogUniform, Uniform
 from ganray.errors import ConfigError, GanrayError
+from ganray.runs.trials import Params, trial_name
 from ganray.sweep.metric import check_has_score, check_metric
-from ganray.sweep.records import Params, trial_name
 
 ONE_FOR_ALL: tuple[str, ...] = ("name", "storage", "workers", "use_gpu", "resources", "data", "evaluate", "publish", "sweep")
 ONE_FOR_ALL += ("train.total_images", "train.max_seconds", "train.max_failures", "train.keep_checkpoints", "train.start_from")

@@ -1,33 +1,30 @@
 """A sweep from its job to its winner: data once, a search by Ray Tune, finalists, publication. `ganray sweep` and `ganray.run_sweep`."""
 
 import contextlib
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
-import pandas as pd
 import ray
-from pydantic import ConfigDict, TypeAdapter
 
 from ganray.cluster.capacity import check_worker_group_fits
 from ganray.config import Job
 from ganray.data.card import DatasetCard
 from ganray.data.sources import list_source
-from ganray.errors import ConfigError, TrainingDiverged
+from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.registry.signing import load_private_key
 from ganray.runs.opening import locked, open_run
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
 from ganray.runs.start import find_start
-from ganray.storage import MissingObject
-from ganray.sweep.driver import read_data_frame, run_search
-from ganray.sweep.finalists import Finalist, publish_winner, score_finalists
+from ganray.runs.trials import read_trials
+from ganray.sweep.driver import run_search
+from ganray.sweep.finalists import publish_winner, score_finalists
+from ganray.sweep.journal import FOLDER as JOURNAL
 from ganray.sweep.metric import check_has_score
 from ganray.sweep.plan import check_packages, trials_job
-from ganray.sweep.records import RESULT, Trial, best_first, read_trials, write_table
+from ganray.sweep.result import SweepResult, check_any_scored, read_result, write_result, write_table
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.space import check_space
 from ganray.sweep.view import SweepView
@@ -40,36 +37,6 @@ from ganray.train.view import line_reporter
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
 MAY_CHANGE_TOO = ("sweep.max_concurrent", "sweep.callbacks", "sweep.finalists.num", "sweep.finalists.num_samples", "sweep.finalists.seed")
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """A sweep's trials by number, and its finalists, best first. After an interruption or at a limit the same command goes on.
-
-    `winner` is the number of the best finalist's trial, and `version` the URI that it was published as, if it was. `dataframe` is
-    Ray Tune's `ResultGrid` as a data frame: the last result of each trial, and its params as `config/<dotted path>`.
-    """
-
-    name: str
-    sweep: str
-    ended: SweepEnd
-    images_seen: int
-    trials: list[Trial]
-    finalists: list[Finalist] = field(default_factory=list)
-    winner: int | None = None
-    version: str | None = None
-    was_finished: bool = False
-    dataframe: pd.DataFrame | None = field(default=None, compare=False, repr=False)
-
-    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # of the data frame
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data, without the data frame."""
-        plain: dict[str, Any] = _RESULT.dump_python(self, mode="json", exclude={"dataframe"}, exclude_unset=True)
-        return plain
-
-
-_RESULT = TypeAdapter(SweepResult)
 
 
 def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None = None) -> SweepResult:
@@ -109,7 +76,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
 
 def check_has_journal(sweep: Run) -> None:
     """Raise `ConfigError` for a sweep of ganray 0.1, which has trials, but no journal to go on by."""
-    if read_trials(sweep.store) and not sweep.store.list("journal/"):
+    if read_trials(sweep.store) and not sweep.store.list(JOURNAL):
         raise ConfigError("name", f"sweep {sweep.name!r} was started by ganray 0.1, which kept no journal", "use another name")
 
 
@@ -148,36 +115,5 @@ def conclude(context: WorkerContext, found: SweepResult, reporter: Reporter) -> 
         version = publish_winner(context, found.trials[winner], finalists[0])
     write_table(context.run.store, found.trials, {finalist.trial: finalist.score for finalist in finalists})
     result = replace(found, finalists=finalists, winner=winner, version=version)
-    context.run.check_fence()
-    stored = {"limits": _limits(context.job), **result.to_json()}
-    context.run.store.write(RESULT, (json.dumps(stored, indent=1) + "\n").encode())
+    write_result(context.run, context.job, result)
     return result
-
-
-def check_any_scored(found: SweepResult) -> None:
-    """Raise `TrainingDiverged` if no trial has a score, or `ConfigError` if a limit ended the search before one could."""
-    if best_first(found.trials, maximise=False):
-        return
-    reasons = ", ".join(sorted({trial.reason for trial in found.trials if trial.reason})) or "none was evaluated"
-    problem = f"no trial has a finite score: {reasons}"
-    if found.ended == SweepEnd.DONE:
-        raise TrainingDiverged("sweep.space", problem, "mend what is named, or search lower learning rates")
-    raise ConfigError("sweep.space", problem, f"raise sweep.{found.ended}")
-
-
-def read_result(sweep: Run, job: Job) -> SweepResult | None:
-    """Return the result of a sweep that has nothing left to do within a job's limits."""
-    try:
-        stored = json.loads(sweep.store.read(RESULT))
-    except MissingObject:
-        return None
-    if stored.pop("limits") != _limits(job):
-        return None
-    return _RESULT.validate_python({**stored, "was_finished": True, "dataframe": read_data_frame(sweep.store)})
-
-
-def _limits(job: Job) -> dict[str, Any]:
-    """Return what decides whether a sweep that has ended has more to do."""
-    sweep = job.required_sweep
-    finalists = sweep.finalists.model_dump(mode="json")
-    return {"trials": sweep.trials, "max_images": sweep.max_images, "max_hours": sweep.max_hours, "finalists": finalists}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ganray.config.describe import short
-from ganray.sweep.records import Trial, TrialStatus
+from ganray.runs.trials import Trial, TrialStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

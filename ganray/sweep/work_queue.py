@@ -13,8 +13,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ganray.errors import ClusterError
-from ganray.sweep.journal import Trials
-from ganray.sweep.records import Outcome, Params, Piece, TrialStatus
+from ganray.runs.trials import Params, TrialStatus
+from ganray.sweep.journal import Outcome, Trials
 
 MAX_WAITING = 10_000  # calls that may wait at once: one a trial and one a worker group
 IDLE_S = 15.0  # that a worker group may wait for a piece before it leaves its place to others
@@ -23,6 +23,16 @@ ANSWER_S = 300.0  # that a call waits for an answer, beyond which the queue coun
 Key = tuple[int, int]  # trial, index
 Report = tuple[int, Outcome]  # a piece's budget and its outcome
 INTERRUPTED: Report = (0, Outcome(TrialStatus.WAITING, 0))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of training: a trial's run up to `budget` images. Its key is (trial, index), the how manyeth piece of the trial it is."""
+
+    trial: int
+    index: int
+    params: Params
+    budget: int
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from ganray.gan.distributed import broadcast, rank, world_size
 from ganray.runs.metrics_log import last_event, scores_of
 from ganray.runs.run import Run
 from ganray.runs.status import RunStatus
-from ganray.sweep.records import Outcome, Piece, TrialStatus, trial_name
+from ganray.runs.trials import TrialStatus, trial_name
+from ganray.sweep.journal import Outcome
 from ganray.sweep.space import trial_job
-from ganray.sweep.work_queue import ask
+from ganray.sweep.work_queue import Piece, ask
 from ganray.train.context import WorkerContext
 from ganray.train.worker.loop import train_worker
 

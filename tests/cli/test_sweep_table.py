@@ -7,7 +7,7 @@ from rich.console import Console
 from ganray.cli.sweep_table import ROWS, sweep_table
 from ganray.config import Job, check_job
 from ganray.config.describe import short_paths
-from ganray.sweep.records import Trial, TrialStatus
+from ganray.runs.trials import Trial, TrialStatus
 from ganray.sweep.view import SweepView
 
 RATE = "optimizer.generator.lr"

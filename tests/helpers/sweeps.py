@@ -11,9 +11,10 @@ from typing import Any
 import ganray
 from ganray.config import Job
 from ganray.runs.checkpoint import read_manifest
+from ganray.runs.trials import Trial
 from ganray.storage import open_store
-from ganray.sweep.records import Trial
-from ganray.sweep.sweep import SweepResult, run_sweep
+from ganray.sweep.result import SweepResult
+from ganray.sweep.sweep import run_sweep
 from ganray.train.reporter import LogReporter
 from tests.helpers.runs import REPOSITORY, TINY, running
 

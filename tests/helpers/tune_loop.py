@@ -10,10 +10,10 @@ from ray.tune.experiment import Trial
 from ray.tune.registry import register_trainable
 
 from ganray.config import Job
+from ganray.runs.trials import Exploit, TrialStatus
 from ganray.storage import ObjectStore
-from ganray.sweep.journal import Journal, Trials
+from ganray.sweep.journal import Journal, Outcome, Trials
 from ganray.sweep.plan import rungs_of
-from ganray.sweep.records import Exploit, Outcome, TrialStatus
 from ganray.sweep.tune.schedulers import build_scheduler
 from ganray.sweep.tune.search import Search
 from ganray.sweep.tune.trainable import TrialTrainable, result_of

@@ -21,8 +21,9 @@ from ganray.report.importance import importances
 from ganray.report.parallel_coordinates import parallel_coordinates
 from ganray.report.sweep_figures import best_so_far, lineage, spending
 from ganray.report.sweep_page import FINALISTS, render
+from ganray.runs.run import JOB
+from ganray.runs.trials import Trial, TrialStatus, write_trials
 from ganray.storage import open_store
-from ganray.sweep.records import JOB, Trial, TrialStatus, write_trials
 from tests.helpers.browser import LOOK, Browser
 
 RATE, GAMMA = "optimizer.generator.lr", "penalties.r1_gamma"

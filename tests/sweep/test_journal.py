@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from ganray.errors import DataError
+from ganray.runs.trials import TrialStatus
 from ganray.storage import open_store
-from ganray.sweep.driver import Timer
-from ganray.sweep.journal import SEGMENT, Decision, Event, Journal, Promoted, Reported, Suggested
-from ganray.sweep.records import STATE, Outcome, TrialStatus
+from ganray.sweep.driver import STATE, Timer
+from ganray.sweep.journal import SEGMENT, Decision, Event, Journal, Outcome, Promoted, Reported, Suggested
 
 
 def events(num: int) -> list[Event]:

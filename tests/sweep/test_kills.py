@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ganray.errors import ClusterError
-from ganray.sweep.records import Trial
+from ganray.runs.trials import Trial
 from tests.helpers.runs import descendants, kill_driver, train_workers, wait_until
 from tests.helpers.sweeps import Watcher, checkpoints, records, sweep, sweeping
 

@@ -9,7 +9,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from ganray.cluster.session import use_settings
-from ganray.sweep.records import Trial
+from ganray.runs.trials import Trial
 from tests.helpers.sweeps import Watcher, checkpoints, sweep, within
 
 pytestmark = pytest.mark.cluster

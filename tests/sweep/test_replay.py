@@ -8,8 +8,9 @@ import pytest
 
 from ganray.config import Job, check_job
 from ganray.errors import ConfigError
+from ganray.runs.trials import TrialStatus, read_trials
 from ganray.storage import open_store
-from ganray.sweep.records import Outcome, TrialStatus, read_trials
+from ganray.sweep.journal import Outcome
 from ganray.sweep.tune.search import Search
 from tests.helpers.tune_loop import Killed, TuneLoop, done
 

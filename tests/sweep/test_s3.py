@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ganray.runs.trials import read_trials
 from ganray.storage import open_store
-from ganray.sweep.records import read_trials
 from tests.helpers.runs import ganray as command_line
 from tests.helpers.runs import kill_driver, wait_until
 from tests.helpers.sweeps import LR, SMALL, sweeping

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ganray.runs.trials import Trial, TrialStatus, best_first
 from ganray.sweep import work_queue
-from ganray.sweep.journal import Trials
-from ganray.sweep.records import Outcome, Piece, Trial, TrialStatus, best_first
-from ganray.sweep.work_queue import WorkQueue
+from ganray.sweep.journal import Outcome, Trials
+from ganray.sweep.work_queue import Piece, WorkQueue
 
 RUNGS = [300, 900]
 DONE = Outcome(TrialStatus.PAUSED, 300, score=1.0)

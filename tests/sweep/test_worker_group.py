@@ -5,8 +5,10 @@ from typing import Any, cast
 
 import pytest
 
+from ganray.runs.trials import TrialStatus
 from ganray.sweep import worker_group
-from ganray.sweep.records import Outcome, Piece, TrialStatus
+from ganray.sweep.journal import Outcome
+from ganray.sweep.work_queue import Piece
 
 
 @pytest.mark.parametrize(

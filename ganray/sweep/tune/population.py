@@ -10,7 +10,7 @@ from ganray.config import Job
 from ganray.config.space import LogUniform, Uniform
 from ganray.config.sweep import Pb2Scheduler, PbtScheduler
 from ganray.errors import GanrayError
-from ganray.sweep.records import Params
+from ganray.runs.trials import Params
 from ganray.sweep.space import trial_job
 from ganray.sweep.tune.searchers import tune_domain
 

@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from ganray.sweep.records import TrialStatus
+from ganray.runs.trials import TrialStatus
 from ganray.sweep.tune.search import Search
 
 Seen = dict[int, dict[int, float]]  # rung in images -> trial -> score, less is better

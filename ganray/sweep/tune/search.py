@@ -15,8 +15,8 @@ from ray.tune.search.variant_generator import format_vars
 
 from ganray.config import Job
 from ganray.errors import ConfigError
+from ganray.runs.trials import Exploit, Params, TrialStatus, trial_name
 from ganray.sweep.journal import Decision, Journal, Promoted, Reported, Suggested, Trials
-from ganray.sweep.records import Exploit, Params, TrialStatus, trial_name
 from ganray.sweep.search_state import SearchState
 from ganray.sweep.space import complete, is_within
 from ganray.sweep.tune.searchers import VariantSearcher, build_searcher, seeded

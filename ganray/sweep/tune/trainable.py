@@ -11,7 +11,8 @@ import ray
 from ray import tune
 
 from ganray.config import Sweep
-from ganray.sweep.records import Outcome, TrialStatus
+from ganray.runs.trials import TrialStatus
+from ganray.sweep.journal import Outcome
 
 
 class TrialTrainable(tune.Trainable):

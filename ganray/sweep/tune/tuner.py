@@ -91,12 +91,8 @@ def loggers(job: Job) -> Iterator[tune.Callback]:
             yield MLflowLoggerCallback(experiment_name=job.name, log_params_on_trial_end=True)  # params of a population change
         else:
             callback = kinds[name]()
-            callback._restore_from_remote = _keep_local  # or rows are lost at each pause that were not copied to Tune's storage
+            callback._restore_from_remote = lambda file_name, trial: None  # or rows are lost at each pause
             yield callback
-
-
-def _keep_local(file_name: str, trial: Any) -> None:
-    """Restore nothing."""
 
 
 def keep_logs(scratch: str, store: ObjectStore) -> None:

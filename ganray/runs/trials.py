@@ -1,6 +1,8 @@
-"""What a sweep knows of its trials: `trials.jsonl`, a line a trial, rewritten whole in one step at every change, and `results.parquet`."""
+"""The trials of a sweep, each of which is a run: `trials.jsonl`, a line a trial, rewritten whole in one step at every change.
 
-import io
+The sweep's driver writes them; its report and the command line read them, too.
+"""
+
 import json
 import math
 from collections.abc import Iterable
@@ -13,8 +15,7 @@ from typing_extensions import TypedDict  # what pydantic validates before Python
 
 from ganray.storage import MissingObject, ObjectStore
 
-JOB, STATE, TRIALS, TABLE, RESULT = "job.json", "state.json", "trials.jsonl", "results.parquet", "result.json"
-
+TRIALS = "trials.jsonl"
 Params = dict[str, Any]  # {dotted path of the job: value}
 
 
@@ -96,34 +97,6 @@ class Trial:
         return trial_name(self.number)
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A piece of training: a trial's run up to `budget` images. Its key is (trial, index), the how manyeth piece of the trial it is."""
-
-    trial: int
-    index: int
-    params: Params
-    budget: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a piece: `PAUSED` at its rung, `WAITING` to go on another time, or broken.
-
-    `images` is where the run stands, by its checkpoint; `score` is its best so far, `last` its last.
-    """
-
-    status: TrialStatus
-    images: int
-    score: float | None = None
-    last: float | None = None
-    best_images: int | None = None
-    checkpoint: str | None = None
-    reason: str | None = None
-    busy_s: float = 0.0
-    curve: list[tuple[int, float]] = field(default_factory=list)
-
-
 _TRIAL = TypeAdapter(Trial)
 
 
@@ -156,26 +129,3 @@ def read_trials(sweep: ObjectStore) -> list[Trial]:
 def write_trials(sweep: ObjectStore, trials: list[Trial]) -> None:
     """Write all trials, a line each."""
     sweep.write(TRIALS, "".join(json.dumps(asdict(trial)) + "\n" for trial in trials).encode())
-
-
-def write_table(sweep: ObjectStore, trials: list[Trial], final_scores: dict[int, float]) -> None:
-    """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores by trial."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    paths = sorted({path for trial in trials for path in trial.params})
-    plain = ("number", "status", "images", "score", "last", "best_images", "reason", "failures", "busy_s", "started", "ended")
-    columns: dict[str, list[Any]] = {name: [getattr(trial, name) for trial in trials] for name in plain}
-    columns["final_score"] = [final_scores.get(trial.number) for trial in trials]
-    columns["copied_from"] = [[exploit["from"] for exploit in trial.lineage] for trial in trials]
-    columns |= {path: _column([trial.params.get(path) for trial in trials]) for path in paths}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    sweep.write(TABLE, buffer.getvalue())
-
-
-def _column(values: list[Any]) -> list[Any]:
-    """Return values that one type of column holds: numbers as they are, a mixture as text."""
-    if all((isinstance(value, int | float) and not isinstance(value, bool)) or value is None for value in values):
-        return [None if value is None else float(value) for value in values]
-    return [None if value is None else str(value) for value in values]
