@@ -1,22 +1,25 @@
-"""The space of a sweep: the jobs that its params make, and what is checked of them before anything starts."""
+"""The space and the metric of a sweep: the jobs that its params make, and what is checked of them before anything starts."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from ganray.config import Job, Sweep, apply_overrides, check_job
+from ganray.config import Job, RotationExtractor, Sweep, apply_overrides, check_job
+from ganray.config.compatibility import KINDS
+from ganray.config.evaluate import DEFAULT_SCORE, SCORES
 from ganray.config.schedules import decide_schedules
 from ganray.config.space import Choice, Dimension, LogUniform, Uniform
-from ganray.errors import ConfigError, GanrayError
+from ganray.errors import ConfigError, GanrayError, enumerated
 from ganray.runs.trials import Params, trial_name
-from ganray.sweep.metric import check_has_score, check_metric
 
 ONE_FOR_ALL: tuple[str, ...] = ("name", "storage", "workers", "use_gpu", "resources", "data", "evaluate", "publish", "sweep")
 ONE_FOR_ALL += ("train.total_images", "train.max_seconds", "train.max_failures", "train.keep_checkpoints", "train.start_from")
 FIXED_WHEN_STARTED = ("networks", "seed", "train.batch_size", "train.precision", "penalties.spectral_norm")  # a cloned state has them
+METRIC, PREFIX = "sweep.metric", "metric/"
 MAX_CHECKED = 500  # params that are validated before anything starts
 
 
@@ -81,6 +84,33 @@ def check_space(job: Job) -> None:
         check_has_score(trial, sweep.metric)
 
 
+def check_metric(job: Job) -> None:
+    """Raise `ConfigError` if a sweep's metric is no score, or its mode not the way in which that is better."""
+    sweep = job.required_sweep
+    if not job.evaluate.enabled:
+        raise ConfigError("evaluate", "is none, and a sweep compares scores", "leave it out")
+    if sweep.metric not in SCORES:
+        raise ConfigError(METRIC, f"there is no score {sweep.metric!r}", _meant(sweep.metric))
+    rules, kind = KINDS[job.data.modality.kind], SCORES[sweep.metric]
+    if job.data.modality.kind not in kind.kinds:
+        having = [name for name, score in SCORES.items() if job.data.modality.kind in score.kinds]
+        raise ConfigError(METRIC, f"{rules.nouns} have no {sweep.metric}", f"use {enumerated(having, last='or')}")
+    if kind.mode is None and sweep.mode == "auto":
+        raise ConfigError(METRIC, f"of {sweep.metric} {kind.direction}, neither less nor more", f"use {rules.score}, or set sweep.mode")
+    if kind.mode and sweep.mode not in ("auto", kind.mode):
+        raise ConfigError("sweep.mode", f"{sweep.mode} is against {sweep.metric}, of which {kind.direction}", "leave it at auto")
+
+
+def check_has_score(job: Job, metric: str) -> None:
+    """Raise `ConfigError` if generators of a job, a trial's or the sweep's own once it is resolved, do not have a score."""
+    needs = SCORES[metric].needs
+    if needs and isinstance(job.evaluate.extractor, RotationExtractor):
+        problem = f"{metric} compares classes, which an extractor of kind rotation does not tell apart"
+        raise ConfigError(METRIC, problem, f"use {DEFAULT_SCORE}, or data with labels and evaluate.extractor.kind=classifier")
+    if needs == "conditional" and not job.networks.conditional:
+        raise ConfigError(METRIC, f"only conditional generators have {metric}", "set networks.conditional=true, or use another score")
+
+
 def _job_value(job: Any, path: str) -> Any:
     value = reduce(lambda section, name: section.get(name) if isinstance(section, dict) else None, path.split("."), job)
     if isinstance(value, dict) or value is None:
@@ -128,3 +158,10 @@ def _shown(error: GanrayError, params: Params, sweep: Sweep) -> ConfigError:
     named = f"sweep.space.{error.field}" if error.field in sweep.space else f"sweep.space: {error.field}"
     shown = ", ".join(f"{path}={value:g}" if isinstance(value, float) else f"{path}={value}" for path, value in params.items())
     return ConfigError(named, f"{error.problem} (with {shown})" if shown else error.problem, error.remedy)
+
+
+def _meant(name: str) -> str:
+    """Return the score that a typo meant, or all that there are."""
+    short = {known.removeprefix(PREFIX): known for known in SCORES}
+    close = get_close_matches(name.lower().removeprefix(PREFIX), short, n=1)
+    return f"did you mean {short[close[0]]}?" if close else f"use {', '.join(SCORES)}"

@@ -22,11 +22,10 @@ from ganray.runs.trials import read_trials
 from ganray.sweep.driver import run_search
 from ganray.sweep.finalists import publish_winner, score_finalists
 from ganray.sweep.journal import FOLDER as JOURNAL
-from ganray.sweep.metric import check_has_score
 from ganray.sweep.plan import check_packages, trials_job
 from ganray.sweep.result import SweepResult, check_any_scored, read_result, write_result, write_table
 from ganray.sweep.search_state import SweepEnd
-from ganray.sweep.space import check_space
+from ganray.sweep.space import check_has_score, check_space
 from ganray.sweep.view import SweepView
 from ganray.track.process import tracking
 from ganray.track.sync import check_trackers

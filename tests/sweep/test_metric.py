@@ -16,9 +16,8 @@ from ganray.gan.prior import Prior
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments
 from ganray.storage import open_store
-from ganray.sweep.metric import check_has_score
 from ganray.sweep.plan import finalists_job, plan_sweep
-from ganray.sweep.space import check_space
+from ganray.sweep.space import check_has_score, check_space
 from tests.helpers.cards import card
 
 LR = "optimizer.generator.lr"
