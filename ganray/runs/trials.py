@@ -67,7 +67,7 @@ class Trial:
     """One trial. `images` is where it stands, `position` the rung that it comes from, and `budget` where its present piece ends.
 
     `score` is the best so far and `last` that of the last evaluation, both of the sweep's metric; `curve` holds every evaluation
-    as (images, score). `num_pieces` were reported, the last with `checkpoint`. Times are Unix seconds, `busy_s` the seconds that
+    as [images, score]. `num_pieces` were reported, the last with `checkpoint`. Times are Unix seconds, `busy_s` the seconds that
     workers trained it.
     """
 
@@ -88,7 +88,7 @@ class Trial:
     started: float | None = None
     ended: float | None = None
     rungs: list[Rung] = field(default_factory=list)
-    curve: list[tuple[int, float]] = field(default_factory=list)
+    curve: list[list[int | float]] = field(default_factory=list)
     lineage: list[Exploit] = field(default_factory=list)
 
     @property

@@ -39,7 +39,7 @@ class Outcome:
     checkpoint: str | None = None
     reason: str | None = None
     busy_s: float = 0.0
-    curve: list[tuple[int, float]] = field(default_factory=list)
+    curve: list[list[int | float]] = field(default_factory=list)
 
 
 class Decision(StrEnum):

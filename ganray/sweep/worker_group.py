@@ -100,7 +100,7 @@ def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None
     """Return a piece's outcome, with the scores that its trial's run has recorded."""
     run.fold_metrics()
     records, checkpoint = run.metrics(), run.latest_checkpoint()
-    curve = scores_of(records, metric)
+    curve = [[images, score] for images, score in scores_of(records, metric)]
     best = checkpoint.progress.best if checkpoint else None
     return Outcome(
         status,

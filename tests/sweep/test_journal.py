@@ -14,7 +14,7 @@ from ganray.sweep.journal import SEGMENT, Decision, Event, Journal, Outcome, Pro
 def events(num: int) -> list[Event]:
     """Return events of all kinds."""
     outcome = Outcome(
-        TrialStatus.PAUSED, 300, score=1.5, last=2.0, best_images=100, checkpoint="000-000000000300", curve=[(100, 1.5), (300, 2.0)]
+        TrialStatus.PAUSED, 300, score=1.5, last=2.0, best_images=100, checkpoint="000-000000000300", curve=[[100, 1.5], [300, 2.0]]
     )
     exploit = {"images": 300, "from": 1, "checkpoint": "c", "before": {"a.b": 1}, "after": {"a.b": [2]}, "score": None, "donor_score": 2.0}
     kinds = [
