@@ -17,8 +17,6 @@ from ganray.sweep.tune.searchers import tune_domain
 if TYPE_CHECKING:
     from ganray.sweep.tune.bandits import Pb2
 
-TRIES = 20  # explorations before the donor's own params are taken, where they make jobs that cannot be
-
 
 class Population:
     """What Tune's population-based training lacks: params stay within the space, jobs valid, and exploits are kept for the journal.
@@ -27,7 +25,7 @@ class Population:
     """
 
     job: Job
-    tries: int
+    tries = 20  # explorations before the donor's own params are taken, where they make jobs that cannot be
     fits_scores = False  # whether a model of its own is fitted to scores
     exploits: dict[int, tuple[int, Params]]  # donor and params, by the trial that clones
 
@@ -72,13 +70,8 @@ def build_population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[
         common |= {"resample_probability": config.resample, "perturbation_factors": config.factors}
         population: Pbt | Pb2 = Pbt(hyperparam_mutations=mutations, **common)
     else:
-        population = _bandits(hyperparam_bounds={path: [dimension.low, dimension.high] for path, dimension in ranges.items()}, **common)
-    population.tries = TRIES if isinstance(config, PbtScheduler) else 1
+        from ganray.sweep.tune import bandits
+
+        population = bandits.Pb2(hyperparam_bounds={path: [dimension.low, dimension.high] for path, dimension in ranges.items()}, **common)
     population.job, population.exploits = job, {}
     return population
-
-
-def _bandits(**options: Any) -> "Pb2":
-    from ganray.sweep.tune.bandits import Pb2
-
-    return Pb2(**options)
