@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from ganray.config import Job
-from ganray.runs.trials import TrialStatus, write_trials
+from ganray.runs.trials import TrialStatus, rank_key, write_trials
 from ganray.sweep.journal import Event, Journal, Trials, stop
 from ganray.sweep.plan import count_trials
 from ganray.sweep.work_queue import Snapshot
@@ -90,8 +90,7 @@ class SearchState:
             trial = self.trials.all[number]
             if trial.status == TrialStatus.RUNNING:
                 trial.images = max(trial.images, images)
-                known = [value for value in (trial.score, score) if value is not None]
-                trial.score = (max if self.sweep.maximise else min)(known) if known else None
+                trial.score = min(trial.score, score, key=lambda value: rank_key(value, maximise=self.sweep.maximise))
 
     def close(self, why: SweepEnd) -> None:
         """Start nothing more."""

@@ -57,12 +57,9 @@ class Pbt(Population, PopulationBasedTraining):
 
 def build_population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int], goal: dict[str, Any]) -> "Pbt | Pb2":
     """Return a population's scheduler, which perturbs ranges by factors, and moves finitely many values to neighbours."""
-    ranges, others = {}, {}
-    for path, dimension in job.required_sweep.space.items():
-        if isinstance(dimension, LogUniform | Uniform):
-            ranges[path] = dimension
-        else:
-            others[path] = list(dimension.all_values())
+    space = job.required_sweep.space.items()
+    ranges = {path: dimension for path, dimension in space if isinstance(dimension, LogUniform | Uniform)}
+    others = {path: list(dimension.all_values()) for path, dimension in space if not isinstance(dimension, LogUniform | Uniform)}
     common: dict[str, Any] = {"time_attr": "images", "perturbation_interval": rungs[0], "log_config": False, **goal}
     common |= {"quantile_fraction": config.quantile, "synch": config.synch}
     if isinstance(config, PbtScheduler):

@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from ganray.runs.trials import TrialStatus
+from ganray.runs.trials import TrialStatus, rank_key
 from ganray.sweep.tune.search import Search
 
 Seen = dict[int, dict[int, float]]  # rung in images -> trial -> score, less is better
@@ -78,6 +78,6 @@ class PromotingAsha(FIFOScheduler):
         return None
 
     def _see(self, trial: Trial, result: dict[str, Any]) -> None:
-        if result["images"] in self.seen:
-            sign = -1.0 if self.search.sweep.maximise else 1.0
-            self.seen[result["images"]][int(trial.trial_id)] = sign * result[self.search.sweep.metric]
+        sweep, rung = self.search.sweep, result["images"]
+        if rung in self.seen:
+            self.seen[rung][int(trial.trial_id)] = rank_key(result[sweep.metric], maximise=sweep.maximise)
