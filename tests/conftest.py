@@ -66,6 +66,14 @@ def fail_if_skipped_in_ci(report: pytest.TestReport | pytest.CollectReport, name
     return report
 
 
+@pytest.fixture(autouse=True, scope="session")
+def flushes() -> Iterator[None]:
+    """Leave what this process writes to the kernel to flush: no test cuts the power, and tens of thousands of flushes take a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def package_logger() -> Iterator[logging.Logger]:
     """The package's logger, put back after each test: code under test may set it up as a worker's or a command's process does."""

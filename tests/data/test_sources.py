@@ -235,7 +235,7 @@ def test_a_download_is_checked_kept_and_explained_when_it_fails(idx_files: Path,
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(idx_files))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     download(url, tmp_path / "cache", "test")
     with pytest.raises(GanrayError, match="dataset-fashion-mnist"):
         download(url, tmp_path / "cache", "train")

@@ -41,7 +41,7 @@ CLASSES = 3
 NETWORKS = DcganNetworks(width=8, latent_dim=8, ghost_batch=4)
 WAVES = WaveganNetworks(width=4, latent_dim=8, conditional=True)
 CLIPS = MotionNetworks(width=4, max_width=8, latent_dim=8, motion_dim=4, ghost_batch=4, conditional=True)
-RESIDUAL = R3ganNetworks(width=8, depth=1, group_width=4, latent_dim=8)
+RESIDUAL = R3ganNetworks(width=4, depth=1, group_width=4, latent_dim=8)
 TEXT = TextConvNetworks(width=8, depth=1, kernel=3, latent_dim=8)
 TEXT_SHAPE = (5, 6)  # tokens and length
 OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))

@@ -185,7 +185,7 @@ class WithoutConditions(BaseHTTPRequestHandler):
 @pytest.mark.usefixtures("s3_server")
 def test_a_server_that_ignores_conditions_is_found_out_once_and_not_published_to() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), WithoutConditions)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     store = open_store(f"s3://bucket/prefix?endpoint_url=http://127.0.0.1:{server.server_address[1]}&path_style=true")
     with pytest.raises(StorageError, match=r"ignores the conditions of conditional writes.+; publish to AWS"):
         Registry(store).publish("m", artifact(), {}, key="a")

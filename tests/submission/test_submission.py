@@ -103,7 +103,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as started:
         started.answers = {}  # type: ignore[attr-defined]
-        threading.Thread(target=started.serve_forever, daemon=True).start()
+        threading.Thread(target=started.serve_forever, args=(0.05,), daemon=True).start()
         yield started
         started.shutdown()
 

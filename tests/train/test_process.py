@@ -7,7 +7,6 @@ import pytest
 
 FAULTS_OF_TEN_FEATURE_MAPS = """
 import resource, torch
-from ganray.train.worker.process import keep_freed_memory
 {setting}
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -20,8 +19,11 @@ print(faults() - before)
 """
 
 
+SET = "from ganray.train.worker.process import keep_freed_memory; keep_freed_memory()"
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is set")
-@pytest.mark.parametrize(("setting", "low", "high"), [("keep_freed_memory()", 0, 40_000), ("", 100_000, 10**6)])
+@pytest.mark.parametrize(("setting", "low", "high"), [(SET, 0, 40_000), ("", 100_000, 10**6)], ids=["set", "not set"])
 def test_a_worker_takes_freed_memory_again_without_the_kernel(setting: str, low: int, high: int) -> None:
     done = subprocess.run([sys.executable, "-c", FAULTS_OF_TEN_FEATURE_MAPS.format(setting=setting)], capture_output=True, text=True)
     assert low <= int(done.stdout) < high, done.stderr
