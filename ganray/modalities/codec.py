@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[Any]  # [N, *shape] of a codec's dtype
+NUM_PREVIEWED = 16  # samples of a sheet or an animation
 
 
 class UnreadableSample(Exception):
@@ -57,6 +58,9 @@ class Codec(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Return all that it takes to decode, as JSON data with the `kind`."""
+
+
+Preview = Callable[[Codec, Samples], bytes]  # makes a file that shows samples [N, ...], N > 0
 
 
 class Fitting(Protocol):

@@ -1,19 +1,15 @@
-"""What people look at and listen to: an image of samples of every kind, of sounds a wav file, and of videos an animation, too."""
+"""What people look at and listen to: an image of samples of every kind, and what else a kind has, by its name."""
 
-from ganray.modalities.codec import Codec, Samples
-from ganray.modalities.sound.codec import SpectrogramCodec, WaveCodec
-from ganray.modalities.sound.files import encode_sound, sheet
-from ganray.modalities.video.codec import VideoCodec, animation
+from collections.abc import Mapping
 
-NUM_HEARD = 16  # samples of a sheet or an animation
+from ganray.modalities.codec import Codec, Preview, Samples
+from ganray.modalities.sound import preview as sound
+from ganray.modalities.video import preview as video
+
+PREVIEWS: Mapping[str, Mapping[str, Preview]] = {"sound": sound.PREVIEWS, "video": video.PREVIEWS}  # beside an image
 
 
 def previews(codec: Codec, samples: Samples) -> dict[str, bytes]:
-    """Return files by their suffixes that show samples [N, ...], N > 0: the first sounds in a wav file, the first videos in a grid."""
-    files = {".png": codec.preview(samples)}
-    if isinstance(codec, SpectrogramCodec | WaveCodec):
-        rate = codec.clip.rate
-        files[".wav"] = encode_sound(sheet(codec.waves(samples[:NUM_HEARD]), rate), rate, "wav")
-    if isinstance(codec, VideoCodec):
-        files[".webp"] = animation(samples[:NUM_HEARD], "WEBP")
-    return files
+    """Return files by their suffixes that show samples [N, ...], N > 0."""
+    others = PREVIEWS.get(codec.kind, {})
+    return {".png": codec.preview(samples), **{suffix: show(codec, samples) for suffix, show in others.items()}}

@@ -21,9 +21,11 @@ from starlette.exceptions import HTTPException
 
 from ganray.config.problems import EXPECTED
 from ganray.errors import ArtifactError, ConfigError, GanrayError
-from ganray.modalities.codec import Samples, sample_bytes
+from ganray.generation.record import Record
+from ganray.generation.rows import UniqueRows
+from ganray.modalities.codec import Codec, Samples, sample_bytes
 from ganray.serve.engine import Piece, cut
-from ganray.serve.formats import MEDIA_TYPES, check_format, encode, formats_of
+from ganray.serve.formats import MEDIA_TYPES, answers_of, check_format, encode
 from ganray.serve.limits import BodyLimit, RateLimit, error_response
 from ganray.serve.metrics import Observations
 from ganray.serve.queries import DirectionQuery, InterpolationQuery, SamplesQuery
@@ -74,7 +76,8 @@ def create_app(service: Service) -> FastAPI:
     async def show_page(version: Annotated[str | None, Query(pattern=r"^[0-9]{4,12}$")] = None) -> HTMLResponse:
         served, nonce, best = await service.versions.find(version), secrets.token_urlsafe(16), service.versions.current.record.version
         codec = served.engine.generator.codec
-        content = page.render(facts=served.facts, saved_as=formats_of(codec)[0], limit=service.limit(served), best=best, nonce=nonce)
+        saved_as = next(iter(answers_of(codec.kind)))
+        content = page.render(facts=served.facts, saved_as=saved_as, limit=service.limit(served), best=best, nonce=nonce)
         return HTMLResponse(content, headers={"Content-Security-Policy": POLICY.format(nonce=nonce), "Cache-Control": CHANGING})
 
     _add_files(app, service)
@@ -129,9 +132,15 @@ async def _answer(service: Service, query: AnyQuery, request: Request) -> Respon
     inputs, asked = query.inputs(served, label)
     parts = await asyncio.gather(*(service.sample(piece) for piece in cut(served.engine, inputs)))
     service.observed.samples.append((str(served.record.version), query.num))
-    record, codec = query.record(served.record, label), served.engine.generator.codec
+    codec = served.engine.generator.codec
+    record = numbered(query.record(served.record, label), codec)
     data = await asyncio.to_thread(encode, np.concatenate(parts)[asked], query.format, record, codec)
     return Response(data, media_type=MEDIA_TYPES[query.format], headers=_headers(served, query))
+
+
+def numbered(record: Record, codec: Codec) -> Record:
+    """Return a record that names the first sample where `generate` would leave out rows: an answer has all, by their numbers."""
+    return record.model_copy(update={"index": record.index or 0}) if UniqueRows.of(codec) else record
 
 
 def _headers(served: Served, query: AnyQuery) -> dict[str, str]:

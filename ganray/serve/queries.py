@@ -1,6 +1,6 @@
 """The parameters of requests, and their limits. What a request asks for is a file of samples and its record."""
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,13 @@ from ganray.gan.sampling import sample_inputs
 from ganray.generation.batch import class_number
 from ganray.generation.record import MAX_REACH, Record
 from ganray.serve.engine import Engine, Inputs
+from ganray.serve.formats import MEDIA_TYPES
 from ganray.serve.versions import Served
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(MEDIA_TYPES)]  # those of all kinds
 
 MAX_INDEX = 1 << 48
 MAX_NUM = 4096  # whatever the settings
@@ -28,7 +34,7 @@ class Query(BaseModel):
         None, gt=0, allow_inf_nan=False, description="latents within plus or minus this: the lower, the more typical and alike"
     )
     version: str | None = Field(None, pattern=r"^[0-9]{4,12}$", description="by default the best version at the time")
-    format: Literal["png", "npy", "wav"] = Field(
+    format: FormatName = Field(
         "png", description="png: what people look at, with provenance; npy: a NumPy file; wav: sounds, with provenance"
     )
     download: bool = Field(False, description="have browsers save the file")

@@ -81,12 +81,24 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """How a server answers in a format: `encode` makes a file of samples [N, ...], which has their record, if it has a place for one."""
+
+    media_type: str
+    encode: Callable[[Samples, Record, Codec], bytes]
+
+
+@dataclass(frozen=True)
 class Format:
-    """A format of a kind's samples: `reading` is None where provenance does not read it, `is_sheet` tells files made as a whole."""
+    """A format of a kind's samples: `reading` is None where provenance does not read it, `is_sheet` tells files made as a whole.
+
+    `answer` is None where servers do not answer in it.
+    """
 
     write: Writer
     reading: Reading | None = None
     is_sheet: bool = False
+    answer: Answer | None = None
 
 
 def read_bytes(path: Path) -> bytes:

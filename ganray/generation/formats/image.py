@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganray.generation.formats.base import Difference, Format, Reading, distances
+from ganray.generation.formats.base import Answer, Difference, Format, Reading, distances
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.image import Pixels, encode_png, pixels_of, read_png
@@ -50,6 +50,13 @@ def write_preview(out: Path, chunks: Iterable[Samples], record: Record, codec: C
         file.write(codec.preview(np.concatenate(list(chunks)), record.texts()))
 
 
+def as_png(samples: Samples, record: Record, codec: Codec) -> bytes:
+    """Return samples [N, ...] as a PNG file: one that is an image, or what their codec shows."""
+    if codec.kind == "image" and record.num is None:
+        return encode_png(samples[0], record.texts())
+    return codec.preview(samples, record.texts())
+
+
 def read_image(path: Path) -> tuple[ImageContent, Mapping[str, str]]:
     """Return a PNG file's pixels and its texts. Raises `UnreadableImage`."""
     pixels, texts = read_png(path)
@@ -65,5 +72,6 @@ def shown(samples: Samples, codec: Codec, *, is_one: bool) -> ImageContent:
 
 
 READING = Reading(read_image, shown, "grey level")
-PNG = Format(write_preview, READING, is_sheet=True)  # of any kind
+PNG_ANSWER = Answer("image/png", as_png)
+PNG = Format(write_preview, READING, is_sheet=True, answer=PNG_ANSWER)  # of any kind
 FORMATS: Mapping[str, Format] = {".png": PNG, ".parquet": Format(write_image_parquet), "": Format(write_image_folder)}

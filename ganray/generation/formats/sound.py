@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganray.generation.formats.base import Difference, Format, Reading, distances
+from ganray.generation.formats.base import Answer, Difference, Format, Reading, distances
 from ganray.generation.formats.image import PNG
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
@@ -53,6 +53,13 @@ def write_sound_sheet(out: Path, chunks: Iterable[Samples], record: Record, code
     rate = sound_codec(codec).clip.rate
     with atomic_write(out) as file:
         file.write(encode_sound(sheet(np.stack(list(_waves(chunks, codec))), rate), rate, format, record.to_json(), XMP))
+
+
+def as_wav(samples: Samples, record: Record, codec: Codec) -> bytes:
+    """Return samples [N, ...] of sounds as a wav file: one, or a sheet of all."""
+    sounds = sound_codec(codec)
+    waves, rate = sounds.waves(samples), sounds.clip.rate
+    return encode_sound(waves[0] if record.num is None else sheet(waves, rate), rate, "wav", record.to_json(), XMP)
 
 
 def write_sound_parquet(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -105,11 +112,11 @@ def _sound_alike(left: SoundContent, right: SoundContent) -> bool:
     return bool(distance.mean() <= MAX_MEAN_DB and distance.max() <= MAX_DB)
 
 
-SHEET = Format(write_sound_sheet, Reading(read_sound_content, sounding, "16-bit step"), is_sheet=True)
+READING = Reading(read_sound_content, sounding, "16-bit step")
 FORMATS: Mapping[str, Format] = {
     ".png": PNG,
-    ".wav": SHEET,
-    ".flac": SHEET,
+    ".wav": Format(write_sound_sheet, READING, is_sheet=True, answer=Answer("audio/wav", as_wav)),
+    ".flac": Format(write_sound_sheet, READING, is_sheet=True),
     ".parquet": Format(write_sound_parquet),
     "": Format(write_sound_folder),
 }
