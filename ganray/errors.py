@@ -63,6 +63,12 @@ class ClusterError(GanrayError):
     is_transient = True
 
 
+class ClusterUnusable(ClusterError):
+    """A node of a cluster that cannot do what is asked of it, as one whose torch cannot use its GPUs. No other try mends it."""
+
+    is_transient = False
+
+
 class TrackerError(GanrayError):
     """A tracker that does not answer, or refuses what it is sent."""
 

@@ -1,4 +1,7 @@
-"""Whether a run trains on GPUs: decided once, before its data is prepared, by what nodes have and what their torch can use."""
+"""Whether a run trains on GPUs: decided once, before its data is prepared, by what nodes have and what their torch can use.
+
+The GPUs of servers are checked likewise.
+"""
 
 import logging
 import os
@@ -9,15 +12,20 @@ from collections.abc import Mapping, Sequence
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ganray.cluster.autoscaling.demand import Demand, check_satisfiable
+from ganray.cluster.autoscaling.node_types import find_growth
 from ganray.cluster.autoscaling.room import Resources, count_workers
+from ganray.cluster.autoscaling.status import read_status
 from ganray.cluster.capacity import worker_resources
 from ganray.cluster.errors import results_of
 from ganray.config import Job
-from ganray.errors import ConfigError, plural
+from ganray.errors import ClusterUnusable, ConfigError, plural
 
 PROBE = "import torch; print(torch.__version__, torch.backends.cuda.is_built(), torch.cuda.is_available())"
 PROBE_TIMEOUT_S = 300.0  # torch is slow to import from a network's disk
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")  # set for tasks that reserve no GPU
+SERVE_FIELD = "--use-gpu"
+REPLICA = {"CPU": 1.0, "GPU": 1.0}  # of a server on GPUs
 logger = logging.getLogger(__name__)
 
 
@@ -61,6 +69,36 @@ def choose(job: Job, nodes: Mapping[str, Resources], problems: Mapping[str, str]
 def unusable(problem: str) -> ConfigError:
     """Return the error for GPUs that torch cannot use."""
     return ConfigError("use_gpu", problem, "install a build of torch for these GPUs and their driver, or use use_gpu=false")
+
+
+def unusable_here(*, built: bool, version: str, field: str) -> ClusterUnusable:
+    """Return the error for the GPU of this node, which torch of a `version`, with CUDA `built` in or not, cannot use."""
+    why = "reaches no GPU" if built else "is built without CUDA"
+    problem = f"torch {version} of node {ray.util.get_node_ip_address()} {why}"
+    return ClusterUnusable(field, problem, "install a build of torch for its GPU and driver on every node, or use no GPU")
+
+
+def check_replicas(number: int) -> None:
+    """Raise `ConfigError` or `ClusterError` if no GPU is there, or can come, for each replica of a server, or torch cannot use it.
+
+    Nodes that are still to be started cannot be asked.
+    """
+    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")}
+    if problems := find_problems(list(nodes)) if nodes else {}:
+        problem = f"{next(iter(problems.values()))}, on {len(problems)} of {plural(len(nodes), 'node')} with GPUs"
+        raise ConfigError(SERVE_FIELD, problem, "install a build of torch for these GPUs and their driver, or leave it out")
+    demand, status, growth = Demand(REPLICA, number, SERVE_FIELD), read_status(), find_growth()
+    if count_workers(nodes.values(), REPLICA) >= number:
+        return
+    if growth is None and not (status and status.update):  # there is no autoscaler
+        gpus = sum(node["GPU"] for node in nodes.values())
+        problem = f"{plural(number, 'replica')} need{'s' if number == 1 else ''} {plural(number, 'GPU')}, and there {_are(gpus)} here"
+        raise ConfigError(SERVE_FIELD, problem, "leave it out, or name a cluster that has one (--address)")
+    check_satisfiable(demand, list(status.nodes) if status else [], growth)
+
+
+def _are(gpus: float) -> str:
+    return f"are {gpus:g}" if gpus > 1 else "is 1" if gpus else "is none"
 
 
 def find_problems(nodes: Sequence[str]) -> dict[str, str]:

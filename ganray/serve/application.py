@@ -19,7 +19,7 @@ from ray.serve.handle import DeploymentHandle
 from ganray.gan.sampling import CHUNK
 from ganray.modalities.codec import Samples
 from ganray.registry.signing import load_public_key
-from ganray.serve.engine import Piece, run_pieces
+from ganray.serve.engine import Piece, check_gpu, run_pieces
 from ganray.serve.http import Service, create_app
 from ganray.serve.limits import RateLimit
 from ganray.serve.metrics import REPORT_EVERY_S, Collector, Observations
@@ -52,6 +52,8 @@ class Replica:
 
     def __init__(self, settings: Settings, public_key: bytes | None, collector: DeploymentHandle[Any]) -> None:
         torch.set_num_threads(1)  # for the samples of `ganray generate`, which generates on one
+        if settings.use_gpu:
+            check_gpu()
         key = Ed25519PublicKey.from_public_bytes(public_key) if public_key else None
         versions = Versions(settings.artifact, public_key=key, device="cuda" if settings.use_gpu else "cpu")
         self._collector, self._thread = collector, ThreadPoolExecutor(1)

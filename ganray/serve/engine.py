@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganray.cluster.gpus import SERVE_FIELD, unusable_here
 from ganray.gan.sampling import CHUNK, sample_inputs
 from ganray.modalities.codec import Samples
 from ganray.registry.artifact import PublishedGenerator
@@ -94,6 +95,12 @@ def run_pieces(pieces: Sequence[Piece]) -> list[Samples]:
             ends = np.cumsum([pieces[number].num for number in group])
             made |= dict(zip(group, np.split(samples, ends[:-1]), strict=True))
     return [made[number] for number in range(len(pieces))]
+
+
+def check_gpu() -> None:
+    """Raise `ClusterUnusable` unless torch can use the GPU of this replica, whose node may have come after nodes were asked."""
+    if not torch.cuda.is_available():
+        raise unusable_here(built=torch.backends.cuda.is_built(), version=torch.__version__, field=SERVE_FIELD)
 
 
 def _chunks(num: int) -> list[range]:

@@ -10,6 +10,7 @@ from ray import serve
 from ray.serve.config import ProxyLocation
 from ray.serve.schema import LoggingConfig
 
+from ganray.cluster.gpus import check_replicas
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.errors import ClusterError, ConfigError
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
@@ -28,13 +29,16 @@ def serve_until_interrupted(
 
     With neither `address` nor RAY_ADDRESS, on a local Ray; else on a cluster, each node of which answers at `host` and `port`, and from
     which the application is removed in the end. Port 0 is any free one of this machine. Raises `ArtifactError` for an artifact that is
-    missing, damaged or not signed, `ConfigError` for a port that is taken, and `ClusterError` if the cluster cannot run it.
+    missing, damaged or not signed, `ConfigError` for a port that is taken or GPUs that are not there, and `ClusterError` if the cluster
+    cannot run it.
     """
     store = open_artifact(settings.artifact)
     build_checked(read_artifact(store, public_key=settings.public_key), where=store.uri)
     is_local = own_local_ray(address)
     port = _free_port(host, port) if is_local or port == 0 else port
     with ray_session(address), _quiet():
+        if settings.use_gpu:
+            check_replicas(settings.min_replicas)
         serve.start(
             proxy_location=ProxyLocation.HeadOnly if is_local else ProxyLocation.EveryNode,
             http_options={"host": host, "port": port, "request_timeout_s": REQUEST_TIMEOUT_S},

@@ -8,7 +8,8 @@ from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
@@ -20,6 +21,7 @@ from ray.train.v2._internal.execution.worker_group.poll import _is_preempted_act
 from ganray.cluster.errors import unwrap
 from ganray.cluster.placement import count_placeable, usable_nodes
 from ganray.config.training import Workers, useful_workers
+from ganray.train.worker.process import check_gpu
 
 PATIENCE_S = 2.0  # that a count waits for places; Ray places a group within 0.1 s where there is room
 PAUSE_S = 0.5  # between counts while there is no room for the fewest workers
@@ -92,6 +94,24 @@ class AsManyAsFit(ScalingPolicy):
     def _count_own_places(self) -> int:
         usable = usable_nodes(set(self.nodes))
         return sum(node in usable for node in self.nodes)
+
+
+class GpuBackend(_TorchBackend):
+    """Ray's backend, which first asks each worker whether torch can use its GPU: NCCL would say less of it."""
+
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
+        """Connect the workers. Raises `ClusterUnusable`, within an error of Ray's."""
+        worker_group.execute(check_gpu)
+        super().on_start(worker_group, backend_config)
+
+
+class GpuConfig(TorchConfig):
+    """Settings of that backend."""
+
+    @property
+    def backend_cls(self) -> type[GpuBackend]:
+        """The backend."""
+        return GpuBackend
 
 
 class Trainer(TorchTrainer):

@@ -38,7 +38,7 @@ from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.events import EventRecorder
 from ganray.train.limits import ControllerWatch, Limits
 from ganray.train.moves import MoveWatch
-from ganray.train.policies import AsManyAsFit, Trainer
+from ganray.train.policies import AsManyAsFit, GpuConfig, Trainer
 from ganray.train.progress import NODES, ProgressReader
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
@@ -145,10 +145,11 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
     job = context.job
     scaling = ScalingConfig(num_workers=job.max_workers, use_gpu=bool(job.use_gpu), resources_per_worker=worker_resources(job))
     batch = {"batch_size": job.train.batch_size, "ghost_batch": job.networks.ghost_batch}
+    timeout_s = ceil(job.train.collective_timeout)
     return Trainer(
         functools.partial(_call, worker, context),
         train_loop_config=job.model_dump(mode="json"),  # what Ray's dashboard shows of the run
-        torch_config=TorchConfig(backend="nccl" if job.use_gpu else "gloo", timeout_s=ceil(job.train.collective_timeout)),
+        torch_config=GpuConfig("nccl", timeout_s=timeout_s) if job.use_gpu else TorchConfig("gloo", timeout_s=timeout_s),
         scaling_config=scaling,
         progress_actor=context.progress_actor,
         scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,

@@ -1,10 +1,11 @@
-"""What a worker's process is set to before it trains: allocator, threads, device."""
+"""What a worker's process is set to before it trains: allocator, threads, device, which is checked."""
 
 import ctypes
 
 import ray.train.torch
 import torch
 
+from ganray.cluster.gpus import unusable_here
 from ganray.gan.distributed import rank
 from ganray.logs import log_as_json, set_log_context
 from ganray.train.context import WorkerContext
@@ -21,6 +22,12 @@ def prepare_process(context: WorkerContext) -> torch.device:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = context.precision != torch.float32
     return ray.train.torch.get_device() if context.job.use_gpu else torch.device("cpu")
+
+
+def check_gpu() -> None:
+    """Raise `ClusterUnusable` unless torch can use the GPU of this worker, whose node may have come after nodes were asked."""
+    if not torch.cuda.is_available():
+        raise unusable_here(built=torch.backends.cuda.is_built(), version=torch.__version__, field="use_gpu")
 
 
 def prepare_logs(context: WorkerContext, *, attempt: int) -> None:
