@@ -5,8 +5,8 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12)
 SAY := install one with its venv module, and name it, as in make PYTHON=python3.11
 # A .venv that another Python made, or whose making was interrupted, is made anew.
 USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; } >/dev/null 2>&1
-# A core a process: threads of several processes would wait for one another.
-PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+# A core a process: threads of several processes would wait for one another. One that has run its half of the tests takes some of another's.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
 # Tests are compiled once, with their assertions, and not by each process: that takes longer than to run most of them.
 unexport PYTHONDONTWRITEBYTECODE

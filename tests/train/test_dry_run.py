@@ -1,13 +1,14 @@
 """`--dry-run` says what the job would run, or what its sweep would search, and starts and writes nothing."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ganray.cli import group
 from ganray.cli.listing import aligned
 from ganray.config import load_job
 from ganray.sweep.plan import plan_sweep
@@ -71,18 +72,20 @@ def test_a_plan_names_the_cluster_as_the_command_would_choose_it(monkeypatch: py
     assert plan(job, address="asked:6379")["cluster"] == "asked:6379"
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
-    job = str(JOBS / "fashion-mnist.yaml")
-    done = [dry_run(tmp_path, job, *flags) for flags in ((), ("--json",))]
-    rows = json.loads(done[1].stdout)
-    assert done[0].stdout.splitlines() == aligned(rows)
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", str(JOBS / "fashion-mnist.yaml"), "--dry-run"]
+    done = subprocess.run([sys.executable, "-m", "ganray", *words], capture_output=True, text=True, check=True)
+    rows = json.loads(run(*words, "--json"))
+    assert done.stdout.splitlines() == aligned(rows)
     assert rows["publishes"] == f"{tmp_path.resolve()}/store/models/fashion-mnist"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path) -> None:
+def test_a_sweep_s_dry_run_says_what_it_would_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     job = str(JOBS / "fashion-mnist-sweep.yaml")
-    rows = json.loads(dry_run(tmp_path, job, "sweep.max_hours=2", "sweep.workers=2", "--json", command="sweep").stdout)
+    rows = json.loads(run("sweep", job, "sweep.max_hours=2", "sweep.workers=2", "--json", "--dry-run"))
     assert rows["space"]["penalties.r1_gamma"] == "choice of 0.1, 0.3, 1.0, 3.0"
     assert rows["space"]["optimizer.generator.beta1"] == "uniform from 0 to 0.9"
     assert rows["scheduler"] == "asha, rungs at 40,000, 120,000, 360,000 images"
@@ -102,8 +105,6 @@ def test_what_a_sweep_leaves_to_ganray_is_said_too() -> None:
     assert rows["limits"] == "none"
 
 
-def dry_run(folder: Path, *arguments: str, command: str = "train") -> subprocess.CompletedProcess[str]:
-    """Return a dry run that was typed in a folder and ended well."""
-    words = [sys.executable, "-m", "ganray", command, *arguments, "--dry-run"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder, env=environment)
+def run(*words: str) -> str:
+    """Return what a command prints, in this process."""
+    return CliRunner().invoke(group, words, catch_exceptions=False).stdout
