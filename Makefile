@@ -5,8 +5,8 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12)
 SAY := install one with its venv module, and name it, as in make PYTHON=python3.11
 # A .venv that another Python made, or whose making was interrupted, is made anew.
 USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; } >/dev/null 2>&1
-# A core a process: threads of several processes would wait for one another. One that has run its half of the tests takes some of another's.
-PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
+# A core a process: threads of several processes would wait for one another.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
 # Tests are compiled once, with their assertions, and not by each process: that takes longer than to run most of them.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,7 +23,7 @@ check: lint types unit
 # Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
-	$(PARALLEL) -m storage
+	$(PARALLEL) --dist loadfile -m storage
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it; 5: a folder whose Ray tests are all slow
 	@failed=0; for folder in $$(grep -rlE "mark\.(cluster|e2e)" tests --include="test_*.py" | xargs dirname | sort -u); do \
 	  $(BIN)/pytest $$folder -m "(cluster or e2e) and not chaos and not slow" || [ $$? = 5 ] || failed=1; \
@@ -36,8 +36,9 @@ lint: .venv/installed
 types: .venv/installed
 	$(BIN)/mypy
 
+# A process that has run its half of the tests takes some of another's.
 unit: .venv/installed
-	$(PARALLEL) -m unit $(COVERAGE)
+	$(PARALLEL) --dist worksteal -m unit $(COVERAGE)
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
