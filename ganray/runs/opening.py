@@ -2,16 +2,19 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from ganray.config import Job
 from ganray.data.card import DatasetCard
 from ganray.data.preparation.changes import warn_of_change_in_background
 from ganray.data.preparation.prepare import prepare
+from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import Start, record_start
+from ganray.runs.start import Start, find_start, record_start
+from ganray.storage import ObjectStore
 
 
 @contextlib.contextmanager
@@ -23,11 +26,23 @@ def locked(run: Run) -> Iterator[DriverLock]:
         yield lock
 
 
+@dataclass(frozen=True)
+class Creation:
+    """What a run is created from: the listing of its source, and what its training starts from, None for random weights."""
+
+    listing: Listing
+    start: Start | None
+
+
+def creation_of(job: Job, storage: ObjectStore) -> Creation:
+    """Return what a job's run would be created from. What is wrong with it is raised here, before anything is started or written."""
+    return Creation(list_source(job.data, storage), find_start(job))
+
+
 def open_run(
     run: Run,
     job: Job,
-    listing: Listing | None,
-    start: Start | None,
+    creation: Creation | None,
     *,
     progress: Callable[[int, int], None] | None = None,
     resume: Callable[[Job, Job], Job] = resume_job,
@@ -35,17 +50,16 @@ def open_run(
 ) -> Job:
     """Return the resolved job of a run, which is created if it was not: its data is prepared, on Ray, and every `auto` resolved.
 
-    For a run that is to be created, `listing` is that of the source, and `start` what it starts from, None for random weights. A sweep,
-    which is opened alike, has its own `resume` and `resolve`.
+    `creation` is for a run that is to be created. A sweep, which is opened alike, has its own `resume` and `resolve`.
     """
     if run.exists():
         dataset, job = run.dataset, resume(job, run.job)
         warn_of_change_in_background(job.data, dataset)
     else:
-        assert listing is not None, f"{run.uri} vanished"
-        dataset = prepare(job.data, listing, run.storage, progress=progress)
+        assert creation is not None, f"{run.uri} vanished"
+        dataset = prepare(job.data, creation.listing, run.storage, progress=progress)
         job = resolve(job, dataset.card)
-        if start:
-            record_start(run, job, start, dataset.card)
+        if creation.start:
+            record_start(run, job, creation.start, dataset.card)
     run.record(job, dataset)
     return job

@@ -10,14 +10,12 @@ import ray
 from ganray.cluster.capacity import check_worker_group_fits
 from ganray.config import Job
 from ganray.data.card import DatasetCard
-from ganray.data.sources import list_source
 from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.registry.signing import load_private_key
-from ganray.runs.opening import locked, open_run
+from ganray.runs.opening import creation_of, locked, open_run
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import find_start
 from ganray.runs.trials import read_trials
 from ganray.sweep.driver import run_search
 from ganray.sweep.finalists import publish_winner, score_finalists
@@ -50,21 +48,20 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     check_trackers(job.track)
     job, storage = trials_job(job), open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
-    listing = start = None
+    creation = None
     if sweep.exists():
         job = resume_sweep(job, sweep.job)
         if finished := read_result(sweep, job):
             return finished
         check_has_journal(sweep)
     else:
-        listing = list_source(job.data, storage)  # what is wrong with it is raised before anything is started or written
-        start = find_start(job)
+        creation = creation_of(job, storage)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     check = partial(check_worker_group_fits, workers=job.required_sweep.workers)
     with connected(job, storage, address, check) as job, locked(sweep) as lock, tracking(sweep, job.track):
         reporter.stage("preparing data")
-        job = open_run(sweep, job, listing, start, progress=reporter.advance, resume=resume_sweep, resolve=resolve_sweep)
+        job = open_run(sweep, job, creation, progress=reporter.advance, resume=resume_sweep, resolve=resolve_sweep)
         with shared_context(sweep, job, reporter) as context:
             reporter.stage("searching")
             ended, trials, frame = run_search(context, reporter, lock)

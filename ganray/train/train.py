@@ -20,10 +20,9 @@ from ganray.errors import ConfigError, TrainingDiverged
 from ganray.evaluation.extractor import fit_anew
 from ganray.registry.signing import load_private_key
 from ganray.runs.checkpoint import Checkpoint
-from ganray.runs.opening import locked, open_run
+from ganray.runs.opening import creation_of, locked, open_run
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import find_start
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import atomic_write, local_errors
@@ -47,20 +46,19 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     check_trackers(job.track)
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
-    listing = start = None
+    creation = None
     if run.exists():
         job = resume_job(job, run.job)
         if finished := run.result(job):
             return finished
     else:
-        listing = list_source(job.data, storage)  # its errors are raised before anything is started or written
-        start = find_start(job)
+        creation = creation_of(job, storage)
     if job.publish.signing_key:
         load_private_key(job.publish.signing_key, field="publish.signing_key")
     check = check_local_resources if own_local_ray(address) else check_reachable
     with connected(job, storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
-        job = open_run(run, job, listing, start, progress=reporter.advance)
+        job = open_run(run, job, creation, progress=reporter.advance)
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
         return conclude(run, job, checkpoint, ended, reporter, events)
 
