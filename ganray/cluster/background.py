@@ -1,5 +1,7 @@
-"""A call in a daemon thread, whose error is kept for the thread that waits for it."""
+"""Calls in daemon threads: one whose error is kept for the thread that waits for it, and imports."""
 
+import contextlib
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,3 +21,13 @@ class BackgroundCall(threading.Thread):
             self.function()
         except BaseException as error:
             self.error = error
+
+
+def import_in_background(name: str) -> None:
+    """Import a module while this thread waits for something else, before it imports it itself; what goes wrong is met there."""
+
+    def run() -> None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+    threading.Thread(target=run, name=f"import-{name}", daemon=True).start()

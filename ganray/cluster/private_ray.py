@@ -1,6 +1,8 @@
 """A local Ray for its user alone: it listens on loopback, and wants a token that lies in a file which only this user reads.
 
-By itself Ray would listen on every interface, and leave a token in the user's home, which every later `ray start` then wants.
+By itself Ray would listen on every interface, and leave a token in the user's home, which every later `ray start` then wants. It would
+also start processes of which such a Ray has no use, and wait for them: an autoscaler, a carrier of logs to the driver, and, where no
+dashboard is asked for, a dashboard without pages.
 """
 
 import contextlib
@@ -8,17 +10,19 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
 TOKEN_FILE = "ray-token"
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+UNUSED = ("start_monitor", "start_log_monitor")
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # Ray's switch, on Linux too, between interfaces for clusters and loopback
 
 
 @contextlib.contextmanager
-def private_ray(folder: Path) -> Iterator[None]:
+def private_ray(folder: Path, *, dashboard: bool = False) -> Iterator[None]:
     """Let a Ray that this process starts while the block runs be private, to it and its children; the token is kept in `folder`.
 
     A token, or RAY_AUTH_MODE=disabled, that is in the environment stays. Afterwards the environment is what it was.
@@ -27,12 +31,26 @@ def private_ray(folder: Path) -> Iterator[None]:
     authentication = {} if chosen else {MODE: "token", TOKEN_PATH: str(_write_token(folder))}
     constants = ray._private.ray_constants
     clusters = constants.ENABLE_RAY_CLUSTER
-    with _environment({CLUSTERS: "0", **authentication}):
+    with _environment({CLUSTERS: "0", **authentication}), _without(*(UNUSED if dashboard else (*UNUSED, "start_api_server"))):
         constants.ENABLE_RAY_CLUSTER = False  # read from the environment when Ray was imported
         try:
             yield
         finally:
             constants.ENABLE_RAY_CLUSTER = clusters
+
+
+@contextlib.contextmanager
+def _without(*starts: str) -> Iterator[None]:
+    """Have Ray's node leave out some of what it starts, while the block runs: its parameters do not offer that."""
+    node: Any = ray._private.node.Node
+    before = {name: getattr(node, name) for name in starts}
+    for name in starts:
+        setattr(node, name, lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        for name, start in before.items():
+            setattr(node, name, start)
 
 
 def _write_token(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from ganray.errors import ClusterError
 SETTINGS = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # `ray.train.report` waits up to this long; Ray's default is 2 s
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # the driver watches for nodes that leave: see train/moves.py
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU does not hide it from others of its process
 }
 BACKEND_LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
@@ -47,7 +48,7 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
     use_settings()
     field = "--address" if address else "RAY_ADDRESS"
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    with scratch_folder("session") as scratch, _private(address, Path(scratch)), interrupt_on_signal():
+    with scratch_folder("session") as scratch, _private(address, Path(scratch), dashboard=dashboard), interrupt_on_signal():
         try:
             if address != LOCAL:
                 find_head(address, field)
@@ -72,9 +73,9 @@ def _connection(address: str | None, *, dashboard: bool) -> Iterator[None]:
                 ray.shutdown()
 
 
-def _private(address: str, folder: Path) -> contextlib.AbstractContextManager[None]:
+def _private(address: str, folder: Path, *, dashboard: bool) -> contextlib.AbstractContextManager[None]:
     """Return the context in which Ray starts: for a local one, `private_ray`."""
-    return private_ray(folder) if address == LOCAL else contextlib.nullcontext()
+    return private_ray(folder, dashboard=dashboard) if address == LOCAL else contextlib.nullcontext()
 
 
 def _no_cluster(field: str, address: str, error: Exception) -> ClusterError:

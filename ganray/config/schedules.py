@@ -1,5 +1,6 @@
 """Schedules: a number, or `{start: 2e-4, end: 5e-5}` for a cosine over the images seen."""
 
+import math
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag
@@ -26,6 +27,15 @@ CosineDecay = Cosine[Decay]
 CosineWeight = Cosine[Weight]
 CosineProbability = Cosine[Probability]
 CosineCount = Cosine[Count]
+
+
+def value_at(scheduled: float | Cosine[float] | Cosine[int], images_seen: int) -> float:
+    """Return a constant, or a cosine schedule's value after `images_seen` images. Its length must be resolved."""
+    if not isinstance(scheduled, Cosine):
+        return scheduled
+    assert isinstance(scheduled.images, int), "`images: auto` is resolved when a run is created"
+    done = min(images_seen / scheduled.images, 1.0)
+    return float(scheduled.end + (scheduled.start - scheduled.end) * (1 + math.cos(math.pi * done)) / 2)
 
 
 def _form(value: Any) -> str:

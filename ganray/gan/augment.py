@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganray.config import Augment, DiffAugment
+from ganray.config.schedules import value_at
 from ganray.gan.random_streams import RandomStream
-from ganray.gan.schedules import value_at
 
 NUM_UNIFORMS = 10  # random numbers a sample: three gates, three of colour, two of translation, two of cutout
 MAX_TRANSLATION = 1 / 8  # of the side

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganray.config import Penalties
-from ganray.gan.schedules import value_at
+from ganray.config.schedules import value_at
 
 NORM_EPS = 1e-12  # under the square root, whose slope at zero is infinite
 

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from ganray.config import Networks, Optimizer
+from ganray.config.schedules import value_at
+from ganray.gan.eager import EagerAdam
 from ganray.gan.networks import Shape, build_networks, measure_standing_statistics
 from ganray.gan.networks.memory import to_device
 from ganray.gan.prior import Prior
-from ganray.gan.schedules import value_at
 from ganray.modalities.table.encoding import Encoding
 
 FORMAT = 2
@@ -126,4 +127,4 @@ def _whole_groups(number: int, ghost_batch: int) -> int:
 
 def _adam(network: nn.Module) -> torch.optim.Optimizer:
     """Return Adam, whose hyperparameters are set at every step."""
-    return torch.optim.Adam(network.parameters(), fused=True)
+    return EagerAdam(network.parameters(), fused=True)

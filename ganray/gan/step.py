@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
+from ganray.config.schedules import value_at
 from ganray.gan.augment import apply_augment
 from ganray.gan.batch import Batch, num_augment_uniforms, num_discriminator_uniforms
 from ganray.gan.distributed import waiting_for, world_size
+from ganray.gan.eager import ddp_without_compiler, spare_compiler
 from ganray.gan.ema import ema_decay, update_ema
 from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
 from ganray.gan.networks.spectral import iterate_spectral_norm
 from ganray.gan.penalties import PenaltyWeights, interpolate, one_centred_penalty, penalty_weights, squared_gradients
-from ganray.gan.schedules import value_at
 from ganray.gan.state import GanState, set_hyperparameters
 from ganray.gan.stats import Stats, diversity, gradient_norm, stack_stats, sum_stats
 
@@ -208,7 +209,9 @@ def distribute(network: nn.Module) -> Network:
     """Return the network, wrapped in DDP (gradients averaged over the ranks) where there is more than one rank."""
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
         return network
-    return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+    spare_compiler(DistributedDataParallel)
+    with ddp_without_compiler():
+        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 @contextlib.contextmanager

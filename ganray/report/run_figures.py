@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ganray.config import Cosine, Job
 from ganray.config.evaluate import SCORES
-from ganray.gan.schedules import value_at
+from ganray.config.schedules import value_at
 from ganray.report.figures import Curve, curves_chart
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.metrics_log import Record

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ganray.config import Job
 from ganray.data.card import DatasetCard
@@ -13,8 +14,10 @@ from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.start import Start, find_start, record_start
 from ganray.storage import ObjectStore
+
+if TYPE_CHECKING:
+    from ganray.runs.start import Start  # needs torch, which is imported only where there is one
 
 
 @contextlib.contextmanager
@@ -31,12 +34,17 @@ class Creation:
     """What a run is created from: the listing of its source, and what its training starts from, None for random weights."""
 
     listing: Listing
-    start: Start | None
+    start: "Start | None"
 
 
 def creation_of(job: Job, storage: ObjectStore) -> Creation:
     """Return what a job's run would be created from. What is wrong with it is raised here, before anything is started or written."""
-    return Creation(list_source(job.data, storage), find_start(job))
+    listing = list_source(job.data, storage)
+    if job.train.start_from is None:
+        return Creation(listing, None)
+    from ganray.runs.start import find_start
+
+    return Creation(listing, find_start(job))
 
 
 def open_run(
@@ -60,6 +68,8 @@ def open_run(
         dataset = prepare(job.data, creation.listing, run.storage, progress=progress)
         job = resolve(job, dataset.card)
         if creation.start:
+            from ganray.runs.start import record_start
+
             record_start(run, job, creation.start, dataset.card)
     run.record(job, dataset)
     return job

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-import torch
 
 from ganray.cluster.errors import results_of
 from ganray.cluster.gpus import check_not_shared, decide_gpus, unusable
@@ -90,14 +89,24 @@ def _precision(job: Job) -> str:
         return job.train.precision
     if job.data.modality.kind == "table" and not job.use_gpu:  # small products, which CPUs without AMX are slower at in bfloat16
         return "float32"
+    if not job.use_gpu and _is_alone():
+        return "bfloat16" if cpu_has_bfloat16() else "float32"
     there = gpu_has_bfloat16 if job.use_gpu else cpu_has_bfloat16
     ask = ray.remote(num_cpus=0, num_gpus=job.resources.gpus_per_worker if job.use_gpu else 0)(there)
     (has_bfloat16,) = results_of([ask.remote()], "asking a machine for its precisions")
     return "bfloat16" if has_bfloat16 else "float32"
 
 
+def _is_alone() -> bool:
+    """Return whether the cluster is this machine, which can answer for itself, sooner than a process that is still to be started."""
+    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    return alive == [ray.get_runtime_context().get_node_id()]
+
+
 def gpu_has_bfloat16() -> bool:
     """Return whether this process's GPU multiplies bfloat16 in hardware. Raises `ConfigError` if torch cannot use it."""
+    import torch
+
     if not torch.cuda.is_available():
         raise unusable(f"torch {torch.__version__} of the node that has it reaches no GPU")
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -105,6 +114,8 @@ def gpu_has_bfloat16() -> bool:
 
 def cpu_has_bfloat16() -> bool:
     """Return whether this machine's CPU multiplies bfloat16 in hardware."""
+    import torch
+
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

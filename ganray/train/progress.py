@@ -8,7 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 NODES = "nodes"  # the metric that says on which node each worker trains, from the moment that they do
 STARTED = "started"  # the metric that says when and where training began on them: time, images_seen, attempt
 LOST = "lost"  # the metric that says what died last, and when: message, time
-CONTROLLER = "controller"  # the metric with the newest sign of life of Ray Train's controller: handle, time
+CONTROLLER = "controller"  # the metric with the newest sign of life of Ray Train's controller: its time
 ANSWER_S = 1.0  # that the driver waits for an answer at a time
 
 
@@ -64,13 +64,13 @@ def start_progress_actor(title: str) -> Any:
 class ProgressReader:
     """The driver's end: never waits long, since the actor's process may have died, and sends requests with every call.
 
-    `controller` is the newest sign of life of Ray Train's controller.
+    `controller` is the time of the newest sign of life of Ray Train's controller.
     """
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.metrics: dict[str, Any] = {}
-        self.controller: dict[str, Any] | None = None
+        self.controller: float | None = None
         self.answer: Any = None
 
     def take(self, *, stop_requested: bool, checkpoint_requests: int = 0) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,7 @@
-"""A job from its file to its result: data, extractor, workers, publication. `ganray train` and `ganray.run_training` are this."""
+"""A job from its file to its result: data, extractor, workers, publication. `ganray train` and `ganray.run_training` are this.
+
+What needs torch is imported where it is called: torch itself, two seconds, while Ray starts.
+"""
 
 import contextlib
 import os
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ganray.cluster.background import import_in_background
 from ganray.cluster.capacity import check_local_resources, check_reachable
 from ganray.cluster.gpus import decide_gpus
 from ganray.cluster.prometheus import RunMetrics, has_agent
@@ -17,7 +21,6 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.errors import ConfigError, TrainingDiverged
-from ganray.evaluation.extractor import fit_anew
 from ganray.registry.signing import load_private_key
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.opening import creation_of, locked, open_run
@@ -29,9 +32,7 @@ from ganray.storage.files import atomic_write, local_errors
 from ganray.track.process import tracking
 from ganray.track.sync import check_trackers
 from ganray.train.events import EventRecorder
-from ganray.train.publish import publish_checkpoint
 from ganray.train.reporter import Reporter
-from ganray.train.trainer import train_to_end
 from ganray.train.view import TrainingView, line_reporter
 
 
@@ -42,6 +43,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     `ray_session`. Progress is printed to standard error, unless another `reporter` is given, as `LogReporter`. Raises
     `GanrayError`, `TrainingDiverged` where there is nothing worth publishing.
     """
+    import_in_background("torch")
     reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
     check_trackers(job.track)
     storage = open_storage(job)
@@ -59,6 +61,8 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     with connected(job, storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
         job = open_run(run, job, creation, progress=reporter.advance)
+        from ganray.train.trainer import train_to_end
+
         checkpoint, ended = train_to_end(run, job, reporter, lock, events)
         return conclude(run, job, checkpoint, ended, reporter, events)
 
@@ -90,6 +94,8 @@ def conclude(
     best, version = checkpoint.progress.best, None
     to_publish = run.best_checkpoint() if ended and job.publish.auto and job.evaluate.enabled else None
     if to_publish:
+        from ganray.train.publish import publish_checkpoint
+
         reporter.stage("publishing")
         version = publish_checkpoint(job, run, run.dataset, to_publish)
     events.end(ended or EndReason.INTERRUPTED)
@@ -133,6 +139,8 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
     if not KINDS[job.data.modality.kind].has_extractor:
         problem = f"{KINDS[job.data.modality.kind].nouns} are scored as they are, without an extractor"
         raise ConfigError("data.modality", problem, "leave `fit-extractor` out")
+    from ganray.evaluation.extractor import fit_anew
+
     reporter = reporter or line_reporter(TrainingView(job))
     with _prepared(job, address, reporter) as dataset:
         reporter.stage("fitting the feature extractor")

@@ -13,7 +13,6 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig
 from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 
 from ganray.cluster.autoscaling.demand import outlook
@@ -26,7 +25,6 @@ from ganray.cluster.placement import remove_orphaned_placement_groups
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
-from ganray.config.training import Workers
 from ganray.data.loading.streaming import Stream, StreamingConfig, streaming_source
 from ganray.errors import ClusterError, StorageError
 from ganray.runs.checkpoint import Checkpoint, status_of
@@ -35,10 +33,11 @@ from ganray.runs.run import Run
 from ganray.runs.status import EndReason
 from ganray.train.background_publisher import publishing_in_background
 from ganray.train.context import WorkerContext, prepare_context
+from ganray.train.controller.limits import ControllerWatch, Limits
+from ganray.train.controller.policies import Trainer, scaling_policy
+from ganray.train.controller.process_group import ProcessGroup
 from ganray.train.events import EventRecorder
-from ganray.train.limits import ControllerWatch, Limits
 from ganray.train.moves import MoveWatch
-from ganray.train.policies import AsManyAsFit, GpuConfig, Trainer
 from ganray.train.progress import NODES, ProgressReader
 from ganray.train.reporter import Reporter
 from ganray.train.worker.loop import train_worker
@@ -125,10 +124,11 @@ def fit(
     """
     reporter.stage("starting workers")
     with scratch_folder("train") as scratch:
-        call = BackgroundCall(build_trainer(context, scratch, worker).fit, name="train")
+        trainer = build_trainer(context, scratch, worker)
+        call = BackgroundCall(trainer.fit, name="train")
         with contextlib.nullcontext(stop) if stop else stop_on_signal() as stop_requested:
             call.start()
-            _watch(call, stop_requested, context, reporter, events)
+            _watch(call, trainer, stop_requested, context, reporter, events)
     if isinstance(call.error, RayActorError):
         remove_orphaned_placement_groups()
     if call.error:
@@ -144,15 +144,13 @@ def build_trainer(context: WorkerContext, scratch: str, worker: Callable[[Worker
     """Return the trainer. Ray's own run state goes to a scratch folder: checkpoints are ganray's, so a resume needs none of it."""
     job = context.job
     scaling = ScalingConfig(num_workers=job.max_workers, use_gpu=bool(job.use_gpu), resources_per_worker=worker_resources(job))
-    batch = {"batch_size": job.train.batch_size, "ghost_batch": job.networks.ghost_batch}
-    timeout_s = ceil(job.train.collective_timeout)
     return Trainer(
         functools.partial(_call, worker, context),
         train_loop_config=job.model_dump(mode="json"),  # what Ray's dashboard shows of the run
-        torch_config=GpuConfig("nccl", timeout_s=timeout_s) if job.use_gpu else TorchConfig("gloo", timeout_s=timeout_s),
+        backend_config=ProcessGroup("nccl" if job.use_gpu else "gloo", timeout_s=ceil(job.train.collective_timeout)),
         scaling_config=scaling,
         progress_actor=context.progress_actor,
-        scaling_policy=AsManyAsFit(scaling, job.workers, **batch) if isinstance(job.workers, Workers) else None,
+        scaling_policy=scaling_policy(job, scaling),
         limits=Limits(job.train.worker_timeout, job.train.collective_timeout, context.progress_actor),
         run_config=RunConfig(name=run_name(job), storage_path=scratch, failure_config=failure_config(job)),
         **_data_arguments(context),
@@ -186,7 +184,14 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
     return {"datasets": {"train": source}, "dataset_config": StreamingConfig(stream)}
 
 
-def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, reporter: Reporter, events: EventRecorder | None) -> None:
+def _watch(
+    call: BackgroundCall,
+    trainer: Trainer,
+    stop: threading.Event,
+    context: WorkerContext,
+    reporter: Reporter,
+    events: EventRecorder | None,
+) -> None:
     """Carry metrics up and a request to stop down until training ends; log what it waits for if nothing comes."""
     started, has_warned, is_stopping = time.monotonic(), False, False
     progress, controller = ProgressReader(context.progress_actor), ControllerWatch(context.job.train.worker_timeout)
@@ -194,7 +199,7 @@ def _watch(call: BackgroundCall, stop: threading.Event, context: WorkerContext, 
         while call.is_alive():
             call.join(POLL_S)
             metrics, messages = progress.take(stop_requested=stop.is_set() or move.is_due, checkpoint_requests=move.checkpoint_requests)
-            controller.look(progress.controller)
+            controller.look(progress.controller, trainer.controller)
             for message in messages:
                 logger.warning("%s", message)
             if metrics:

@@ -1,7 +1,6 @@
 """Whether a run trains on GPUs: `use_gpu` decided before data is prepared, and a torch that cannot use them."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ from ganray.cluster.gpus import PROBE, check_replicas, choose, decide_gpus, torc
 from ganray.config import Job, check_job
 from ganray.errors import ClusterError, ConfigError, GanrayError
 from ganray.runs.resolve import gpu_has_bfloat16, resolve_job
-from ganray.train.policies import GpuConfig, MistakesAreFinal
+from ganray.train.controller.policies import MistakesAreFinal
+from ganray.train.controller.process_group import ProcessGroup, join
 from ganray.train.trainer import translate
 from ganray.train.worker.process import check_gpu
 from tests.helpers.cards import card
@@ -124,13 +124,9 @@ def test_a_worker_s_gpu_that_torch_can_use_passes(monkeypatch: pytest.MonkeyPatc
 
 
 def test_workers_on_gpus_are_asked_before_they_are_connected(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Group:
-        def execute(self, function: Callable[[], None]) -> None:
-            function()
-
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ClusterError, match="use_gpu: torch"):
-        GpuConfig("nccl").backend_cls().on_start(Group(), GpuConfig("nccl"))
+        join(ProcessGroup("nccl", timeout_s=1), "127.0.0.1", 1)
 
 
 def served(

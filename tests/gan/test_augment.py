@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ganray.config import CosineCount, CosineRate
+from ganray.config.schedules import value_at
 from ganray.gan.augment import NUM_UNIFORMS, augment, change_colour, cut_out, mirror, translate
 from ganray.gan.random_streams import RandomStream
-from ganray.gan.schedules import value_at
 
 POLICIES = ["color", "translation", "cutout"]
 

@@ -17,8 +17,8 @@ from ganray.runs.metrics_log import part_name
 from ganray.runs.run import Run
 from ganray.runs.status import Progress
 from ganray.storage import open_store
+from ganray.train.controller.policies import describe_failure
 from ganray.train.events import EventRecorder, record_event
-from ganray.train.policies import describe_failure
 from ganray.train.progress import NODES, STARTED, ProgressActor
 
 

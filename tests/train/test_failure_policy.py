@@ -10,7 +10,7 @@ from ray.train.v2._internal.execution.failure_handling import FailureDecision
 
 from ganray.cluster.errors import unwrap
 from ganray.errors import ArtifactError, ClusterError, ConfigError, DataError, GanrayError, StorageError
-from ganray.train.policies import MistakesAreFinal, Trainer
+from ganray.train.controller.policies import MistakesAreFinal, Trainer
 
 LOST = OSError("connection closed by peer")
 

@@ -8,8 +8,8 @@ import pytest
 
 from ganray.config import Job
 from ganray.config.training import Train
-from ganray.train import limits
-from ganray.train.limits import MAX_LOOK_S, VARIABLES, ControllerWatch, Limits
+from ganray.train.controller import limits
+from ganray.train.controller.limits import MAX_LOOK_S, VARIABLES, ControllerWatch, Limits
 from ganray.train.progress import ProgressActor, ProgressClient
 from ganray.train.trainer import failure_config
 
@@ -22,7 +22,7 @@ def test_a_controller_without_a_sign_of_life_is_ended_once(monkeypatch: pytest.M
 
     def look(seconds: float, *, sign: float) -> list[str]:
         now[0] += seconds
-        watch.look({"handle": "controller", "time": sign})
+        watch.look(sign, "controller")
         return ended
 
     assert look(1.0, sign=1.0) == []
@@ -43,7 +43,7 @@ def test_ray_train_s_own_variables_win(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv(VARIABLES[1], "7")
     Limits(30.0, 90.0, None).after_controller_start(None)
-    assert [os.environ[name] for name in VARIABLES] == ["30.0", "7", "5"]
+    assert [os.environ[name] for name in VARIABLES] == ["30.0", "7"]
     assert len(started) == 1
 
 

@@ -11,8 +11,9 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from ganray.config import load_job
 from ganray.runs.run import Run
 from ganray.storage import open_store
-from ganray.train import policies, trainer
+from ganray.train import trainer
 from ganray.train.context import WorkerContext
+from ganray.train.controller import policies
 from tests.helpers.runs import REPOSITORY
 
 
@@ -32,9 +33,8 @@ def test_ray_train_starts_no_actor_that_outlives_controllers_and_none_for_data_t
     monkeypatch: pytest.MonkeyPatch, datasets: dict[str, Any], kept: int
 ) -> None:
     given: dict[str, Any] = {}
-    theirs = policies.TorchTrainer
-    monkeypatch.setattr(theirs, "__init__", lambda self, **settings: vars(self).update(settings))
-    monkeypatch.setattr(theirs, "_initialize_and_run_controller", lambda _, **settings: given.update(settings), raising=False)
+    monkeypatch.setattr(policies.DataParallelTrainer, "__init__", lambda self, **settings: vars(self).update(settings))
+    monkeypatch.setattr(policies.Trainer, "_run_controller", lambda _, settings: given.update(settings))
     limits, of_data = cast(Any, object()), DatasetsCallback(cast(Any, SimpleNamespace(dataset_config=None)), datasets)
     others = [object(), object(), of_data, PlacementGroupCleanerCallback()]
     ours = policies.Trainer(run_config=SimpleNamespace(failure_config=None), limits=limits, datasets=datasets)

@@ -4,25 +4,30 @@ Ray's own elastic policy counts what nodes have in all, used or not, up to a min
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, Result
-from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.constants import get_env_vars_to_propagate
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.callback import ControllerCallback
+from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
 from ray.train.v2._internal.execution.worker_group.poll import _is_preempted_actor
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ganray.cluster.errors import unwrap
 from ganray.cluster.placement import count_placeable, usable_nodes
+from ganray.config import Job
 from ganray.config.training import Workers, useful_workers
-from ganray.train.worker.process import check_gpu
 
+NO_WARNING = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}  # of `ray.get` in the controller, as in Ray's own trainer
 PATIENCE_S = 2.0  # that a count waits for places; Ray places a group within 0.1 s where there is room
 PAUSE_S = 0.5  # between counts while there is no room for the fewest workers
 
@@ -61,6 +66,35 @@ def describe_failure(failure: Any) -> str:
     return lines[-1] if rank is None else f"rank {rank} failed: {lines[-1]}"
 
 
+def scaling_policy(job: Job, scaling: Any) -> ScalingPolicy | None:
+    """Return how many workers are started; None: Ray's own policy, from which Ray Data learns what the workers leave to a stream."""
+    if isinstance(job.workers, Workers):
+        return AsManyAsFit(scaling, job.workers, batch_size=job.train.batch_size, ghost_batch=job.networks.ghost_batch)
+    return AllAtOnce(scaling) if job.data.mode == "resident" else None
+
+
+class AllAtOnce(ScalingPolicy):
+    """Starts the workers of a fixed number. The autoscaler learns from the places that they wait for what is missing.
+
+    Ray's own policy tells it through an actor besides, for whose process each run would wait.
+    """
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Ask for nothing in advance."""
+
+    def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
+        """Return the job's number."""
+        return ResizeDecision(self._get_num_workers_for_resource_request(), self.scaling_config._resources_per_worker_not_none)
+
+    def make_decision_for_running_worker_group(self, worker_group_state: Any, worker_group_status: Any) -> ScalingDecision:
+        """Leave the workers as they are."""
+        return NoopDecision()
+
+    def _get_num_workers_for_resource_request(self) -> int:
+        number: Any = self.scaling_config.num_workers
+        return int(number)
+
+
 class AsManyAsFit(ScalingPolicy):
     """Starts as many workers as can be placed at the moment, from the fewest on, and asks the autoscaler for the most."""
 
@@ -96,25 +130,7 @@ class AsManyAsFit(ScalingPolicy):
         return sum(node in usable for node in self.nodes)
 
 
-class GpuBackend(_TorchBackend):
-    """Ray's backend, which first asks each worker whether torch can use its GPU: NCCL would say less of it."""
-
-    def on_start(self, worker_group: Any, backend_config: Any) -> None:
-        """Connect the workers. Raises `ClusterUnusable`, within an error of Ray's."""
-        worker_group.execute(check_gpu)
-        super().on_start(worker_group, backend_config)
-
-
-class GpuConfig(TorchConfig):
-    """Settings of that backend."""
-
-    @property
-    def backend_cls(self) -> type[GpuBackend]:
-        """The backend."""
-        return GpuBackend
-
-
-class Trainer(TorchTrainer):
+class Trainer(DataParallelTrainer):
     """Ray's trainer with these policies, which its public interface does not take.
 
     Without two of its actors, whose processes each start of workers would wait for. One outlives controllers that died, for ever, to remove
@@ -132,6 +148,7 @@ class Trainer(TorchTrainer):
     ) -> None:
         super().__init__(*arguments, **settings)
         self.scaling_policy, self.limits, self.progress_actor = scaling_policy, limits, progress_actor  # None: Ray's own
+        self.controller: Any = None  # its actor, while there is one
 
     def _initialize_and_run_controller(self, **settings: Any) -> Result:
         assert {"failure_policy", "scaling_policy", "callbacks"} <= settings.keys(), "Ray Train takes its policies otherwise"
@@ -144,6 +161,17 @@ class Trainer(TorchTrainer):
         )
         policies["callbacks"] = [each for each in settings["callbacks"] if not isinstance(each, tuple(left_out))]
         policies["callbacks"] += [self.limits] if self.limits else []
-        trainer: Any = super()  # annotated as Ray Train's first version, which has no such method
-        result: Result = trainer._initialize_and_run_controller(**{**settings, **policies})
-        return result
+        return self._run_controller({**settings, **policies})
+
+    def _run_controller(self, settings: Mapping[str, Any]) -> Result:
+        """Run Ray Train's controller on this node, as Ray's trainer does, which would not tell its actor."""
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        environment = {"env_vars": NO_WARNING | get_env_vars_to_propagate()}
+        actor: Any = ray.remote(num_cpus=0)(TrainController)
+        self.controller = actor.options(scheduling_strategy=here, runtime_env=environment).remote(**settings)
+        try:
+            ray.get(self.controller.run.remote())
+            result: Result = ray.get(self.controller.get_result.remote())
+            return result
+        finally:
+            self.controller = None

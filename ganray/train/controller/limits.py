@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import ray
@@ -21,8 +21,7 @@ logger = logging.getLogger(__name__)
 
 SIGN_EVERY_S = 5.0  # between the controller's signs of life
 MAX_LOOK_S = 2.0  # that one look of the driver counts for
-SHUTDOWN_S = 5  # that ranks have to leave their process group
-VARIABLES = ("RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", "RAY_TRAIN_COLLECTIVE_TIMEOUT_S", "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S")
+VARIABLES = ("RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", "RAY_TRAIN_COLLECTIVE_TIMEOUT_S")
 
 ROOM_TIMEOUT = ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "60")  # after which Ray Train looks for room again, and its default
 
@@ -36,7 +35,7 @@ class Limits(ControllerCallback, WorkerGroupCallback):
 
     def after_controller_start(self, train_run_context: Any) -> None:
         """Set the variables, which are read when workers are started, and begin to watch."""
-        for name, seconds in zip(VARIABLES, (self.worker_timeout_s, self.collective_timeout_s, SHUTDOWN_S), strict=True):
+        for name, seconds in zip(VARIABLES, (self.worker_timeout_s, self.collective_timeout_s), strict=True):
             os.environ.setdefault(name, str(seconds))
         threading.Thread(target=self._watch, name="limits", daemon=True).start()
 
@@ -55,10 +54,9 @@ class Limits(ControllerCallback, WorkerGroupCallback):
         self.starting_since = None
 
     def _watch(self) -> None:
-        handle = ray.get_runtime_context().current_actor
         limit_s = self.collective_timeout_s + float(os.environ.get(*ROOM_TIMEOUT))
         while True:
-            self.progress_actor.push.remote({CONTROLLER: {"handle": handle, "time": time.time()}})
+            self.progress_actor.push.remote({CONTROLLER: time.time()})
             since = self.starting_since
             if since is not None and time.monotonic() - since > limit_s:
                 message = f"workers did not start within {limit_s:g} s"
@@ -72,17 +70,20 @@ class ControllerWatch:
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s + 2 * SIGN_EVERY_S
-        self.sign: Mapping[str, Any] | None = None
+        self.sign: float | None = None
         self.silent_s, self.looked_at = 0.0, time.monotonic()
 
-    def look(self, sign: Mapping[str, Any] | None) -> None:
-        """Take in the newest sign. Of the time since the last call, in which this process may have been stopped, little counts."""
+    def look(self, sign: float | None, controller: Any) -> None:
+        """Take in the time of the newest sign, and the controller's actor, None between two.
+
+        Of the time since the last call, in which this process may have been stopped, little counts.
+        """
         now = time.monotonic()
         self.silent_s += min(now - self.looked_at, MAX_LOOK_S)
         self.looked_at = now
-        if sign is None or self.sign is None or sign["time"] != self.sign["time"]:
+        if sign is None or controller is None or sign != self.sign:
             self.sign, self.silent_s = sign, 0.0
         elif self.silent_s > self.timeout_s:
             logger.warning("the process that starts the workers did not answer for %.0f s", self.silent_s)
             self.silent_s = 0.0
-            ray.kill(sign["handle"])
+            ray.kill(controller)
