@@ -27,7 +27,7 @@ class FieldError(ValueError):
 class Section(BaseModel):
     """A part of the job file: an unknown key is an error, numbers are finite, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
 
