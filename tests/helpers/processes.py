@@ -1,14 +1,17 @@
 """Processes that tests start: forks of one that has imported torch and what tests of them share, which takes seconds, and once.
 
-A first step of an optimizer imports torch._dynamo, which takes as long as torch. Ray stays out: its import starts a thread.
+Ray stays out: its import starts a thread.
 """
 
 import multiprocessing
 import os
+import signal
+import time
 from multiprocessing.pool import Pool
+from pathlib import Path
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.helpers.gan_runs", "tests.helpers.artifacts", "torch._dynamo", "boto3.session", "pytest"])
+PROCESSES.set_forkserver_preload(["tests.helpers.gan_runs", "tests.helpers.artifacts", "boto3.session", "pytest"])
 
 
 def pool(size: int) -> Pool:
@@ -18,3 +21,10 @@ def pool(size: int) -> Pool:
 
 def _take_environment(variables: dict[str, str]) -> None:
     os.environ.update(variables)
+
+
+def freeze(pid: int) -> None:
+    """Stop a process (SIGSTOP), and return when it stands still, which is some time after the signal was sent."""
+    os.kill(pid, signal.SIGSTOP)
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)

@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +15,7 @@ import pytest
 from ganray.errors import RunLocked, StorageRefused
 from ganray.runs.lock import LOCK, driver_lock, read_holder
 from ganray.storage import MissingObject, ObjectStore, open_store
+from tests.helpers.processes import freeze
 from tests.helpers.runs import every
 
 SHORT_S = 1.0  # the lease of these tests
@@ -163,7 +162,7 @@ def test_a_driver_that_lost_its_lock_leaves_the_new_holders_alone(run: ObjectSto
 
 def test_a_driver_that_was_stopped_loses_its_lock_after_a_lease(run: ObjectStore) -> None:
     with other_driver(run) as driver:
-        os.kill(driver.pid, signal.SIGSTOP)
+        freeze(driver.pid)
         assert SHORT_S <= acquired_after(run) < 3 * SHORT_S
 
 

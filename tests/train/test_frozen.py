@@ -1,12 +1,11 @@
 """A worker that is frozen counts as dead after a while, and the run's record tells what that cost."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.processes import freeze
 from tests.helpers.runs import checkpoints, train_workers, training, wait_until
 
 
@@ -17,7 +16,7 @@ def test_a_frozen_worker_is_replaced_and_the_record_tells_of_it(tmp_path: Path) 
     with training(tmp_path, "workers=1", "train.total_images=12800", *limits) as driver:
         wait_until(lambda: len(checkpoints(tmp_path)) >= 1, driver)
         (worker,) = train_workers(driver.pid)
-        os.kill(worker, signal.SIGSTOP)
+        freeze(worker)
         output, _ = driver.communicate(timeout=200)
         assert not Path(f"/proc/{worker}").exists()
     assert driver.returncode == 0, output

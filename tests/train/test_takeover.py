@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.processes import freeze
 from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, ended, environment, train_workers, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -47,7 +48,7 @@ def test_a_frozen_driver_s_run_is_taken_over_and_thawed_it_stops(tmp_path: Path)
     second = None
     try:
         wait_until(lambda: checkpoints(tmp_path), first)
-        os.kill(first.pid, signal.SIGSTOP)
+        freeze(first.pid)
         second = driver(tmp_path)
         lock = tmp_path / "runs/tiny/lock.json"
         wait_until(lambda: f'"pid": {second.pid}' in lock.read_text(), second)
