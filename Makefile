@@ -17,7 +17,7 @@ quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
-# What to run before each commit: style, types and the tests that need neither network nor Ray: about six minutes on two cores.
+# What to run before each commit: style, types and the tests that need neither network nor Ray: three and a half minutes on two cores.
 check: lint types unit
 
 # Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.

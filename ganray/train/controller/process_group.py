@@ -78,13 +78,13 @@ def join(config: ProcessGroup, host: str, port: int) -> None:
     """
     from datetime import timedelta
 
-    import torch
     from torch import distributed
 
-    from ganray.train.worker.process import check_gpu
-
     if config.backend == "nccl":
+        from ganray.train.worker.process import check_gpu
+
         check_gpu()
+        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")  # a collective that times out ends the process
     context = get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     of_node = {
@@ -94,11 +94,6 @@ def join(config: ProcessGroup, host: str, port: int) -> None:
     }
     of_group = {"RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": host, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in (of_node | of_group).items()})
-    if config.backend == "nccl":
-        import ray.train.torch
-
-        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")  # a collective that times out ends the process
-        torch.cuda.set_device(ray.train.torch.get_device())
     distributed.init_process_group(config.backend, rank=rank, world_size=world_size, timeout=timedelta(seconds=config.timeout_s))
 
 

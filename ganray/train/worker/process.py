@@ -16,12 +16,16 @@ MAX_THRESHOLDS = (1 << 30, 1 << 25)
 
 
 def prepare_process(context: WorkerContext) -> torch.device:
-    """Set allocator and number of threads of this worker, and return its device."""
+    """Set allocator, number of threads and GPU of this worker's thread of training, and return its device."""
     keep_freed_memory()
     torch.set_num_threads(max(1, int(context.job.resources.cpus_per_worker)))
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = context.precision != torch.float32
-    return ray.train.torch.get_device() if context.job.use_gpu else torch.device("cpu")
+    if not context.job.use_gpu:
+        return torch.device("cpu")
+    device: torch.device = ray.train.torch.get_device()
+    torch.cuda.set_device(device)  # of this thread: what names no index is on this worker's own, too
+    return device
 
 
 def check_gpu() -> None:
