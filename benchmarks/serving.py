@@ -97,7 +97,7 @@ def run_plain(artifact: str) -> None:
 
 
 async def load(url: str, *, clients: int, num: int, seconds: float) -> Load:
-    """Return what concurrent clients measured that ask for `num` samples, again and again."""
+    """Return what concurrent clients measured that ask for `num` samples, again and again: of the answers that came in the window."""
     began, took = time.perf_counter() + WARM_UP_S, list[float]()
 
     async def ask(session: aiohttp.ClientSession, client: int) -> None:
@@ -108,11 +108,12 @@ async def load(url: str, *, clients: int, num: int, seconds: float) -> Load:
                 content = await answer.read()
             assert answer.status == 200, content[:200]
             number += 1
-            if began < start and time.perf_counter() < began + seconds:
-                took.append(time.perf_counter() - start)
+            if began < (ended := time.perf_counter()) < began + seconds:
+                took.append(ended - start)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await asyncio.gather(*(ask(session, client) for client in range(clients)))
+    assert len(took) >= clients, f"only {len(took)} answers came within {seconds:g} s: measure for longer, or ask for fewer samples"
     cuts = statistics.quantiles(took, n=100)
     return Load(len(took) * num / seconds, cuts[49], cuts[98])
 
@@ -146,7 +147,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--num", type=int, nargs="+", default=[64, 1], help="samples a request; each is a comparison of its own")
+    parser.add_argument("--num", type=int, nargs="+", default=[16, 1], help="samples a request; each is a comparison of its own")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plain", help=argparse.SUPPRESS)

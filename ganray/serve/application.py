@@ -5,7 +5,6 @@
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -17,9 +16,9 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from ganray.gan.sampling import CHUNK
-from ganray.modalities.codec import Samples
 from ganray.registry.signing import load_public_key
-from ganray.serve.engine import Piece, check_gpu, run_pieces
+from ganray.serve.batching import Batcher
+from ganray.serve.engine import check_gpu, run_pieces
 from ganray.serve.http import Service, create_app
 from ganray.serve.limits import RateLimit
 from ganray.serve.metrics import REPORT_EVERY_S, Collector, Observations
@@ -28,7 +27,6 @@ from ganray.serve.versions import Versions
 
 logger = logging.getLogger(__name__)
 MAX_BATCH = 2 * CHUNK  # samples that wait for one another at most
-WAIT_S = 0.002  # for others, where nobody else has asked
 MAX_ONGOING = 256  # requests of a replica
 MAX_QUEUED = 2048  # requests that wait for a replica; beyond, they are refused with 503
 
@@ -56,11 +54,11 @@ class Replica:
             check_gpu()
         key = Ed25519PublicKey.from_public_bytes(public_key) if public_key else None
         versions = Versions(settings.artifact, public_key=key, device="cuda" if settings.use_gpu else "cpu")
-        self._collector, self._thread = collector, ThreadPoolExecutor(1)
+        self._collector = collector
         self._observed = Observations(serve.get_replica_context().replica_id.unique_id, str(versions.current.record.version))
         self._service = Service(
             versions=versions,
-            sample=self._sample,
+            sample=Batcher(run_pieces, limit=MAX_BATCH, observe=lambda num: self._observed.batches.append(num)),
             metrics=self._metrics,
             observed=self._observed,
             max_num=settings.max_num,
@@ -77,12 +75,6 @@ class Replica:
         """Begin to report metrics; Ray Serve calls this in the replica's event loop, again and again."""
         if self._reporting is None:
             self._reporting = asyncio.create_task(self._report())
-
-    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=WAIT_S, batch_size_fn=lambda pieces: sum(piece.num for piece in pieces))
-    async def _sample(self, pieces: list[Piece]) -> list[Samples]:
-        """Return the samples of pieces that were waiting together."""
-        self._observed.batches.append(sum(piece.num for piece in pieces))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run_pieces, pieces)
 
     async def _metrics(self) -> bytes:
         rendered: bytes = await self._collector.render.remote()
