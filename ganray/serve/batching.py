@@ -61,6 +61,6 @@ class Batcher:
 
 def _answer(batch: Sequence[Waiting], results: Sequence[Samples | Exception]) -> None:
     for (_, future), result in zip(batch, results, strict=True):
-        if future.done():  # its request was given up meanwhile
+        if future.done():  # its request was given up
             continue
         future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
