@@ -20,7 +20,7 @@ quickstart: .venv/installed
 # What to run before each commit: style, types and the tests that need neither network nor Ray: three and a half minutes on two cores.
 check: lint types unit
 
-# Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about three quarters of an hour on two cores.
+# Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about half an hour on two cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
 	$(PARALLEL) --dist loadfile -m storage

@@ -6,13 +6,13 @@ each start of workers would wait. Here only the workers import it.
 
 import logging
 import os
-import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError
 from ray.train import get_context
+from ray.train._internal.utils import get_address_and_port
 from ray.train.backend import Backend, BackendConfig
 from ray.train.v2._internal.util import TrainingFramework
 
@@ -51,7 +51,7 @@ class ProcessGroupBackend(Backend):
     def on_start(self, worker_group: Any, backend_config: BackendConfig) -> None:
         """Have the workers join. Raises what a worker met."""
         assert isinstance(backend_config, ProcessGroup)
-        host, port = worker_group.execute_single(0, free_address)
+        host, port = worker_group.execute_single(0, get_address_and_port)
         worker_group.execute(join, backend_config, host, port)
 
     def on_shutdown(self, worker_group: Any, backend_config: BackendConfig) -> None:
@@ -60,15 +60,6 @@ class ProcessGroupBackend(Backend):
             ray.get(worker_group.execute_async(leave), timeout=LEAVE_S)
         except GetTimeoutError:
             logger.warning("workers did not leave their process group within %g s", LEAVE_S)
-
-
-def free_address() -> tuple[str, int]:
-    """Return this node's address and a port that is free there."""
-    host = ray.util.get_node_ip_address()
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.bind(("", 0))
-        return host, listener.getsockname()[1]
 
 
 def join(config: ProcessGroup, host: str, port: int) -> None:
