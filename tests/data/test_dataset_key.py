@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ganray.config import Data, FolderSource
+from ganray.config import Data, FolderSource, LinesSource, TextModality
 from ganray.data.card import DatasetCard
 from ganray.data.preparation.prepare import dataset_key, log_depth
 from ganray.data.sources.rows import Listing, Rows
@@ -16,8 +16,12 @@ def rows() -> Rows:
     raise AssertionError("a key is known before a sample is read")
 
 
+LISTING = Listing("x", ["id"], rows)
+TOKENS = ("characters", "words")
+
+
 def key(**settings: object) -> str:
-    return dataset_key(Data(source=FolderSource(path="x"), **settings), Listing("x", ["id"], rows))
+    return dataset_key(Data(source=FolderSource(path="x"), **settings), LISTING)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,12 @@ def test_whatever_alters_samples_is_another_dataset() -> None:
     changes = [{"channels": 1}, {"filter": "box"}, {"bit_depth": 12}, {"background": "black"}, {"background": [0, 0, 255]}]
     changes += [{"bit_depth": 10}, {"resolution": 16}, {"channels": 4}, {"channels": 4, "bit_depth": 12}]
     assert len({KEY, *(key(**change) for change in changes)}) == 1 + len(changes)
+
+
+def test_texts_of_words_are_other_data_than_those_of_characters_which_keep_their_key() -> None:
+    keys = [dataset_key(Data(source=LinesSource(path="x"), modality=TextModality(tokens=tokens)), LISTING) for tokens in TOKENS]
+    assert keys[0] == "1dda392a8ed808756c3d6477d6f47824502e12f880dcf1cad423e7dffba5a9f2"  # as before there were words
+    assert keys[1] != keys[0]
 
 
 def test_a_background_matters_only_where_there_is_no_channel_for_transparency() -> None:

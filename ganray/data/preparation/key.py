@@ -12,6 +12,7 @@ from ganray.data.card import FORMAT
 from ganray.data.sources.rows import Listing
 
 FOLDER = "datasets"
+LATER_FIELDS = {"tokens": "characters"}  # of `data.modality`, that came after `FORMAT`, as datasets were before: those keep their keys
 
 
 def dataset_key(data: Data, listing: Listing) -> str:
@@ -27,7 +28,8 @@ def dataset_key(data: Data, listing: Listing) -> str:
 def sample_settings(data: Data) -> dict[str, Any]:
     """Return, for other kinds than images, what the job says of samples: its section, and where they have pixels how those are made."""
     pixels = {"shape": data.shape, "filter": data.filter, "later": _later_settings(data)} if KINDS[data.modality.kind].has_pixels else {}
-    settings: dict[str, Any] = json.loads(json.dumps({**data.modality.model_dump(mode="json"), **pixels}))
+    modality = {name: value for name, value in data.modality.model_dump(mode="json").items() if (name, value) not in LATER_FIELDS.items()}
+    settings: dict[str, Any] = json.loads(json.dumps({**modality, **pixels}))
     return settings
 
 
