@@ -44,11 +44,12 @@ bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
 # Long proofs that nothing is lost: runs on a cluster of which something is killed every few seconds for MINUTES, as by
-# `make chaos MINUTES=20`, storms on a bad network, and the slowest tests.
+# `make chaos MINUTES=20`, storms on a bad network, a server among hostile clients, and the slowest tests.
 chaos: MINUTES = 10
 chaos: .venv/installed
 	$(BIN)/python -m tests.chaos.cluster --minutes $(MINUTES)
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos.serve
 	$(BIN)/pytest -m "chaos or slow"
 
 # Whether short runs one after another, or a long one, take more and more memory, handles or threads: `make soak MINUTES=60`.

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from ganray.cluster.session import own_local_ray, ray_session
 from ganray.errors import ClusterError, ConfigError
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
 from ganray.serve.application import application
+from ganray.serve.connections import CALLBACK, VARIABLE
 from ganray.serve.settings import Settings
 
 NAME = "ganray"  # of the application
@@ -36,6 +38,8 @@ def serve_until_interrupted(
     build_checked(read_artifact(store, public_key=settings.public_key), where=store.uri)
     is_local = own_local_ray(address)
     port = _free_port(host, port) if is_local or port == 0 else port
+    if is_local:  # or else where the cluster's nodes were started
+        os.environ.setdefault(VARIABLE, CALLBACK)
     with ray_session(address), _quiet():
         if settings.use_gpu:
             check_replicas(settings.min_replicas)

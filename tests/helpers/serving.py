@@ -1,12 +1,18 @@
-"""The HTTP interface of a served model in this process, without Ray Serve."""
+"""The HTTP interface of a served model in this process, without Ray Serve, and the samples that servers should give."""
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
 from starlette.testclient import TestClient
 
+from ganray.gan.sampling import num_chunks
+from ganray.generation.batch import Settings, in_process
 from ganray.modalities.codec import Samples
+from ganray.registry.artifact import open_artifact, read_artifact
 from ganray.serve.engine import Piece, run_pieces
 from ganray.serve.http import Service, create_app
 from ganray.serve.limits import RateLimit
@@ -40,3 +46,14 @@ class LocalServer:
         limits = {"max_num": self.max_num, "rate": RateLimit(self.rate, clock=time.monotonic)}
         service = Service(self.versions, self.sample, self.metrics, self.observed, follow_s=0.1, **limits)
         return TestClient(create_app(service))
+
+
+def generated(model: Path, versions: Sequence[str], *, seeds: int, start: int, num: int) -> dict[tuple[str, int], bytes]:
+    """Return samples of versions of a model, by version and seed, as `ganray generate` makes them."""
+    found = {}
+    for version in versions:
+        files = read_artifact(open_artifact(str(model / version)))
+        for seed in range(seeds):
+            samples = np.concatenate(list(in_process(files, Settings(seed), chunks=range(num_chunks(start + num)))))
+            found[version, seed] = samples[start : start + num].tobytes()
+    return found

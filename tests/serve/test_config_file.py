@@ -11,6 +11,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from ganray.errors import ConfigError
 from ganray.serve.application import application
+from ganray.serve.connections import CALLBACK, VARIABLE
 from ganray.serve.settings import Settings
 
 CONFIG: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "serve.yaml").read_text())
@@ -36,6 +37,15 @@ def test_the_service_for_kubernetes_has_the_same_config() -> None:
     assert (config["proxy_location"], config["http_options"]) == (CONFIG["proxy_location"], CONFIG["http_options"])
     assert (found.name, found.import_path, found.route_prefix) == (stated.name, stated.import_path, stated.route_prefix)
     assert Settings(**found.args).max_replicas == 4
+
+
+def test_proxies_on_kubernetes_limit_connections_and_the_file_says_how_others_do() -> None:
+    service = yaml.safe_load((Path(__file__).parents[2] / "jobs/kubernetes/rayservice.yaml").read_text())
+    cluster = service["spec"]["rayClusterConfig"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert container["env"] == [{"name": VARIABLE, "value": CALLBACK}]
+    assert f"{VARIABLE}={CALLBACK}" in (Path(__file__).parents[2] / "serve.yaml").read_text()
 
 
 def test_a_mistake_in_the_settings_is_an_error(tmp_path: Path) -> None:

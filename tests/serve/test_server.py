@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganray.generation.batch import Settings, in_process
-from ganray.registry.artifact import open_artifact, read_artifact
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import publish
 from tests.helpers.browser import chromium
+from tests.helpers.serving import generated
 
 pytestmark = pytest.mark.e2e
 CLIENTS, SEEDS, NUM, START = 16, 4, 3, 62  # whose samples lie in two chunks
@@ -33,17 +32,6 @@ def get(url: str) -> tuple[int, bytes, str]:
     """Return status, content and version of an answer."""
     with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.status, answer.read(), answer.headers.get("x-ganray-version", "")
-
-
-def expected(storage: Path) -> dict[tuple[str, int], bytes]:
-    """Return the samples that clients ask for, by version and seed, as `ganray generate` makes them."""
-    found = {}
-    for version in ("0001", "0002"):
-        files = read_artifact(open_artifact(str(storage / "models/m" / version)))
-        for seed in range(SEEDS):
-            samples = np.concatenate(list(in_process(files, Settings(seed), chunks=range(2))))
-            found[version, seed] = samples[START : START + NUM].tobytes()
-    return found
 
 
 def ask_until(url: str, done: threading.Event, client: int) -> list[tuple[int, int, bytes, str]]:
@@ -64,7 +52,7 @@ def test_a_promotion_under_load_drops_nothing_and_the_page_shows_samples(tmp_pat
         try:
             assert process.stdout
             url = re.fullmatch(r"serving  (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())[1]  # type: ignore[index]
-            check_promotion(url, registry, expected(storage))
+            check_promotion(url, registry, generated(storage / "models/m", ("0001", "0002"), seeds=SEEDS, start=START, num=NUM))
             check_page(url, tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)
