@@ -115,9 +115,12 @@ def provenance_command(file: Path, storage: str | None, public_key: Path | None,
         claim = read_claim(file)
         print_json({"claim": claim.model_dump(exclude_none=True)}) if as_json else click.echo(f"claims to be {claim.claim()}")
         raise ConfigError("--storage", f"what {file} claims is not verified", "name the storage in which to look the version up")
-    facts = provenance(file, storage=storage, public_key=public_key)
+    with progress_bar("generating again", quiet=as_json) as progress:
+        facts = provenance(file, storage=storage, public_key=public_key, progress=progress)
     if as_json:
         print_json(facts)
         return
     click.echo(f"{facts['samples']} of {facts.get('model')} {facts.get('version')} from seed {facts['seed']}")
     click.echo(f"found in {facts['found']}, generated again: equal within {plural(facts['largest_difference'], facts['unit'])}")
+    if facts["largest_difference"]:
+        click.echo(f"machines round differently; the tolerance is {facts['tolerance']}")

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-import numpy as np
-
 from ganray.errors import ArtifactError, ConfigError, DataError
 from ganray.gan.directions import moved_inputs
 from ganray.gan.interpolation import interpolated_inputs
 from ganray.gan.sampling import CHUNK, num_chunks
 from ganray.generation.batch import Settings, first_samples, in_process, num_tried
 from ganray.generation.formats import find_reading, read_texts
-from ganray.generation.formats.base import Content, Difference, Maker, Reading
+from ganray.generation.formats.base import Difference, Readable
 from ganray.generation.published_directions import read_directions
 from ganray.generation.record import Record, parse_record
 from ganray.generation.rows import given_codes
@@ -23,6 +21,7 @@ from ganray.registry.artifact import PublishedGenerator, build, build_checked, r
 from ganray.registry.manifest import Manifest, find_manifest, name_of, read_manifest
 from ganray.registry.registry import Registry
 from ganray.storage import ObjectStore, open_store
+from ganray.storage.base import Progress
 
 REMEDY = "name a PNG, WebP, MP4, wav, flac, text, CSV or Parquet file that `ganray generate` has written"
 
@@ -33,7 +32,8 @@ UNDECIDED = "verify it on a machine like the one that made it, or write files wi
 class Provenance(TypedDict):
     """The record of a verified file, its `samples` in words, where its version was `found`, and the largest difference.
 
-    Its `unit` is a grey level, a 16-bit step of sounds, a line of texts, or a row.
+    Its `unit` is a grey level, a 16-bit step of sounds, a line of texts, or a row. `tolerance` says which differences are taken for
+    those of machines, which round differently.
     """
 
     model: NotRequired[str]
@@ -54,14 +54,15 @@ class Provenance(TypedDict):
     found: str
     largest_difference: int
     unit: str
+    tolerance: str
 
 
-def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> Provenance:
+def provenance(file: Path, *, storage: str, public_key: Path | None = None, progress: Progress | None = None) -> Provenance:
     """Return the verified provenance of a file: its samples were generated again, and are the same.
 
     The version is found by its name in `storage`, or `storage` is that version's folder; the URI in the record is a claim of the
-    file's maker, and is never contacted. Raises `DataError` for a file without a record, or not the samples in its
-    record, and `ArtifactError` for a version that is missing or not the one in the record.
+    file's maker, and is never contacted. `progress` is told of samples that were generated. Raises `DataError` for a file without a
+    record, or not the samples in its record, and `ArtifactError` for a version that is missing or not the one in the record.
     """
     record = read_claim(file)
     version = find_version(record, storage)
@@ -74,22 +75,29 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None) -> P
     if reading is None:
         problem = f"is a {file.suffix} file, and its generator makes {generator.codec.noun}, which are not read from such files"
         raise DataError(str(file), problem, DISTRUST)
-    difference = _difference(file, record, files, generator, reading)
+    difference = _difference(file, record, files, generator, reading, progress)
     if not difference.is_small:
         raise DataError(str(file), difference.problem, DISTRUST if difference.is_telling else UNDECIDED)
     found = {"samples": record.samples(), "found": version.uri, "largest_difference": difference.largest, "unit": reading.unit}
+    found["tolerance"] = reading.tolerance
     facts = {**record.model_dump(exclude_none=True), **found}
     return cast(Provenance, facts)
 
 
-def _difference(file: Path, record: Record, files: dict[str, bytes], generator: PublishedGenerator, reading: Reading) -> Difference:
+def _difference(
+    file: Path,
+    record: Record,
+    files: dict[str, bytes],
+    generator: PublishedGenerator,
+    reading: Readable,
+    progress: Progress | None,
+) -> Difference:
     """Return how far a file is from the samples in its record. Raises `DataError` for a record of what cannot be generated."""
-    if (record.num or 1) > reading.max_samples:
+    if record.count > reading.max_samples:
         raise DataError(str(file), f"claims {record.num} samples, more than {reading.max_samples}", DISTRUST)
-    with _readable(file):
-        content = reading.read(file)[0]
     try:
-        return content.difference(regenerate(record, files, generator, reading.make))
+        with _readable(file):
+            return reading.difference(file, record, regenerated(record, files, generator, progress), generator.codec)
     except ConfigError as error:
         raise DataError(str(file), f"claims what its version cannot have made: {error.problem}", DISTRUST) from None
 
@@ -122,22 +130,26 @@ def find_version(record: Record, storage: str) -> ObjectStore:
     return Registry(store).version(record.model, record.version)[0]
 
 
-def regenerate(record: Record, files: dict[str, bytes], generator: PublishedGenerator, make: Maker) -> Content:
-    """Return the content that the file of a record should have: one sample, or several together, as `make` makes content of them."""
-    codec = generator.codec
+def regenerated(
+    record: Record, files: dict[str, bytes], generator: PublishedGenerator, progress: Progress | None = None
+) -> Iterator[Samples]:
+    """Yield the samples that the file of a record should have, in chunks, as stored. Raises `ConfigError` for what there cannot be."""
     if record.end is not None:
-        return make(interpolated(record, files), codec, is_one=False)
+        yield interpolated(record, files)
+        return
     if record.direction is not None:
-        return make(moved(record, files), codec, is_one=False)
+        yield moved(record, files)
+        return
     settings = Settings(record.seed, record.label, record.truncation, given_codes(generator, record.where or {}))
-    num = record.num or 1
+    num, codec = record.count, generator.codec
     if record.index is None:  # as `generate` chooses them, without rows that the rules of a table forbid
         chunks = in_process(files, settings, chunks=range(num_chunks(num_tried(codec, num))))
-        return make(np.concatenate(list(first_samples(chunks, num, codec))), codec, is_one=False)
-    first = record.index // CHUNK
-    chunks = in_process(files, settings, chunks=range(first, num_chunks(record.index + num)))
-    samples = np.concatenate(list(chunks))[record.index - first * CHUNK :][:num]
-    return make(samples, codec, is_one=record.num is None)
+        yield from first_samples(chunks, num, codec, progress)
+        return
+    first, before = record.index // CHUNK, record.index % CHUNK
+    for samples in in_process(files, settings, chunks=range(first, num_chunks(record.index + num))):
+        yield samples[before : before + num]
+        before, num = 0, num - len(samples[before : before + num])
 
 
 def interpolated(record: Record, files: dict[str, bytes]) -> Samples:

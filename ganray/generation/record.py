@@ -51,6 +51,16 @@ class Record(BaseModel):
     reach: float | None = Field(None, gt=0, le=MAX_REACH)
     digital_source_type: str = SOURCE_TYPE
 
+    @property
+    def is_one(self) -> bool:
+        """Whether the file is that of one sample by its index."""
+        return self.index is not None and self.num is None and self.end is None and self.direction is None
+
+    @property
+    def count(self) -> int:
+        """How many samples the file has."""
+        return max(self.num or 0, 1 if self.end is None and self.direction is None else 2)
+
     def of(self, *, index: int | None = None, num: int | None = None) -> "Record":
         """Return the record of one sample, or of a file that holds the first `num`."""
         return self.model_copy(update={"index": index, "num": num})

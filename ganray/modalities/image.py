@@ -88,7 +88,7 @@ def split_grid(png: bytes, shape: tuple[int, int, int]) -> Pixels:
 
 
 def read_png(path: Path) -> tuple[Pixels, dict[str, str]]:
-    """Return a PNG file's pixels, grey or RGB, and its texts by their keywords. Raises `UnreadableImage`; a pipe is not waited for."""
+    """Return a PNG file's pixels, as `to_pixels`, and its texts by their keywords. Raises `UnreadableImage`; a pipe is not waited for."""
     try:
         with open_regular(path) as file, Image.open(file, formats=["PNG"]) as image:
             image.load()
@@ -99,14 +99,17 @@ def read_png(path: Path) -> tuple[Pixels, dict[str, str]]:
 
 
 def pixels_of(png: bytes) -> Pixels:
-    """Return the pixels of a PNG file's bytes, grey or RGB."""
-    with Image.open(BytesIO(png), formats=["PNG"]) as image:
-        return to_pixels(image)
+    """Return the pixels of a PNG file's bytes, as `to_pixels`. Raises `UnreadableImage`."""
+    try:
+        with Image.open(BytesIO(png), formats=["PNG"]) as image:
+            return to_pixels(image)
+    except Exception as error:  # as in `read_png`
+        raise UnreadableImage(_reason(error)) from error
 
 
 def to_pixels(image: Image.Image) -> Pixels:
-    """Return a Pillow image's pixels: grey as one channel, any other mode as RGB."""
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    """Return a Pillow image's pixels [C, H, W]: grey or RGB, with or without transparency as the last channel; other modes as RGB."""
+    pixels = np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

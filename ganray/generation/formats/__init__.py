@@ -10,7 +10,7 @@ from pathlib import Path
 from ganray.config.compatibility import KINDS
 from ganray.errors import ConfigError, enumerated
 from ganray.generation.formats import image, sound, table, text, video
-from ganray.generation.formats.base import MAX_SHEET_SAMPLES, Format, Reading, Writer
+from ganray.generation.formats.base import MAX_SHEET_SAMPLES, Format, Readable, Writer
 
 FORMATS: Mapping[str, Mapping[str, Format]] = {
     "image": image.FORMATS,
@@ -51,7 +51,7 @@ def read_texts(file: Path) -> Mapping[str, str]:
     return next((reading for reading in known if reading), image.READING).texts(file)
 
 
-def find_reading(file: Path, kind: str) -> Reading | None:
+def find_reading(file: Path, kind: str) -> Readable | None:
     """Return what reads a file of generated samples of a kind, by its suffix: what an image shows may be samples of any."""
     suffix = file.suffix.lower()
     if suffix == ".png" or not any(suffix in formats for formats in FORMATS.values()):

@@ -40,10 +40,14 @@ class Difference:
     @property
     def problem(self) -> str:
         """What is wrong with a file whose difference is not small, as part of a message."""
-        largest = "another size" if self.largest is None else f"differences of up to {plural(self.largest, self.unit)}"
         if not self.is_telling:
-            return f"varies too little to be told from other samples: generated again, that has {largest}"
-        return f"is not the sample in its record: generated again, that has {self.detail or largest}"
+            return f"varies too little to be told from other samples: generated again, that has {self.amount}"
+        return f"is not the sample in its record: generated again, that has {self.detail or self.amount}"
+
+    @property
+    def amount(self) -> str:
+        """How large it is, as part of a message."""
+        return "another size" if self.largest is None else f"differences of up to {plural(self.largest, self.unit)}"
 
 
 class Content(Protocol):
@@ -60,24 +64,55 @@ class Maker(Protocol):
         """Return the content of the file of one sample, or of all of them."""
 
 
+class Readable(Protocol):
+    """How provenance reads a format's files, and how far they may be from samples that another machine generates."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of differences."""
+
+    @property
+    def tolerance(self) -> str:
+        """Which differences are taken for rounding, in words."""
+
+    @property
+    def max_samples(self) -> int:
+        """How many samples are generated again at most."""
+
+    def texts(self, path: Path) -> Mapping[str, str]:
+        """Return the texts of a file by their keywords, the record among them.
+
+        Raises `UnreadableSample`, `UnreadableImage` or `DataError` for a file that is none.
+        """
+
+    def difference(self, path: Path, record: Record, chunks: Iterable[Samples], codec: Codec) -> Difference:
+        """Return how far a file is from the samples in its record, which were generated again. Raises as `texts` does."""
+
+
 @dataclass(frozen=True)
 class Reading:
-    """How provenance reads a format's files. `unit` is that of differences, `max_samples` how many are generated again at most.
+    """Files that are read as a whole.
 
     `read` returns a file's content and its texts by their keywords, the record among them, and raises `UnreadableSample`,
     `UnreadableImage` or `DataError`. `make` makes the like of samples. `read_record` reads only the texts, where files of several kinds
-    have one suffix.
+    have one suffix. The others are as in `Readable`.
     """
 
     read: Callable[[Path], tuple[Content, Mapping[str, str]]]
     make: Maker
     unit: str
     max_samples: int = MAX_SHEET_SAMPLES
+    tolerance: str = "none"
     read_record: Callable[[Path], Mapping[str, str]] | None = None
 
     def texts(self, path: Path) -> Mapping[str, str]:
         """Return the texts of a file by their keywords, the record among them. Raises as `read` does."""
         return self.read_record(path) if self.read_record else self.read(path)[1]
+
+    def difference(self, path: Path, record: Record, chunks: Iterable[Samples], codec: Codec) -> Difference:
+        """Return how far a file is from the samples in its record, as `Readable` has it."""
+        content = self.read(path)[0]
+        return content.difference(self.make(np.concatenate(list(chunks)), codec, is_one=record.is_one))
 
 
 @dataclass(frozen=True)
@@ -96,7 +131,7 @@ class Format:
     """
 
     write: Writer
-    reading: Reading | None = None
+    reading: Readable | None = None
     is_sheet: bool = False
     answer: Answer | None = None
 

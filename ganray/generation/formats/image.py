@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ganray.errors import plural
 from ganray.generation.formats.base import Answer, Difference, Format, Reading, distances
+from ganray.generation.formats.file_column import FileColumn
 from ganray.generation.record import Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.image import Pixels, encode_png, pixels_of, read_png
@@ -71,7 +73,9 @@ def shown(samples: Samples, codec: Codec, *, is_one: bool) -> ImageContent:
     return ImageContent(pixels_of(codec.preview(samples)))
 
 
-READING = Reading(read_image, shown, "grey level")
+TOLERANCE = plural(MAX_GREY_LEVELS, "grey level")
+READING = Reading(read_image, shown, "grey level", tolerance=TOLERANCE)
+PARQUET = FileColumn("image", lambda png: ImageContent(pixels_of(png)), shown, "grey level", TOLERANCE)
 PNG_ANSWER = Answer("image/png", as_png)
 PNG = Format(write_preview, READING, is_sheet=True, answer=PNG_ANSWER)  # of any kind
-FORMATS: Mapping[str, Format] = {".png": PNG, ".parquet": Format(write_image_parquet), "": Format(write_image_folder)}
+FORMATS: Mapping[str, Format] = {".png": PNG, ".parquet": Format(write_image_parquet, PARQUET), "": Format(write_image_folder)}

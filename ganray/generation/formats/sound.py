@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ganray.generation.formats.base import Answer, Difference, Format, Reading, distances
+from ganray.generation.formats.file_column import FileColumn
 from ganray.generation.formats.image import PNG
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.sound.codec import SoundCodec, SpectrogramCodec, WaveCodec, decibels
 from ganray.modalities.sound.decoding import Wave
-from ganray.modalities.sound.files import Integers, SoundFormat, encode_sound, read_sound, sheet, to_integers
+from ganray.modalities.sound.files import Integers, SoundFormat, encode_sound, read_sound, sheet, sound_of, to_integers
 from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
 from ganray.storage.files import atomic_write
 
@@ -112,11 +113,13 @@ def _sound_alike(left: SoundContent, right: SoundContent) -> bool:
     return bool(distance.mean() <= MAX_MEAN_DB and distance.max() <= MAX_DB)
 
 
-READING = Reading(read_sound_content, sounding, "16-bit step")
+TOLERANCE = f"{MAX_STEPS} 16-bit steps, or spectra within {MAX_MEAN_DB:g} dB on average and {MAX_DB:g} dB anywhere"
+READING = Reading(read_sound_content, sounding, "16-bit step", tolerance=TOLERANCE)
+PARQUET = FileColumn("audio", lambda data: SoundContent(*sound_of(data)[:2]), sounding, "16-bit step", TOLERANCE)
 FORMATS: Mapping[str, Format] = {
     ".png": PNG,
     ".wav": Format(write_sound_sheet, READING, is_sheet=True, answer=Answer("audio/wav", as_wav)),
     ".flac": Format(write_sound_sheet, READING, is_sheet=True),
-    ".parquet": Format(write_sound_parquet),
+    ".parquet": Format(write_sound_parquet, PARQUET),
     "": Format(write_sound_folder),
 }

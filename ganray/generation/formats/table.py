@@ -3,19 +3,17 @@
 import csv
 import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ganray.config.fields import shortened
 from ganray.config.modalities.table import MAX_COLUMNS
-from ganray.errors import plural
-from ganray.generation.formats.base import MAX_ROWS, Difference, Format, Reading, read_beside, read_metadata, reading, write_beside
+from ganray.generation.formats.base import MAX_ROWS, Difference, Format, read_beside, read_metadata, reading, write_beside
 from ganray.generation.formats.image import PNG
+from ganray.generation.formats.row_difference import TOLERANCE, row_difference
 from ganray.generation.record import KEY, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.storage.files import atomic_write, open_regular
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what formulas begin with
 BLOCK_BYTES = 64 << 20  # of a CSV file that are parsed at once; no row may be longer
-MAX_NAMED = 5  # rows that an error names
 
 
 @dataclass(frozen=True)
@@ -43,51 +40,21 @@ class _Lines:
 
 
 @dataclass(frozen=True)
-class RowsContent:
-    """Rows: of a CSV file texts, as its cells are written."""
+class RowsReading:
+    """Files of rows. `read` returns those of a file, and `make` the like of codes [N, columns]; of a CSV file, cells as texts."""
 
-    rows: "pa.Table"
+    read: Callable[[Path], "pa.Table"]
+    make: Callable[[Samples, "TableCodec"], "pa.Table"]
+    texts: Callable[[Path], Mapping[str, str]]
+    unit: str = "row"
+    tolerance: str = TOLERANCE
+    max_samples: int = MAX_ROWS
 
-    def difference(self, other: "RowsContent") -> Difference:
-        """Return how many rows differ from other content, which the first of them are and where: rows are exact."""
-        left, right = self.rows, other.rows
-        if problem := _other_columns(left, right) or ("" if len(left) == len(right) else f"{plural(len(right), 'row')}, not {len(left)}"):
-            return Difference(None, "row", is_small=False, detail=problem)
-        cells = {name: _are_different(left[name], right[name]) for name in left.column_names}
-        rows = np.flatnonzero(np.logical_or.reduce(list(cells.values())))
-        return Difference(len(rows), "row", is_small=not len(rows), detail=_described(left, right, cells, rows))
-
-
-def _other_columns(left: "pa.Table", right: "pa.Table") -> str:
-    """Return what columns there are instead of others, as a message says it, nothing where they are the same."""
-    if left.column_names != right.column_names:
-        return f"the columns {shortened(right.column_names)}, not {shortened(left.column_names)}"
-    types = zip(left.column_names, left.schema.types, right.schema.types, strict=True)
-    return next((f"{shortened(name)} of type {made}, not {found}" for name, found, made in types if found != made), "")
-
-
-def _are_different(left: "pa.ChunkedArray", right: "pa.ChunkedArray") -> NDArray[np.bool_]:
-    """Return where two columns of one type and length differ; missing values are equal."""
-    import pyarrow.compute as pc
-
-    same = pc.fill_null(pc.equal(left, right), False)
-    return ~np.asarray(pc.or_(same, pc.and_(pc.is_null(left), pc.is_null(right))))
-
-
-def _described(left: "pa.Table", right: "pa.Table", cells: Mapping[str, NDArray[np.bool_]], rows: NDArray[np.intp]) -> str:
-    """Return which rows differ, counted from 1 and without a header, and in what, as a message says it."""
-    found = []
-    for row in rows[:MAX_NAMED].tolist():
-        name = next(name for name, different in cells.items() if different[row])
-        made, written = (shortened(_shown(table[name][row].as_py())) for table in (right, left))
-        found.append(f"in row {row + 1} {shortened(name)} is {made}, not {written}")
-    more = "; and so on" if len(rows) > MAX_NAMED else ""
-    return f"{plural(len(rows), 'other row')}: {'; '.join(found)}{more}" if found else ""
-
-
-def _shown(value: object) -> object:
-    """Return a value as a message has it: dates and the like as they are written."""
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    def difference(self, path: Path, record: Record, chunks: Iterable[Samples], codec: Codec) -> Difference:
+        """Return how many rows of a file differ from those in its record. Raises `DataError` for a file that cannot be read."""
+        rows, table = self.read(path), cast("TableCodec", codec)
+        codes = np.concatenate(list(chunks))
+        return row_difference(rows, self.make(codes, table), codes, table)
 
 
 def write_csv(out: Path, chunks: Iterable[Samples], record: Record, codec: Codec) -> None:
@@ -144,30 +111,30 @@ def _write_parquet(file: BinaryIO, chunks: Iterable[Samples], metadata: Mapping[
         writer.close()
 
 
-def read_csv(path: Path) -> tuple[RowsContent, Mapping[str, str]]:
-    """Return the cells of a CSV file as texts, and its record beside it. Raises `DataError`."""
+def read_csv(path: Path) -> "pa.Table":
+    """Return the cells of a CSV file as texts. Raises `DataError`."""
     with reading(path), open_regular(path) as file:
-        return RowsContent(_read_csv(file)), read_beside(path)
+        return _read_csv(file)
 
 
-def read_parquet(path: Path) -> tuple[RowsContent, Mapping[str, str]]:
-    """Return the rows of a Parquet file, and its metadata. Raises `DataError`."""
+def read_parquet(path: Path) -> "pa.Table":
+    """Return the rows of a Parquet file. Raises `DataError`."""
     with reading(path), open_regular(path) as file:
-        return RowsContent(_read_parquet(file)), read_metadata(path)
+        return _read_parquet(file)
 
 
-def as_csv(samples: Samples, codec: Codec, *, is_one: bool) -> RowsContent:
+def as_csv(samples: Samples, codec: "TableCodec") -> "pa.Table":
     """Return samples [N, columns] as the cells of a CSV file."""
     file = io.BytesIO()
-    _write_csv(file, [samples], cast("TableCodec", codec))
-    return RowsContent(_read_csv(io.BytesIO(file.getvalue())))
+    _write_csv(file, [samples], codec)
+    return _read_csv(io.BytesIO(file.getvalue()))
 
 
-def as_parquet(samples: Samples, codec: Codec, *, is_one: bool) -> RowsContent:
+def as_parquet(samples: Samples, codec: "TableCodec") -> "pa.Table":
     """Return samples [N, columns] as the rows of a Parquet file."""
     file = io.BytesIO()
-    _write_parquet(file, [samples], {}, cast("TableCodec", codec))
-    return RowsContent(_read_parquet(io.BytesIO(file.getvalue())))
+    _write_parquet(file, [samples], {}, codec)
+    return _read_parquet(io.BytesIO(file.getvalue()))
 
 
 def _read_csv(file: BinaryIO) -> "pa.Table":
@@ -193,6 +160,6 @@ def _read_parquet(file: BinaryIO) -> "pa.Table":
     return parquet.read()
 
 
-CSV = Reading(read_csv, as_csv, "row", MAX_ROWS, read_beside)
-PARQUET = Reading(read_parquet, as_parquet, "row", MAX_ROWS, read_metadata)
+CSV = RowsReading(read_csv, as_csv, read_beside)
+PARQUET = RowsReading(read_parquet, as_parquet, read_metadata)
 FORMATS: Mapping[str, Format] = {".csv": Format(write_csv, CSV), ".parquet": Format(write_table, PARQUET), ".png": PNG}

@@ -75,7 +75,8 @@ def _decoded(codec: Codec, chunk: Samples) -> list[str]:
     return codec.decode(chunk)
 
 
+TOLERANCE = f"{MAX_OTHER_LINES:.0%} of the lines"
 FORMATS: Mapping[str, Format] = {
-    ".txt": Format(write_lines, Reading(read_lines, written, "line", MAX_ROWS, read_beside)),
-    ".parquet": Format(write_text_parquet, Reading(read_text_parquet, written, "line", MAX_ROWS, read_metadata)),
+    ".txt": Format(write_lines, Reading(read_lines, written, "line", MAX_ROWS, TOLERANCE, read_beside)),
+    ".parquet": Format(write_text_parquet, Reading(read_text_parquet, written, "line", MAX_ROWS, TOLERANCE, read_metadata)),
 }

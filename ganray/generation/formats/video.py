@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ganray.generation.formats.base import Difference, Format, Reading, distances, read_bytes
-from ganray.generation.formats.image import PNG, ImageContent
+from ganray.generation.formats.file_column import FileColumn
+from ganray.generation.formats.image import PNG, TOLERANCE, ImageContent
 from ganray.generation.record import KEY, XMP, Record
 from ganray.modalities.codec import Codec, Samples
 from ganray.modalities.image import Pixels
@@ -131,12 +132,14 @@ def spread(clips: Samples) -> float:
     return float(np.abs(clips - means).mean())
 
 
+PARQUET = FileColumn("video", lambda webp: ImageContent(read_webp(webp)[0]), animated, "grey level", TOLERANCE)
+STREAM_TOLERANCE = f"{MAX_MEAN_LEVELS:g} grey levels on average and {MAX_LEVELS} anywhere, of videos that vary by more"
 FORMATS: Mapping[str, Format] = {
     ".png": PNG,
-    ".webp": Format(write_video_grid, Reading(read_animation, animated, "grey level"), is_sheet=True),
+    ".webp": Format(write_video_grid, Reading(read_animation, animated, "grey level", tolerance=TOLERANCE), is_sheet=True),
     ".gif": Format(write_video_grid, is_sheet=True),
-    ".mp4": Format(write_mp4_grid, Reading(read_stream, streamed, "grey level"), is_sheet=True),
-    ".parquet": Format(write_video_parquet),
+    ".mp4": Format(write_mp4_grid, Reading(read_stream, streamed, "grey level", tolerance=STREAM_TOLERANCE), is_sheet=True),
+    ".parquet": Format(write_video_parquet, PARQUET),
     "": Format(write_video_folder),
     NUMBERED_MP4: Format(write_mp4_folder),
 }

@@ -35,14 +35,22 @@ def read_sound(path: Path) -> tuple[Integers, int, str]:
     try:
         with open_regular(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise UnreadableSample(f"has more than {MAX_FILE_BYTES >> 20} MB")
+    except OSError as error:
+        raise UnreadableSample(" ".join(str(error).split())[:100]) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableSample(f"has more than {MAX_FILE_BYTES >> 20} MB")
+    return sound_of(data)
+
+
+def sound_of(data: bytes) -> tuple[Integers, int, str]:
+    """Return what `read_sound` does of a file's bytes. Raises `UnreadableSample`."""
+    try:
         with soundfile().SoundFile(BytesIO(data)) as sound:
             if sound.channels != 1 or sound.subtype != "PCM_16":
                 raise UnreadableSample("is not mono of 16 bits")
             comment = _wav_comment(data) if sound.format == "WAV" else str(sound.copy_metadata().get("comment", ""))
             return sound.read(dtype="int16"), sound.samplerate, comment
-    except (soundfile().LibsndfileError, OSError) as error:
+    except soundfile().LibsndfileError as error:
         raise UnreadableSample(" ".join(str(error).split())[:100]) from None
 
 
