@@ -12,6 +12,7 @@ from ganray.config.networks import (
     R3ganNetworks,
     TableNetworks,
     TextConvNetworks,
+    TextRecurrentNetworks,
     WaveganNetworks,
 )
 from ganray.config.objectives import (
@@ -82,6 +83,7 @@ __all__ = [
     "TensorBoardTracker",
     "TextConvNetworks",
     "TextModality",
+    "TextRecurrentNetworks",
     "Tracker",
     "Train",
     "VideoModality",

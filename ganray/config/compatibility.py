@@ -62,7 +62,7 @@ KINDS = {
     ),
     "text": KindRules(
         noun="text",
-        families=("text-conv",),
+        families=("text-conv", "text-recurrent"),
         sources=("lines", "parquet"),
         score="metric/ngram_4",
         example="samples.txt",

@@ -29,10 +29,13 @@ class Batch:
     def split(self, parts: int, *, ghost_batch: int) -> Iterator["Batch"]:
         """Yield the batch in parts, whole ghost batches each, for gradient accumulation; in fewer where it has fewer ghost batches."""
         for share in deal(len(self), parts, ghost_batch=ghost_batch):
-            rows = slice(share.start, share.start + share.size)
-            labels = None if self.labels is None else self.labels[rows]
-            uniforms = None if self.uniforms is None else self.uniforms[rows]
-            yield Batch(self.real_images[rows], self.latents[rows], labels, uniforms)
+            yield self.rows(share.start, share.start + share.size)
+
+    def rows(self, start: int, stop: int) -> "Batch":
+        """Return the samples `start` to `stop - 1`, or as many of them as there are."""
+        labels = None if self.labels is None else self.labels[start:stop]
+        uniforms = None if self.uniforms is None else self.uniforms[start:stop]
+        return Batch(self.real_images[start:stop], self.latents[start:stop], labels, uniforms)
 
 
 def num_uniforms(augment: Augment, penalties: Penalties, networks: Networks) -> int:

@@ -1,4 +1,4 @@
-"""Collectives over the ranks of a run: broadcast, mean, interleaved all-gather. Any backend; the identity for a single process.
+"""Collectives over the ranks of a run: broadcast, mean, interleaved all-gather, DDP. Any backend; the identity for a single process.
 
 Each has the process group's time limit, after which it raises which rank waited for which others, and for what.
 """
@@ -6,21 +6,24 @@ Each has the process group's time limit, after which it raises which rank waited
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ganray.errors import ClusterError, plural
+from ganray.gan.eager import ddp_without_compiler, spare_compiler
 
 PIECE_BYTES = 64 << 20
 TIMEOUT = re.compile(r"tim(ed|e) ?-?out", re.IGNORECASE)  # in what a backend raises
 SETTLE_S = 5.0  # within which all ranks that wait for the same one have met the limit
 
 T = TypeVar("T")
+Network = Callable[..., Tensor]  # of samples or latents, labels if any, and what else a network takes
 
 
 def rank() -> int:
@@ -118,3 +121,17 @@ def gather_interleaved(chunks: Tensor, total: int) -> Tensor:
     with waiting_for("a gathering of samples"):
         dist.all_gather(parts, padded)
     return torch.stack(parts, dim=1).flatten(0, 1)[:total]
+
+
+def distribute(network: nn.Module) -> Network:
+    """Return the network, wrapped in DDP (gradients averaged over the ranks) where there is more than one rank."""
+    if world_size() == 1:
+        return network
+    spare_compiler(DistributedDataParallel)
+    with ddp_without_compiler():
+        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def gradient_sync(network: Network, *, enabled: bool) -> contextlib.AbstractContextManager[None]:
+    """Let DDP average the gradients of a backward pass, or (gradient accumulation) only add them up on this rank."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) and not enabled else contextlib.nullcontext()

@@ -11,6 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch import Tensor
+
+from ganray.gan.stats import gradient_norm
 
 COMPILER = "torch._dynamo"
 
@@ -41,6 +44,12 @@ class EagerAdam(torch.optim.Adam):
         """Change the weights by their gradients."""
         return inspect.unwrap(torch.optim.Adam.step)(self, closure)
 
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Load a state, by the very names that a step gives to its parts: so a file of it has the bytes of one that was never loaded."""
+        super().load_state_dict(state_dict)
+        for weight, state in self.state.items():
+            self.state[weight] = {sys.intern(name): value for name, value in state.items()}
+
 
 @contextlib.contextmanager
 def ddp_without_compiler() -> Iterator[None]:
@@ -54,3 +63,15 @@ def ddp_without_compiler() -> Iterator[None]:
         yield
     finally:
         del module._dynamo
+
+
+def optimizer_step(optimizer: torch.optim.Optimizer) -> Tensor:
+    """Update the weights, unless a gradient is not finite, and return the gradients' norm.
+
+    Gradients are averaged over the ranks by now, so all ranks skip or none; `found_inf` lets the device decide, as GradScaler does.
+    """
+    norm = gradient_norm(optimizer)
+    setattr(optimizer, "found_inf", (~norm.isfinite()).float())  # noqa: B010 (an attribute that torch does not declare)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm

@@ -1,9 +1,13 @@
-"""Adversarial losses of logits [N], each the mean over the batch. Papers and equations: the loss kinds in `ganray.config`."""
+"""Adversarial losses of logits [N], each the mean over the batch, and the negative log-likelihood of texts.
+
+Papers and equations: the loss kinds in `ganray.config`.
+"""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganray.config import HingeLoss, LeastSquaresLoss, Loss, NonSaturatingLoss, RelativisticLoss, SaturatingLoss, WassersteinLoss
+from ganray.gan.layouts.one_hot import END
 
 
 def discriminator_loss(loss: Loss, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -40,3 +44,13 @@ def generator_loss(loss: Loss, real_logits: Tensor | None, fake_logits: Tensor) 
 def is_relativistic(loss: Loss) -> bool:
     """Return whether the generator's loss compares each fake with a real."""
     return isinstance(loss, RelativisticLoss)
+
+
+def negative_log_likelihood(log_probabilities: Tensor, texts: Tensor) -> Tensor:
+    """Return the mean over texts [N, V, L], one-hot, of the negative log-likelihood of their tokens up to the first end, in nats.
+
+    `log_probabilities` [N, V, L] are those of every token after the ones before it.
+    """
+    ends = texts[:, END]  # [N, L]
+    is_written = ends.cumsum(1) - ends == 0
+    return -((texts * log_probabilities).sum(1) * is_written).sum(1).mean()

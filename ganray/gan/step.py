@@ -1,31 +1,30 @@
-"""One adversarial training step: the discriminator, then the generator on the same fakes, then the EMA.
+"""One training step: the discriminator, then the generator on the same fakes, then the EMA; or a step of likelihood pretraining.
 
 The generator runs once: the discriminator learns from its detached fakes, and the generator's gradient flows back through the
 graph that made them. With gradient accumulation each part's fakes are generated again for the generator, to keep memory flat.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties
+from ganray.config import Augment, Cosine, Job, Loss, Optimizer, Penalties, TextRecurrentNetworks
 from ganray.config.schedules import value_at
 from ganray.gan.augment import apply_augment
 from ganray.gan.batch import Batch, num_augment_uniforms, num_discriminator_uniforms
-from ganray.gan.distributed import waiting_for, world_size
-from ganray.gan.eager import ddp_without_compiler, spare_compiler
+from ganray.gan.distributed import Network, distribute, gradient_sync, waiting_for, world_size
+from ganray.gan.eager import optimizer_step
 from ganray.gan.ema import ema_decay, update_ema
-from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic
+from ganray.gan.losses import discriminator_loss, generator_loss, is_relativistic, negative_log_likelihood
 from ganray.gan.networks.spectral import iterate_spectral_norm
 from ganray.gan.penalties import PenaltyWeights, interpolate, one_centred_penalty, penalty_weights, squared_gradients
 from ganray.gan.state import GanState, set_hyperparameters
-from ganray.gan.stats import Stats, diversity, gradient_norm, stack_stats, sum_stats
+from ganray.gan.stats import Stats, diversity, stack_stats, sum_stats
 
-Network = Callable[..., Tensor]  # of samples or latents, labels if any, and uniforms where a discriminator takes them
+FEW = 8  # samples of a part, by which diversity is measured in pretraining
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Recipe:
     """The hyperparameters of a step. `batch_size` is the global one of a discriminator step; `ema_half_life` is in images.
 
     `discriminator_uniforms` is the number of a batch's uniforms, a sample, that the discriminator itself takes: phases, a pair of frames.
+    On the first `pretrain_images` the generator is trained by maximum likelihood, and the discriminator is not.
     """
 
     batch_size: int
@@ -46,6 +46,7 @@ class Recipe:
     accumulate: int
     discriminator_steps: int
     discriminator_uniforms: int = 0
+    pretrain_images: int = 0
 
 
 def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
@@ -63,6 +64,7 @@ def recipe_of(job: Job, precision: torch.dtype) -> Recipe:
         accumulate=train.accumulate,
         discriminator_steps=train.discriminator_steps,
         discriminator_uniforms=num_discriminator_uniforms(job.networks),
+        pretrain_images=job.networks.pretrain_images if isinstance(job.networks, TextRecurrentNetworks) else 0,
     )
 
 
@@ -80,47 +82,66 @@ class AdversarialStep:
         The generator is trained at every `discriminator_steps`-th step.
         """
         state, recipe = self.state, self.recipe
-        step = state.images_seen // recipe.batch_size
-        trains_generator = (step + 1) % recipe.discriminator_steps == 0
+        pretrains = state.images_seen < recipe.pretrain_images
+        step, every = state.images_seen // recipe.batch_size, 1 if pretrains else recipe.discriminator_steps
+        trains_generator = (step + 1) % every == 0
         parts = list(batch.split(recipe.accumulate, ghost_batch=recipe.ghost_batch))
         set_hyperparameters(state, recipe.optimizer)
-        if recipe.penalties.spectral_norm:
-            iterate_spectral_norm(state.discriminator)
-        shared = self._fakes(parts[0]) if trains_generator and recipe.accumulate == 1 else None  # on all ranks alike: DDP counts on it
         with waiting_for("the gradients of a step"):
-            stats = self._train_discriminator(parts, shared, step)
-            if trains_generator:
-                stats |= self._train_generator(parts, shared)
+            stats = self._pretrain(parts) if pretrains else self._train_both(parts, step, trains_generator=trains_generator)
         state.images_seen += recipe.batch_size
         if trains_generator:
-            images = recipe.batch_size * recipe.discriminator_steps
             half_life = value_at(recipe.ema_half_life, state.images_seen)
-            update_ema(state.generator_ema, state.generator, ema_decay(state.images_seen, images, half_life))
+            decay = ema_decay(state.images_seen, recipe.batch_size * every, half_life)
+            update_ema(state.generator_ema, state.generator, decay)
         return stack_stats(stats)
+
+    def _pretrain(self, parts: Sequence[Batch]) -> Stats:
+        """Train the generator by maximum likelihood: each real token given the real ones before it (teacher forcing)."""
+        collected = []
+        for part, is_last in _with_last(parts):
+            with gradient_sync(self.generator, enabled=is_last):
+                with self._autocast():
+                    log_probabilities = self.generator(part.latents, part.labels, part.real_images)
+                loss = negative_log_likelihood(log_probabilities, part.real_images)
+                (loss / self._num_parts(part)).backward()
+            few = part.rows(0, FEW)
+            stats = {"loss/generator": loss.detach(), "samples/diversity": diversity(self._fakes_without_gradient(few), few.real_images)}
+            collected.append((stats, self._num_parts(part)))
+        return sum_stats(collected) | {"gradient/generator": optimizer_step(self.state.generator_optimizer)}
+
+    def _train_both(self, parts: Sequence[Batch], step: int, *, trains_generator: bool) -> Stats:
+        """Train the discriminator, and the generator against it if it is its turn."""
+        if self.recipe.penalties.spectral_norm:
+            iterate_spectral_norm(self.state.discriminator)
+        shares_fakes = trains_generator and self.recipe.accumulate == 1  # on all ranks alike: DDP counts on it
+        shared = self._fakes(parts[0]) if shares_fakes else None
+        stats = self._train_discriminator(parts, shared, step)
+        return stats | self._train_generator(parts, shared) if trains_generator else stats
 
     def _train_discriminator(self, parts: Sequence[Batch], shared: Tensor | None, step: int) -> Stats:
         weights = penalty_weights(self.recipe.penalties, images_seen=self.state.images_seen, step=step)
         collected = []
         for part, is_last in _with_last(parts):
             fake_images = self._fakes_without_gradient(part) if shared is None else shared.detach()
-            with _gradient_sync(self.discriminator, enabled=is_last):
+            with gradient_sync(self.discriminator, enabled=is_last):
                 objective, stats = self._discriminator_objective(part, fake_images.to(part.real_images.dtype), weights)
                 (objective / self._num_parts(part)).backward()
             collected.append((stats, self._num_parts(part)))
-        norm = _optimizer_step(self.state.discriminator_optimizer)
+        norm = optimizer_step(self.state.discriminator_optimizer)
         return sum_stats(collected) | {"gradient/discriminator": norm}
 
     def _train_generator(self, parts: Sequence[Batch], shared: Tensor | None) -> Stats:
         collected = []
         with frozen(self.state.discriminator):
             for part, is_last in _with_last(parts):
-                with _gradient_sync(self.generator, enabled=is_last):
+                with gradient_sync(self.generator, enabled=is_last):
                     fake_logits = self._logits(self.state.discriminator, self._fakes(part) if shared is None else shared, part)
                     loss = generator_loss(self.recipe.loss, self._real_logits(part), fake_logits)
                     (loss / self._num_parts(part)).backward()
                 stats = {"loss/generator": loss.detach() * self.recipe.discriminator_steps}  # averaged over steps without, too
                 collected.append((stats, self._num_parts(part)))
-        norm = _optimizer_step(self.state.generator_optimizer)
+        norm = optimizer_step(self.state.generator_optimizer)
         return sum_stats(collected) | {"gradient/generator": norm * self.recipe.discriminator_steps}
 
     def _num_parts(self, part: Batch) -> float:
@@ -205,15 +226,6 @@ class AdversarialStep:
         return torch.autocast(self.device_type, self.recipe.precision, enabled=self.recipe.precision == torch.bfloat16)
 
 
-def distribute(network: nn.Module) -> Network:
-    """Return the network, wrapped in DDP (gradients averaged over the ranks) where there is more than one rank."""
-    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
-        return network
-    spare_compiler(DistributedDataParallel)
-    with ddp_without_compiler():
-        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
-
-
 @contextlib.contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
     """Compute no gradients of a network's weights inside the block."""
@@ -227,20 +239,3 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def _with_last(parts: Sequence[Batch]) -> Iterator[tuple[Batch, bool]]:
     """Yield each part, and whether it is the last."""
     return ((part, number + 1 == len(parts)) for number, part in enumerate(parts))
-
-
-def _gradient_sync(network: Network, *, enabled: bool) -> contextlib.AbstractContextManager[None]:
-    """Let DDP average the gradients of a backward pass, or (gradient accumulation) only add them up on this rank."""
-    return network.no_sync() if isinstance(network, DistributedDataParallel) and not enabled else contextlib.nullcontext()
-
-
-def _optimizer_step(optimizer: torch.optim.Optimizer) -> Tensor:
-    """Update the weights, unless a gradient is not finite, and return the gradients' norm.
-
-    Gradients are averaged over the ranks by now, so all ranks skip or none; `found_inf` lets the device decide, as GradScaler does.
-    """
-    norm = gradient_norm(optimizer)
-    setattr(optimizer, "found_inf", (~norm.isfinite()).float())  # noqa: B010 (an attribute that torch does not declare)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return norm

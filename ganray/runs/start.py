@@ -33,7 +33,10 @@ from ganray.storage import MissingObject, ObjectStore
 logger = logging.getLogger(__name__)
 
 WEIGHTS, ORIGIN = "start.safetensors", "start.json"
-OF_THE_DISCRIMINATOR = {"ghost_batch", "discriminator_norm", "minibatch_std"}  # fields of networks that change no weight of a generator
+NOT_OF_WEIGHTS = {  # fields of networks that change no weight of a generator
+    *("ghost_batch", "discriminator_norm", "minibatch_std", "blocks"),  # of the discriminator
+    *("temperature", "pretrain_images"),  # of training
+}
 RUN_FOLDER = re.compile(r"(?:runs/[a-z0-9._-]+|sweeps/[a-z0-9._-]+/trials/[0-9]+)(?=$|\?)")
 
 
@@ -120,7 +123,7 @@ def _check_networks(job: Job, start: Start) -> None:
         theirs |= {"data.channels": start.config.shape[0], "data.resolution": list(start.config.shape[1:])}
         ours |= {"data.channels": job.data.channels, "data.resolution": [job.data.height, job.data.width]}
     for fields, networks in ((theirs, start.config.networks), (ours, job.networks)):
-        fields |= {f"networks.{name}": value for name, value in networks.model_dump().items() if name not in OF_THE_DISCRIMINATOR}
+        fields |= {f"networks.{name}": value for name, value in networks.model_dump().items() if name not in NOT_OF_WEIGHTS}
     for field in sorted(theirs.keys() | ours.keys(), key=lambda field: (field != "networks.kind", field)):
         if theirs.get(field) != ours.get(field):
             problem = f"the generator of {start.origin['artifact']} has {theirs.get(field)} and this job {ours.get(field)}"

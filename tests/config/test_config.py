@@ -92,7 +92,8 @@ def test_mirroring_goes_with_any_augmentation(tmp_path: Path, overrides: list[st
         ("data.resolution=[32, x]", "data.resolution: expected an integer, got 'x'; the default is 32"),
         (
             "networks.kind=stylegan",
-            "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv' or 'motion' or 'table', got 'stylegan'",
+            "networks.kind: expected 'dcgan' or 'r3gan' or 'wavegan' or 'text-conv' or 'text-recurrent' or 'motion' or 'table', "
+            "got 'stylegan'",
         ),
         ("loss=hing", "loss.kind: expected 'non-saturating' or 'saturating' or "),
         ("loss=[hinge]", "loss: expected a section of `key: value` lines, got ['hinge']"),

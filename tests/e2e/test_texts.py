@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ganray.modalities.words import split_words
 from tests.helpers.runs import ganray
 
 pytestmark = pytest.mark.e2e
@@ -16,6 +17,8 @@ JOB = "jobs/city-names.yaml"
 BRIEF = ["data.modality={kind: text, length: 12}", "networks={kind: text-conv, width: 8, depth: 1, latent_dim: 8, conditional: true}"]
 BRIEF += ["train.precision=float32", "train.total_images=256", "train.batch_size=32", "train.log_every=64", "train.samples_every=128"]
 BRIEF += ["train.max_seconds=null", "resources.cpus_per_worker=0.5", "workers=2", "evaluate={every: 128, num_samples: 256}"]
+VERBS = ("dream", "wait", "listen")
+BRIEF_SENTENCES = ["networks={kind: text-recurrent, units: 16, width: 8, blocks: 1, pretrain_images: 128}", *BRIEF[2:]]
 PARTS = {"AA": ("ka", "lo", "mi"), "BB": ("ster", "burg", "öd")}
 
 
@@ -44,3 +47,22 @@ def test_texts_are_learned_published_written_and_traced(address: str, tmp_path: 
     assert "equal within 0 lines" in succeed("provenance", str(out), "--storage", str(store))
     out.write_text(out.read_text().replace(lines[3], lines[3] + "k", 1))
     assert ganray("provenance", str(out), "--storage", str(store)).returncode != 0
+
+
+@pytest.mark.slow
+def test_sentences_are_pretrained_tuned_published_written_and_exported(address: str, tmp_path: Path) -> None:
+    said = [f"The {animal} of number {number} sleeps, and {verb}s." for animal in ("cat", "dog") for number in range(9) for verb in VERBS]
+    (tmp_path / "said.txt").write_text("\n".join(said * 10))
+    store, out = tmp_path / "store", tmp_path / "made.txt"
+    source = f"data.source.path={tmp_path / 'said.txt'}"
+    printed = json.loads(
+        succeed("train", "jobs/sentences.yaml", source, *BRIEF_SENTENCES, f"storage={store}", "--address", address, "--json")
+    )
+    version = store / "models/sentences/0001"
+    assert printed["version"] == str(version)
+    succeed("generate", str(version), "--num", "20", "--out", str(out), "--local")
+    lines = out.read_text().splitlines()
+    assert len(lines) == 20
+    assert {word for line in lines for word in split_words(line)} <= {word for line in [*said, ", ."] for word in split_words(line)}
+    assert "equal within 0 lines" in succeed("provenance", str(out), "--storage", str(store))
+    succeed("export", str(version), "--to", "torch-export", "--out", str(tmp_path / "made.pt2"))

@@ -26,6 +26,7 @@ from ganray.registry.manifest import CONFIG, GENERATOR, read_manifest, to_json
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import SHAPE, artifact, make_keys, publish
+from tests.helpers.texts import RECURRENT, WORDS, text_artifact
 
 
 def residual() -> dict[str, bytes]:
@@ -41,10 +42,11 @@ ARTIFACTS = {
     "unconditional": lambda: artifact(contrast=8.0),
     "conditional": lambda: artifact(contrast=8.0, classes=["cat", "dog", "owl"]),
     "residual": residual,
+    "sentences": lambda: text_artifact(["x", "y"], RECURRENT, WORDS),
 }
 
 
-@pytest.fixture(params=ARTIFACTS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] if name == "sentences" else []) for name in ARTIFACTS])
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URI of a version."""
     registry = Registry(open_store(tmp_path / "store"))

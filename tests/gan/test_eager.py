@@ -13,7 +13,7 @@ import sys
 import torch
 from torch import distributed
 from ganray.gan.eager import EagerAdam
-from ganray.gan.step import distribute
+from ganray.gan.distributed import distribute
 
 distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
 distributed.get_world_size = lambda *_: 2  # so that it is wrapped

@@ -12,26 +12,34 @@ from ganray.errors import ConfigError, DataError
 from ganray.generation.batch import generate
 from ganray.generation.formats.base import beside
 from ganray.generation.provenance import provenance
+from ganray.modalities.text import TextCodec, split_text
 from ganray.registry.artifact import load_generator
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
-from tests.helpers.texts import CODEC, text_artifact
+from tests.helpers.texts import CODEC, NETWORKS, RECURRENT, WORDS, text_artifact
+
+
+def published(files: dict[str, bytes], tmp_path: Path) -> str:
+    """Return the URI of a version of a model with these files."""
+    Registry(open_store(tmp_path / "store")).publish("m", files, {}, key="a")
+    return str(tmp_path / "store/models/m/0001")
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     """The URI of a version of a conditional generator of texts."""
-    Registry(open_store(tmp_path / "store")).publish("m", text_artifact(["x", "y"]), {}, key="a")
-    return str(tmp_path / "store/models/m/0001")
+    return published(text_artifact(["x", "y"]), tmp_path)
 
 
+@pytest.mark.parametrize("codec", [CODEC, WORDS], ids=["characters", "words"])
 @pytest.mark.parametrize("suffix", [".txt", ".parquet"])
-def test_texts_are_written_and_traced_to_the_samples_they_are(model: str, tmp_path: Path, suffix: str) -> None:
+def test_texts_are_written_and_traced_to_the_samples_they_are(codec: TextCodec, tmp_path: Path, suffix: str) -> None:
+    model = published(text_artifact(["x", "y"], RECURRENT if codec == WORDS else NETWORKS, codec), tmp_path)
     out = tmp_path / f"made{suffix}"
     generate(model, num=70, seed=3, out=out, label="y", local=True)
     texts = out.read_text().splitlines() if suffix == ".txt" else pq.read_table(out)["text"].to_pylist()
     assert len(texts) == 70
-    assert set("".join(texts)) <= set(CODEC.vocabulary)
+    assert {token.strip() for text in texts for token in split_text(text, codec.tokens)} <= {token.strip() for token in codec.vocabulary}
     found = provenance(out, storage=str(tmp_path / "store"))
     assert (found["seed"], found["label"], found["num"], found["largest_difference"]) == (3, 1, 70, 0)
     done = CliRunner().invoke(group, ["provenance", str(out), "--storage", str(tmp_path / "store")])

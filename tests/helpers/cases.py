@@ -21,7 +21,7 @@ from ganray.config import (
 )
 from ganray.gan.batch import num_discriminator_uniforms
 from ganray.gan.step import Recipe
-from tests.helpers.gan_runs import BATCH, CLIPS, NETWORKS, RECIPE, RESIDUAL, TEXT, WAVES, with_penalties
+from tests.helpers.gan_runs import BATCH, CLIPS, NETWORKS, RECIPE, RESIDUAL, SENTENCES, TEXT, WAVES, with_penalties
 
 
 def of_own_uniforms(networks: Networks, **penalties: float) -> Recipe:
@@ -57,6 +57,8 @@ CASES = {
     "clips": (CLIPS, of_own_uniforms(CLIPS, wgan_gp=10.0)),
     "text": (TEXT, with_penalties(r1_gamma=0.5, r2_gamma=0.5)),
     "conditional text": (TEXT.model_copy(update={"conditional": True}), with_penalties(wgan_gp=10.0)),
+    "sentences": (SENTENCES, with_penalties(r1_gamma=0.5, r2_gamma=0.5)),
+    "pretrained sentences": (SENTENCES, dataclasses.replace(RECIPE, accumulate=2, pretrain_images=5 * BATCH, discriminator_steps=2)),
     "accumulation": (NETWORKS, dataclasses.replace(RECIPE, accumulate=2)),
     "everything": (NETWORKS, EVERYTHING),
 }

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from torch import Tensor
 
 from ganray.config import (
@@ -24,6 +25,7 @@ from ganray.config import (
     Penalties,
     R3ganNetworks,
     TextConvNetworks,
+    TextRecurrentNetworks,
     WaveganNetworks,
 )
 from ganray.config.training import share_of
@@ -43,6 +45,7 @@ WAVES = WaveganNetworks(width=4, latent_dim=8, conditional=True)
 CLIPS = MotionNetworks(width=4, max_width=8, latent_dim=8, motion_dim=4, ghost_batch=4, conditional=True)
 RESIDUAL = R3ganNetworks(width=4, depth=1, group_width=4, latent_dim=8)
 TEXT = TextConvNetworks(width=8, depth=1, kernel=3, latent_dim=8)
+SENTENCES = TextRecurrentNetworks(units=8, width=8, blocks=1, latent_dim=8, pretrain_images=0, conditional=True)
 TEXT_SHAPE = (5, 6)  # tokens and length
 OPTIMIZER = Optimizer(generator=Adam(lr=1e-3), discriminator=Adam(lr=2e-3))
 RECIPE = Recipe(
@@ -64,7 +67,7 @@ def shape_of(networks: Networks) -> tuple[int, ...]:
     match networks:
         case WaveganNetworks():
             return WAVE_SHAPE
-        case TextConvNetworks():
+        case TextConvNetworks() | TextRecurrentNetworks():
             return TEXT_SHAPE
         case MotionNetworks():
             return CLIP_SHAPE
@@ -104,8 +107,11 @@ def batch_at(
     labels = (torch.arange(BATCH) + images_seen) % CLASSES if networks.conditional else None
     share = share_of(rank, world_size, batch_size=BATCH, ghost_batch=recipe.ghost_batch)
     local = slice(share.start, share.start + share.size)
+    reals = real_images(images_seen, dtype, shape_of(networks))
+    if isinstance(networks, TextRecurrentNetworks):  # which reads tokens
+        reals = F.one_hot(reals.argmax(1), reals.shape[1]).transpose(1, 2).to(dtype)
     whole = (
-        real_images(images_seen, dtype, shape_of(networks)),
+        reals,
         latents.to(dtype),
         labels,
         uniforms if uniforms is None else uniforms.to(dtype),

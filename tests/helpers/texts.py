@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import safetensors.torch
 
-from ganray.config import TextConvNetworks
+from ganray.config import Networks, TextConvNetworks, TextRecurrentNetworks
 from ganray.data.card import DatasetCard, Shard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.data.shard import LABEL, SAMPLE, encode_shard
@@ -21,6 +21,8 @@ from ganray.storage import ObjectStore
 
 CODEC = TextCodec(8, tuple("abcdefghij é"))
 NETWORKS = TextConvNetworks(width=8, depth=1, kernel=3, latent_dim=8)
+RECURRENT = TextRecurrentNetworks(units=8, width=8, blocks=1, latent_dim=8, pretrain_images=640)
+WORDS = TextCodec(8, (" the", " cat", " sat", ",", " on", " mat", ".", "-"), "words")
 FOLDER = "datasets/texts"
 
 
@@ -44,13 +46,13 @@ def write_texts(storage: ObjectStore, number: int = 512) -> PreparedDataset:
     return PreparedDataset(storage, FOLDER, card)
 
 
-def text_artifact(classes: list[str] | None = None) -> dict[str, bytes]:
+def text_artifact(classes: list[str] | None = None, family: Networks = NETWORKS, codec: TextCodec = CODEC) -> dict[str, bytes]:
     """Return the files of a generator of texts."""
     shares = tuple(1 / len(classes) for _ in classes) if classes else ()
-    networks = NETWORKS.model_copy(update={"conditional": bool(classes)})
-    generator = build_generator(networks, (CODEC.num_tokens, CODEC.length), len(shares))
+    networks = family.model_copy(update={"conditional": bool(classes)})
+    generator = build_generator(networks, (codec.num_tokens, codec.length), len(shares))
     return {
         GENERATOR: safetensors.torch.save(generator.state_dict()),
-        CONFIG: to_json(generator_config(networks, CODEC, Prior(networks.latent_dim, shares), classes)),
+        CONFIG: to_json(generator_config(networks, codec, Prior(networks.latent_dim, shares), classes)),
         METRICS: to_json({"scores": {"metric/ngram_4": 0.5}, "protocol": Protocol(metric="metric/ngram_4").dump()}),
     }

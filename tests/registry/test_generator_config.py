@@ -19,7 +19,7 @@ from ganray.registry.artifact import build_checked, generator_config
 from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from tests.helpers.artifacts import artifact
-from tests.helpers.texts import text_artifact
+from tests.helpers.texts import RECURRENT, WORDS, text_artifact
 
 MISSING = object()
 MAX_BYTES, MAX_SECONDS = 8 << 20, 5.0  # that a refusal may take
@@ -122,6 +122,11 @@ def test_an_unconditional_generator_may_know_the_classes_of_its_data() -> None:
 def test_a_conditional_generator_names_each_of_its_classes() -> None:
     files = artifact(classes=["cat", "dog"])
     refusal({**files, CONFIG: json.dumps({**json.loads(files[CONFIG]), "classes": ["cat"]}).encode()})
+
+
+def test_how_long_a_generator_was_pretrained_is_no_size() -> None:
+    files = text_artifact(family=RECURRENT.model_copy(update={"pretrain_images": 1 << 40}), codec=WORDS)
+    assert build_checked(files, where="there").codec == WORDS
 
 
 @pytest.mark.parametrize("missing", [CONFIG, GENERATOR])

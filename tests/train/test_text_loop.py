@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganray.config import check_job
+from ganray.config import Networks, check_job
 from ganray.config.schedules import decide_schedules
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
@@ -20,12 +20,11 @@ from ganray.storage import open_store
 from ganray.train.context import WorkerContext
 from ganray.train.worker import batches, loop, metrics, resume
 from tests.helpers.gan_runs import on_ranks
-from tests.helpers.texts import NETWORKS, write_texts
+from tests.helpers.texts import NETWORKS, RECURRENT, write_texts
 
 ACTOR = SimpleNamespace(warn=SimpleNamespace(remote=lambda _: None))
 JOB = {
     "data": {"modality": "text", "source": {"kind": "lines", "path": "x"}, "mode": "resident"},
-    "networks": {**NETWORKS.model_dump(), "conditional": True},
     "use_gpu": False,
     "train": {"total_images": 1280, "batch_size": 64, "log_every": 320, "checkpoint_every": 320, "keep_checkpoints": 9},
     "evaluate": {"every": 640, "num_samples": 256},
@@ -50,13 +49,14 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PreparedDataset:
     return dataset
 
 
-def context_of(run: Run, dataset: PreparedDataset) -> WorkerContext:
-    job = check_job(decide_schedules(check_job(JOB).model_dump(mode="json"), 1280))
+def context_of(run: Run, dataset: PreparedDataset, networks: Networks = NETWORKS) -> WorkerContext:
+    content = {**JOB, "networks": {**networks.model_dump(), "conditional": True}}
+    job = check_job(decide_schedules(check_job(content).model_dump(mode="json"), 1280))
     return WorkerContext(job, run, dataset, cast(Any, object()), find_evaluation(job, dataset, None), ACTOR)
 
 
-def train(run: Run, dataset: PreparedDataset) -> None:
-    context = context_of(run, dataset)
+def train(run: Run, dataset: PreparedDataset, networks: Networks) -> None:
+    context = context_of(run, dataset, networks)
     found = resume.load_latest(context, torch.device("cpu"))
     assert found is not None
     loop.train(context, torch.device("cpu"), *found)
@@ -69,9 +69,12 @@ def state_of(run: Run) -> str:
     return checkpoint.files[STATE].sha256
 
 
-def test_a_run_on_texts_that_starts_again_from_any_checkpoint_ends_alike(tmp_path: Path, dataset: PreparedDataset) -> None:
+@pytest.mark.parametrize("networks", [NETWORKS, RECURRENT], ids=lambda networks: networks.kind)
+def test_a_run_on_texts_that_starts_again_from_any_checkpoint_ends_alike(
+    networks: Networks, tmp_path: Path, dataset: PreparedDataset
+) -> None:
     run = Run(open_store(tmp_path), "runs/r")
-    train(run, dataset)
+    train(run, dataset, networks)
     best = run.best()
     assert best is not None
     assert (best.protocol.metric, best.protocol.extractor) == ("metric/ngram_4", None)
@@ -84,7 +87,7 @@ def test_a_run_on_texts_that_starts_again_from_any_checkpoint_ends_alike(tmp_pat
         again = Run(open_store(tmp_path / f"{kept}"), "runs/r")
         for name in run.checkpoints()[:kept]:
             shutil.copytree(tmp_path / f"runs/r/checkpoints/{name}", tmp_path / f"{kept}/runs/r/checkpoints/{name}")
-        train(again, dataset)
+        train(again, dataset, networks)
         assert state_of(again) == state_of(run)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from ganray.config.fields import FieldError, kind_or
 from ganray.config.networks.image import DcganNetworks, R3ganNetworks, check_groups, check_sides, num_halvings
 from ganray.config.networks.table import TableNetworks
-from ganray.config.networks.text import TextConvNetworks
+from ganray.config.networks.text import TextConvNetworks, TextRecurrentNetworks
 from ganray.config.networks.video import MotionNetworks
 from ganray.config.networks.wave import WaveganNetworks
 
@@ -18,6 +18,7 @@ __all__ = [
     "R3ganNetworks",
     "TableNetworks",
     "TextConvNetworks",
+    "TextRecurrentNetworks",
     "WaveganNetworks",
     "check_groups",
     "check_shape",
@@ -28,7 +29,7 @@ __all__ = [
 MIN_FRAMES = 2  # of a clip
 
 Networks = Annotated[
-    DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks | MotionNetworks | TableNetworks,
+    DcganNetworks | R3ganNetworks | WaveganNetworks | TextConvNetworks | TextRecurrentNetworks | MotionNetworks | TableNetworks,
     Field(discriminator="kind"),
     kind_or("dcgan"),
 ]
@@ -50,7 +51,7 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
         case WaveganNetworks():
             if len(shape) != 2 or shape[0] != 1:
                 raise FieldError(f"expected waves [1, samples], got {list(shape)}", "use another family", field=field)
-        case TextConvNetworks():
+        case TextConvNetworks() | TextRecurrentNetworks():
             if len(shape) != 2:
                 raise FieldError(f"expected [tokens, length], got {list(shape)}", "use another family", field=field)
         case TableNetworks():

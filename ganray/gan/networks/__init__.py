@@ -3,7 +3,16 @@
 import torch
 from torch import nn
 
-from ganray.config import DcganNetworks, MotionNetworks, Networks, R3ganNetworks, TableNetworks, TextConvNetworks, WaveganNetworks
+from ganray.config import (
+    DcganNetworks,
+    MotionNetworks,
+    Networks,
+    R3ganNetworks,
+    TableNetworks,
+    TextConvNetworks,
+    TextRecurrentNetworks,
+    WaveganNetworks,
+)
 from ganray.gan.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganray.gan.networks.motion import MotionDiscriminator, MotionGenerator
 from ganray.gan.networks.norm import measure_standing_statistics
@@ -11,6 +20,7 @@ from ganray.gan.networks.r3gan import R3ganDiscriminator, R3ganGenerator
 from ganray.gan.networks.spectral import add_spectral_norm
 from ganray.gan.networks.table import TableDiscriminator, TableGenerator
 from ganray.gan.networks.text_conv import TextConvDiscriminator, TextConvGenerator
+from ganray.gan.networks.text_recurrent import TextRecurrentGenerator
 from ganray.gan.networks.wavegan import WaveganDiscriminator, WaveganGenerator
 from ganray.modalities.table.encoding import Encoding
 
@@ -46,6 +56,8 @@ def build_generator(config: Networks, shape: Shape, num_classes: int, encoding: 
             return WaveganGenerator(config, _of_sequence(shape), num_classes)
         case TextConvNetworks():
             return TextConvGenerator(config, _of_sequence(shape), num_classes)
+        case TextRecurrentNetworks():
+            return TextRecurrentGenerator(config, _of_sequence(shape), num_classes)
         case MotionNetworks():
             return MotionGenerator(config, _of_clip(shape), num_classes)
         case TableNetworks():
@@ -62,6 +74,8 @@ def _build_discriminator(config: Networks, shape: Shape, num_classes: int, encod
             return WaveganDiscriminator(config, _of_sequence(shape), num_classes)
         case TextConvNetworks():
             return TextConvDiscriminator(config, _of_sequence(shape), num_classes)
+        case TextRecurrentNetworks():
+            return TextConvDiscriminator(config.discriminator, _of_sequence(shape), num_classes)
         case MotionNetworks():
             return MotionDiscriminator(config, _of_clip(shape), num_classes)
         case TableNetworks():

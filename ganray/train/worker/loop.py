@@ -167,14 +167,16 @@ def report(state: GanState, evaluator: Evaluator) -> None:
 def warm_up(step: AdversarialStep, context: WorkerContext, device: torch.device) -> None:
     """Step on constant images and undo it: DDP orders its buckets after its first backward, on which sums of floats depend.
 
-    Every start does it as a run's first steps would be, wherever the run stands.
+    Every start does it as a run's first steps would be, of pretraining and after it, wherever the run stands.
     """
     job = context.job
     local_batch_size = local_share(job).size
     with unchanged(step.state):
-        step.state.images_seen = 0
         latents, labels = context.prior.sample(job.seed, "warm-up", 0, local_batch_size)
         images = channels_last_if_maps(torch.zeros(local_batch_size, *context.layout.shape))
         uniforms = torch.full((local_batch_size, num_uniforms(job.augment, job.penalties, job.networks)), 0.5)
-        for _ in range(job.train.discriminator_steps):
-            step(Batch(images.to(device), latents.to(device), labels if labels is None else labels.to(device), uniforms.to(device)))
+        batch = Batch(images.to(device), latents.to(device), labels if labels is None else labels.to(device), uniforms.to(device))
+        for start in sorted({0, step.recipe.pretrain_images}):
+            step.state.images_seen = start
+            for _ in range(job.train.discriminator_steps):
+                step(batch)
