@@ -1,4 +1,6 @@
-"""A look at the lines of text files, or a Parquet column of texts, and a job for them with the recipe of `jobs/city-names.yaml`."""
+"""A look at the lines of text files, or a Parquet column of texts, and a job for them with the recipe of `jobs/city-names.yaml`, or of
+`jobs/sentences.yaml` where they are long.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ganray.config import LinesSource, ParquetSource
-from ganray.config.modalities.text import TextModality
+from ganray.config.modalities.text import TextModality, TokenKind
 from ganray.data.sources.lines import Piece, list_lines, read_piece
 from ganray.data.sources.rows import UNLABELLED, list_files
 from ganray.errors import DataError
@@ -16,7 +18,9 @@ from ganray.scaffold.columns import label_columns, may_be_classes, opened
 from ganray.scaffold.draft import Classes, Draft, Entry, Machine, run_entries, shipped
 from ganray.storage import ObjectStore
 
-JOB = "city-names.yaml"
+JOBS = {"characters": "city-names.yaml", "words": "sentences.yaml"}  # by what tokens are
+SENTENCE = 40  # bytes of a text, from which it is a sentence if it has spaces, too
+MAX_TRIED = 20_000  # sentences by which is found how many have rare words
 MAX_TEXTS = 200_000  # that are looked at, the first ones
 MIN_BAD_FRACTION = 0.01  # as in the job
 TEXTS = ("text", "texts", "sentence", "line", "name", "title")  # names of columns of texts, the likelier, the earlier
@@ -51,42 +55,61 @@ def draft_text_column(source: ParquetSource, store: ObjectStore, machine: Machin
 
 
 def _draft(batches: Iterator[Batch], source: dict[str, Any], machine: Machine, *, name: str, storage: str, notes: list[str]) -> Draft:
-    codec, summaries, classes, is_whole = _look(batches, source["path"])
+    codec, summaries, classes, is_whole, tried = _look(batches, source["path"])
     count = sum(sum(summary.lengths.values()) for summary in summaries)
     known = f"{count:,} texts" if is_whole else f"the first {count:,} texts"
     entries = [
         *run_entries(machine, name, storage),
         Entry("data.source", source, known),
-        Entry("data.modality", {"kind": "text"}, f"up to {codec.length} characters, as 99.9% of them have"),
-        _bad_fraction(codec, summaries, count),
-        *shipped(JOB, _replaced(classes)),
+        Entry("data.modality", _modality(codec), f"up to {codec.length} {codec.tokens}, as 99.9% of them have"),
+        _rare_words(codec, tried) if codec.tokens == "words" else _bad_fraction(codec, summaries, count),
+        *shipped(JOBS[codec.tokens], _replaced(classes)),
         Entry("publish.model", name),
     ]
     facts = {
         "texts": known,
-        "longest": f"{max(max(summary.lengths, default=0) for summary in summaries):,} characters",
-        "characters that differ": len(codec.vocabulary),
+        "longest": f"{max(max(summary.lengths, default=0) for summary in summaries):,} {codec.tokens}",
+        f"{codec.tokens} that differ": len(codec.vocabulary),
         "unreadable": sum(summary.num_unreadable for summary in summaries),
         "classes": classes.summary("text"),
     }
     return Draft(entries, facts, known, notes)
 
 
-def _look(batches: Iterator[Batch], path: str) -> tuple[TextCodec, list[TextSummary], Classes, bool]:
-    """Return what is found in the first texts of a source, and whether those are all."""
-    fitting, summaries, labels, count = TextFitting(TextModality()), list[TextSummary](), list[Any](), 0
-    is_whole = True
+def _modality(codec: TextCodec) -> dict[str, Any]:
+    return {"kind": "text"} if codec.tokens == "characters" else {"kind": "text", "tokens": codec.tokens}
+
+
+def _look(batches: Iterator[Batch], path: str) -> tuple[TextCodec, list[TextSummary], Classes, bool, list[bytes]]:
+    """Return what is found in the first texts of a source, whether those are all, and some of them."""
+    summaries, labels, tried, count = list[TextSummary](), list[Any](), list[bytes](), 0
+    fitting, is_whole = None, True
     for texts, classes in batches:
         readable = [text for text in texts if text is not None]
+        fitting = fitting or TextFitting(TextModality(tokens=_tokens(readable)))
         summaries.append(fitting.observe(pa.array(readable, pa.binary())))
+        tried += readable[: MAX_TRIED - len(tried)]
         labels += classes
         if (count := count + len(texts)) >= MAX_TEXTS:
             is_whole = False
             break
-    if not any(summary.lengths for summary in summaries):
+    if fitting is None or not any(summary.lengths for summary in summaries):
         raise DataError("PATH", f"there are no texts in {path}", "name a file of lines of text in UTF-8")
     known = [str(label) for label in labels if label is not None]
-    return fitting.codec(summaries), summaries, _classes(known, len(labels) - len(known) if known else count), is_whole
+    return fitting.codec(summaries), summaries, _classes(known, len(labels) - len(known) if known else count), is_whole, tried
+
+
+def _tokens(texts: list[bytes]) -> TokenKind:
+    """Return what texts are taken apart into: words, if most are sentences."""
+    sentences = sum(len(text) >= SENTENCE and text.count(b" ") >= len(text) // SENTENCE for text in texts)
+    return "words" if sentences > len(texts) / 2 else "characters"
+
+
+def _rare_words(codec: TextCodec, tried: list[bytes]) -> Entry:
+    """Return the fraction of texts that may be left out, of which most have rare words."""
+    left_out = sum(sample is None for sample in codec.encode_batch(pa.array(tried, pa.binary())).samples)
+    why = f"{left_out:,} of {len(tried):,} have words that are not among the {len(codec.vocabulary):,} most frequent, or are longer"
+    return Entry("data.max_bad_fraction", min(round(1.2 * left_out / len(tried) + MIN_BAD_FRACTION, 3), 1.0), why)
 
 
 def _bad_fraction(codec: TextCodec, summaries: list[TextSummary], count: int) -> Entry:

@@ -124,7 +124,8 @@ def test_a_conditional_generator_names_each_of_its_classes() -> None:
     refusal({**files, CONFIG: json.dumps({**json.loads(files[CONFIG]), "classes": ["cat"]}).encode()})
 
 
-def test_how_long_a_generator_was_pretrained_is_no_size() -> None:
+def test_how_long_a_generator_was_pretrained_is_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     files = text_artifact(family=RECURRENT.model_copy(update={"pretrain_images": 1 << 40}), codec=WORDS)
     assert build_checked(files, where="there").codec == WORDS
 

@@ -141,6 +141,18 @@ def test_text_files_are_lines(tmp_path: Path) -> None:
     assert "labels: files" in draft(tmp_path / "lines").notes[0]
 
 
+def test_sentences_are_learned_as_words_and_those_with_rare_words_left_out(tmp_path: Path) -> None:
+    lines = [f"The city of number {number % 9} lies on the banks of river {number % 7}." for number in range(900)]
+    (tmp_path / "said.txt").write_text("\n".join([*lines, *(f"{lines[0]} word{number}" for number in range(100))]))
+    job, printed = init(tmp_path / "said.txt", tmp_path / "job.yaml")
+    assert (job.data.modality.tokens, job.networks.kind) == ("words", "text-recurrent")  # type: ignore[union-attr]
+    assert "longest            14 words" in printed
+    assert job.data.max_bad_fraction == 0.01
+    rare = "\n".join(" ".join(f"w{line * 20 + number}" for number in range(20)) for line in range(500))
+    (tmp_path / "said.txt").write_text(rare)
+    assert fields(tmp_path / "said.txt")["data.max_bad_fraction"] > 0.2
+
+
 def test_the_columns_of_texts_may_stand_in_any_order(tmp_path: Path) -> None:
     table = pa.table({"label": [number % 2 for number in range(200)], "text": [None, "", *(f"a{number}" for number in range(198))]})
     pq.write_table(table, tmp_path / "a.parquet")
@@ -204,11 +216,15 @@ def test_most_files_decide(drums: Path, clips: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shipped", "source"),
-    [("adult.yaml", "people.csv"), ("city-names.yaml", "a.txt"), ("spoken-digits.yaml", "drums"), ("moving.yaml", "clips")],
+    [
+        *(("adult.yaml", "people.csv"), ("city-names.yaml", "a.txt"), ("sentences.yaml", "b.txt")),
+        *(("spoken-digits.yaml", "drums"), ("moving.yaml", "clips")),
+    ],
 )
 def test_starting_values_are_those_of_the_jobs(drums: Path, clips: Path, tmp_path: Path, shipped: str, source: str) -> None:
     write_csv(tmp_path / "people.csv", people(300))
     (tmp_path / "a.txt").write_text("some\nlines\n")
+    (tmp_path / "b.txt").write_text("This is a line of ten words or so, and no more.\n")
     content, found = yaml.safe_load((JOBS / shipped).read_text()), fields(tmp_path / source)
     assert found["networks.kind"] == content["networks"]["kind"]
     for path, value in found.items():
