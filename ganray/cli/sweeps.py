@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def sweep_command(job: str, overrides: tuple[str, ...], dry_run: bool, address: str | None, as_json: bool) -> None:
     """Search what JOB's sweep section names, and publish the winner. The same command again resumes."""
     checked = load_job(job, overrides)
-    from ganray.sweep.space import check_space
+    from ganray.sweep.plan import check_space
 
     check_space(checked)
     if dry_run:

@@ -1,4 +1,4 @@
-"""Placement groups: how many places there are at the moment, waiting for more, and removing those whose creator has died."""
+"""Places: on this node; in placement groups how many there are at the moment, waiting for more, removing those of dead creators."""
 
 import socket
 from collections.abc import Mapping
@@ -7,6 +7,9 @@ from typing import Any
 import ray
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]  # made when it is imported
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ganray.cluster.autoscaling.node_types import HEAD
 
 ANSWER_S = 1.0  # that a node has to answer in
 
@@ -59,6 +62,17 @@ def _answers(node: Mapping[str, Any]) -> bool:
 def this_node() -> str:
     """Return the id of the node that this process is on; empty outside Ray."""
     return ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+
+
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Return what places an actor on the node that this process is on, and nowhere else."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def resource_of_this_node() -> str:
+    """Return the resource that only the node has which this process is on."""
+    names: list[str] = [name for node in ray.nodes() if node["NodeID"] == this_node() for name in node["Resources"]]
+    return next(name for name in names if name.startswith("node:") and name != HEAD)
 
 
 class RoomWatch:

@@ -61,6 +61,11 @@ class Job(Section):
         return self.sweep
 
     @property
+    def trial_images(self) -> int:
+        """Images that a trial of the sweep trains on at most."""
+        return self.required_sweep.images or self.train.total_images
+
+    @property
     def deciding_score(self) -> tuple[str, Mode]:
         """The score that says which generator is the best, and its direction: the sweep's, or that of the kind of sample."""
         if self.sweep:

@@ -174,6 +174,14 @@ Dimension = Annotated[
 ]
 
 
+def in_words(dimension: Dimension) -> str:
+    """Return a dimension as a plan of the sweep shows it."""
+    if isinstance(dimension, Choice):
+        return f"choice of {', '.join(map(str, dimension.values))}"
+    step = f" by {dimension.step:g}" if isinstance(dimension, QUniform) else ""
+    return f"{dimension.kind} from {dimension.low:g} to {dimension.high:g}{step}"
+
+
 def flat_space(space: Any, path: str = "") -> Any:
     """Join nested sections, which is what an override like sweep.space.train.batch_size={choice: [64, 128]} makes, to dotted paths."""
     if not isinstance(space, dict) or isinstance(space.get("kind"), str) or space.keys() & {*PARTS, "choice"}:

@@ -1,13 +1,14 @@
 """The `sweep` section: what is searched, how, and for how long. `ganray train` ignores it."""
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ganray.config.evaluate import DEFAULT_SCORE, SCORES, Mode
 from ganray.config.fields import Count, FieldError, Integer, PositiveCount, Real, Section, Text, kind_or
-from ganray.config.space import Choice, Dimension, QUniform, RandInt, Scalar, flat_space
+from ganray.config.space import Dimension, LogUniform, Scalar, Uniform, flat_space
 
 MAX_GRID = 100_000
 
@@ -192,11 +193,33 @@ class Sweep(Section):
         return self
 
     @model_validator(mode="after")
-    def _grid_is_small(self) -> "Sweep":
-        sizes = [len(dimension.all_values()) for dimension in self.space.values() if isinstance(dimension, QUniform | RandInt | Choice)]
-        if self.searcher.kind == "grid" and math.prod(sizes) > MAX_GRID:
+    def _grid_is_finite_and_small(self) -> "Sweep":
+        if self.searcher.kind == "grid" and self.ranges:
+            path, dimension = min(self.ranges.items())
+            raise FieldError(f"a grid cannot hold all of {dimension.kind}", "use choice or quniform", field=f"space.{path}")
+        if self.searcher.kind == "grid" and self._num_points > MAX_GRID:
             raise FieldError(f"a grid has {MAX_GRID:,} points at most", "name fewer values, or use another searcher", field="space")
         return self
+
+    @property
+    def ranges(self) -> dict[str, LogUniform | Uniform]:
+        """The dimensions that have infinitely many values, by path."""
+        return {path: dimension for path, dimension in sorted(self.space.items()) if isinstance(dimension, LogUniform | Uniform)}
+
+    @property
+    def finite_values(self) -> dict[str, Sequence[Any]]:
+        """The values of the other dimensions, by path."""
+        finite = {path: dimension for path, dimension in sorted(self.space.items()) if not isinstance(dimension, LogUniform | Uniform)}
+        return {path: dimension.all_values() for path, dimension in finite.items()}
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there are: a grid may hold fewer than were asked for."""
+        return min(self.trials, self._num_points + len(self.start_from)) if self.searcher.kind == "grid" else self.trials
+
+    @property
+    def _num_points(self) -> int:
+        return math.prod(len(values) for values in self.finite_values.values())
 
     @property
     def is_population(self) -> bool:

@@ -61,7 +61,7 @@ def _facts(run: Run, log: Sequence[Record]) -> dict[str, Any]:
     job, checkpoint = run.job, run.latest_checkpoint()
     best = checkpoint.progress.best if checkpoint else None
     facts: dict[str, Any] = {
-        "status": status_of(checkpoint, job).value.replace("_", " "),
+        "status": status_of(checkpoint, job.train).value.replace("_", " "),
         "images": f"{checkpoint.images_seen if checkpoint else 0:,} of {job.train.total_images:,}",
         "trained": f"{checkpoint.progress.trained_s if checkpoint else 0:,.0f} s",
         "images/s": mean_rate(log),

@@ -34,7 +34,7 @@ def render_run(run: Run, progress: Progress | None = None) -> str:
     values = {
         "run": run,
         "job": job,
-        "status": status_of(checkpoint, job).value.replace("_", " "),
+        "status": status_of(checkpoint, job.train).value.replace("_", " "),
         "images_seen": max([record["images_seen"] for record in records] + [checkpoint.images_seen if checkpoint else 0]),
         "progress": checkpoint.progress if checkpoint else None,
         "rate": mean_rate(records),

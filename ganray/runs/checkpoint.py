@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ganray.cluster.scratch import scratch_folder
-from ganray.config import Job
+from ganray.config import Train
 from ganray.runs.status import Progress, RunStatus
 from ganray.storage import MissingObject, ObjectStore
 from ganray.storage.files import local_errors
@@ -167,23 +167,23 @@ def check_sizes(checkpoint: Checkpoint, sizes: Mapping[str, int]) -> None:
             raise DamagedCheckpoint(f"{key} is not what was saved")
 
 
-def status_of(checkpoint: Checkpoint | None, job: Job, *, until: int | None = None) -> RunStatus:
+def status_of(checkpoint: Checkpoint | None, train: Train, *, until: int | None = None) -> RunStatus:
     """Return how a run stands whose latest checkpoint this is."""
     if checkpoint is None:
         return RunStatus.NEW
-    progress, max_seconds = checkpoint.progress, job.train.max_seconds
+    progress, max_seconds = checkpoint.progress, train.max_seconds
     if progress.ended and progress.ended.is_failure:
         return RunStatus(progress.ended.value)
-    if checkpoint.images_seen >= (until or job.train.total_images):
+    if checkpoint.images_seen >= (until or train.total_images):
         return RunStatus.DONE
     if max_seconds is not None and progress.trained_s >= max_seconds:
         return RunStatus.TIME_LIMIT
     return RunStatus.ROLLED_BACK if progress.rolled_back else RunStatus.UNFINISHED
 
 
-def limits_of(job: Job) -> dict[str, float | None]:
-    """Return where a job ends a run, which is what a result stands for."""
-    return {"total_images": job.train.total_images, "max_seconds": job.train.max_seconds}
+def limits_of(train: Train) -> dict[str, float | None]:
+    """Return where a run ends, which is what a result stands for."""
+    return {"total_images": train.total_images, "max_seconds": train.max_seconds}
 
 
 def _write_file(run: ObjectStore, key: str, content: bytes | Path) -> FileEntry:

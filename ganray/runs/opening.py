@@ -14,7 +14,6 @@ from ganray.data.sources.rows import Listing
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.storage import ObjectStore
 
 if TYPE_CHECKING:
     from ganray.runs.start import Start  # needs torch, which is imported only where there is one
@@ -37,14 +36,19 @@ class Creation:
     start: "Start | None"
 
 
-def creation_of(job: Job, storage: ObjectStore) -> Creation:
-    """Return what a job's run would be created from. What is wrong with it is raised here, before anything is started or written."""
-    listing = list_source(job.data, storage)
+def find_run(run: Run, job: Job, *, resume: Callable[[Job, Job], Job] = resume_job) -> tuple[Job, Creation | None]:
+    """Return the job that a run would go on with, or, of one that was not created, its job and what it would be created from.
+
+    What is wrong with either is raised here, before anything is started or written.
+    """
+    if run.exists():
+        return resume(job, run.job), None
+    listing = list_source(job.data, run.storage)
     if job.train.start_from is None:
-        return Creation(listing, None)
+        return job, Creation(listing, None)
     from ganray.runs.start import find_start
 
-    return Creation(listing, find_start(job))
+    return job, Creation(listing, find_start(job))
 
 
 def open_run(

@@ -61,7 +61,7 @@ def summarise(run: Run) -> RunOverview:
     folders = [PARTS, *([f"{FOLDER}/{checkpoint.name}/"] if checkpoint else [])]
     return RunOverview(
         name=run.name,
-        status=status_of(checkpoint, job).value,
+        status=status_of(checkpoint, job.train).value,
         images_seen=max(images_seen, line.get("images_seen", 0)) if driver else images_seen,
         total_images=job.train.total_images,
         metric=metric,

@@ -24,19 +24,18 @@ from ganray.runs.checkpoint import (
     DamagedCheckpoint,
     check_sizes,
     committed_checkpoints,
-    limits_of,
     progress_at,
     prune,
     read_manifest,
     remove_unfinished,
-    status_of,
     write_checkpoint,
     write_manifest,
 )
 from ganray.runs.event_log import RunEvent, fold_events, read_events, write_event
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
-from ganray.runs.status import Best, Progress, RunStatus, TrainingResult
+from ganray.runs.status import Best, Progress
+from ganray.runs.trials import trial_name
 from ganray.storage import MissingObject, ObjectInfo, ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -60,6 +59,10 @@ class Run:
     def uri(self) -> str:
         """Where the run lies, as `open_store` takes it."""
         return self.store.uri
+
+    def trial(self, number: int) -> "Run":
+        """Return the run of a trial, below the record of a sweep, which this is, and under its lock."""
+        return Run(self.storage, f"{self.folder}/trials/{trial_name(number)}", fence=self.fence)
 
     def exists(self) -> bool:
         """Return whether the run was created. Raises `ConfigError` if it was and its job or dataset cannot be read any more."""
@@ -149,10 +152,6 @@ class Run:
             raise DataError("RUN", f"the best of run {self.name!r} is damaged ({error})", "raise train.total_images to train on") from error
         return checkpoint
 
-    def status(self, job: Job, *, until: int | None = None) -> RunStatus:
-        """Return how the run stands; `until` is a budget in images that ends it before all of the job's."""
-        return status_of(self.latest_checkpoint(), job, until=until)
-
     def metrics(self) -> list[Record]:
         """Return the metrics log, in order of images seen."""
         return read_log(self.store)
@@ -161,14 +160,13 @@ class Run:
         """Return the event log, by time."""
         return read_events(self.store)
 
-    def result(self, job: Job) -> TrainingResult | None:
-        """Return the result of a run that has nothing left to do within a job's limits."""
+    def result(self, limits: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the result of a run that has nothing left to do within some limits, as plain data."""
         try:
             stored = json.loads(self.store.read(RESULT))
         except (MissingObject, ValueError):
             return None
-        limits = {key: stored.pop(key) for key in limits_of(job)}
-        return TrainingResult.from_json({**stored, "was_finished": True}) if limits == limits_of(job) else None
+        return {**stored, "was_finished": True} if {key: stored.pop(key, None) for key in limits} == limits else None
 
     def save_checkpoint(self, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress) -> Checkpoint:
         """Commit a checkpoint from memory or local files. The same one again replaces it."""
@@ -215,9 +213,9 @@ class Run:
         self.check_fence()
         fold_events(self.store)
 
-    def write_result(self, result: TrainingResult, job: Job) -> None:
-        """Record how the run ended, and within which limits."""
-        self._write_json(RESULT, {**limits_of(job), **result.to_json()})
+    def write_result(self, result: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+        """Record how the run ended, as plain data, and within which limits."""
+        self._write_json(RESULT, {**limits, **result})
 
     def check_fence(self) -> None:
         """Raise `RunLocked` if another driver has taken this one's lock."""

@@ -1,8 +1,9 @@
 """The trials of a sweep, each of which is a run: `trials.jsonl`, a line a trial, rewritten whole in one step at every change.
 
-The sweep's driver writes them; its report and the command line read them, too.
+The sweep's driver writes them, at the end as a table for other tools, too; its report and the command line read them.
 """
 
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typing_extensions import TypedDict  # what pydantic validates before Python
 
 from ganray.storage import MissingObject, ObjectStore
 
-TRIALS = "trials.jsonl"
+TRIALS, TABLE = "trials.jsonl", "results.parquet"
 Params = dict[str, Any]  # {dotted path of the job: value}
 
 
@@ -129,3 +130,26 @@ def read_trials(sweep: ObjectStore) -> list[Trial]:
 def write_trials(sweep: ObjectStore, trials: list[Trial]) -> None:
     """Write all trials, a line each."""
     sweep.write(TRIALS, "".join(json.dumps(asdict(trial)) + "\n" for trial in trials).encode())
+
+
+def write_table(sweep: ObjectStore, trials: list[Trial], final_scores: dict[int, float]) -> None:
+    """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores by trial."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    paths = sorted({path for trial in trials for path in trial.params})
+    plain = ("number", "status", "images", "score", "last", "best_images", "reason", "failures", "busy_s", "started", "ended")
+    columns: dict[str, list[Any]] = {name: [getattr(trial, name) for trial in trials] for name in plain}
+    columns["final_score"] = [final_scores.get(trial.number) for trial in trials]
+    columns["copied_from"] = [[exploit["from"] for exploit in trial.lineage] for trial in trials]
+    columns |= {path: _column([trial.params.get(path) for trial in trials]) for path in paths}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    sweep.write(TABLE, buffer.getvalue())
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """Return values that one type of column holds: numbers as they are, a mixture as text."""
+    if all((isinstance(value, int | float) and not isinstance(value, bool)) or value is None for value in values):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else str(value) for value in values]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import ray
-from ray import tune
 
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.capacity import max_worker_groups
@@ -25,13 +24,12 @@ from ganray.runs.run import Run
 from ganray.runs.trials import Exploit, Trial, read_trials
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.journal import Journal, Trials
-from ganray.sweep.plan import count_trials, rungs_of
+from ganray.sweep.plan import rungs_of
 from ganray.sweep.pool import WorkerGroups
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.tune.search import Search
-from ganray.sweep.tune.tuner import build_tuner, data_frame, keep_logs
+from ganray.sweep.tune.tuner import build_tuner, keep_logs
 from ganray.sweep.work_queue import ask, start_work_queue
-from ganray.sweep.worker_group import trial_run
 from ganray.train.context import WorkerContext
 from ganray.train.reporter import Reporter
 
@@ -48,7 +46,7 @@ def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> 
     """Search from where the sweep's journal stands until the search is over or has to stop; return how, and what was found."""
     job, sweep = context.job, context.run
     known, frame = read_trials(sweep.store), read_data_frame(sweep.store)
-    if frame is not None and len(known) >= count_trials(job.required_sweep) and all(trial.status.is_over for trial in known):
+    if frame is not None and len(known) >= job.required_sweep.num_trials and all(trial.status.is_over for trial in known):
         return SweepEnd.DONE, known, frame
     journal = Journal(sweep.store, sweep.fence)
     trials = Trials(rungs_of(job), journal.events)
@@ -65,7 +63,7 @@ def run_search(context: WorkerContext, reporter: Reporter, lock: DriverLock) -> 
 
 def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporter: Reporter, lock: DriverLock) -> pd.DataFrame:
     """Run Tune in a thread and worker groups in others, and return Tune's results."""
-    groups, timer, results = WorkerGroups(context, queue, search), Timer(search.store), list[tune.ResultGrid]()
+    groups, timer, results = WorkerGroups(context, queue, search), Timer(search.store), list[Any]()
     with scratch_folder("sweep") as scratch, stop_on_signal() as stop:
         lock.on_lost(stop.set)  # since then nothing may be written any more
         tuner = build_tuner(context.job, search, queue, scratch)
@@ -84,7 +82,8 @@ def search_with_tune(search: Search, queue: Any, context: WorkerContext, reporte
             raise error
         search.settle()
         keep_logs(scratch, search.store)
-    frame = data_frame(results[0])
+    last = [{**(result.metrics or {}), "config": result.config or {}} for result in results[0]]
+    frame = pd.json_normalize(last, sep="/")  # as `ResultGrid.get_dataframe` has them, which would need a logger's files
     search.store.write(DATAFRAME, frame.to_json(orient="split", double_precision=15).encode())
     return frame
 
@@ -132,13 +131,9 @@ def limit_reached(sweep: Sweep, timer: "Timer", stop: threading.Event) -> SweepE
 
 def clone_trials(sweep: Run, exploits: dict[int, Exploit]) -> None:
     """Let trials of a population take over the states of others, in the store."""
-    results_of([clone_trial.remote(sweep, trial, exploit) for trial, exploit in exploits.items()], "cloning states")
-
-
-@ray.remote(num_cpus=0, max_retries=3)
-def clone_trial(sweep: Run, trial: int, exploit: Exploit) -> None:
-    """Make the donor's latest state the latest of a trial, once."""
-    clone_state(trial_run(sweep, trial), trial_run(sweep, exploit["from"]), exploit["checkpoint"])
+    clone: Any = ray.remote(num_cpus=0, max_retries=3)(clone_state)
+    pairs = [(sweep.trial(trial), sweep.trial(exploit["from"]), exploit["checkpoint"]) for trial, exploit in exploits.items()]
+    results_of([clone.remote(*pair) for pair in pairs], "cloning states")
 
 
 def read_data_frame(store: ObjectStore) -> pd.DataFrame | None:

@@ -8,19 +8,19 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from ganray.errors import DataError
 from ganray.runs.lock import Fence
-from ganray.runs.trials import Exploit, Params, Trial, TrialStatus
+from ganray.runs.trials import Params, Trial, TrialStatus
 from ganray.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "journal/"
+Decision = Literal["CONTINUE", "PAUSE", "STOP", "NOOP"]  # of Tune's scheduler; NOOP: it did it already, as async PBT by an exploit
 SEGMENT = 128  # events an object: what is rewritten at each event, where a store cannot append
 
 
@@ -42,15 +42,6 @@ class Outcome:
     curve: list[list[int | float]] = field(default_factory=list)
 
 
-class Decision(StrEnum):
-    """What Tune's scheduler does with a trial that has reported. `NOOP`: it did it already, as async PBT does by an exploit."""
-
-    CONTINUE = "CONTINUE"
-    PAUSE = "PAUSE"
-    STOP = "STOP"
-    NOOP = "NOOP"
-
-
 @dataclass(frozen=True)
 class Suggested:
     """The searcher suggested a new trial."""
@@ -69,9 +60,14 @@ class Reported:
     budget: int
     outcome: Outcome
     decision: Decision
-    exploits: dict[int, Exploit]  # by the trial that clones
+    exploits: dict[int, tuple[int, Params]]  # donor and explored params, by the trial that clones
     at: float
     kind: Literal["reported"] = "reported"
+
+    @property
+    def donors(self) -> dict[int, int]:
+        """Which trial is cloned, by the one that clones."""
+        return {trial: donor for trial, (donor, _) in self.exploits.items()}
 
 
 @dataclass(frozen=True)
@@ -130,11 +126,8 @@ class Trials:
             self.all.append(Trial(event.trial, event.params, self.rungs[0], started=event.at))
         elif isinstance(event, Reported):
             self._report(event, self.all[event.trial])
-            for number, exploit in event.exploits.items():
-                trial = self.all[number]
-                trial.params, trial.images, trial.position = exploit["after"], exploit["images"], exploit["images"]
-                trial.lineage.append(exploit)
-                self._go_on(trial)
+            for number, (donor, params) in event.exploits.items():
+                self._exploit(self.all[number], self.all[donor], params)
         else:
             self._go_on(self.all[event.trial])
 
@@ -152,17 +145,30 @@ class Trials:
         trial.rungs.append({"images": event.budget, "score": outcome.score, "last": outcome.last, "at": event.at})
         if event.budget >= self.rungs[-1]:
             trial.status, trial.ended = TrialStatus.FINISHED, event.at
-        elif event.decision == Decision.STOP:
+        elif event.decision == "STOP":
             stop(trial, event.at)
-        elif event.decision == Decision.PAUSE:
+        elif event.decision == "PAUSE":
             trial.status = TrialStatus.PAUSED
         else:
             self._go_on(trial)
+
+    def _exploit(self, trial: Trial, donor: Trial, params: Params) -> None:
+        """Let a trial go on with other params from where a donor stands."""
+        assert donor.checkpoint is not None, f"trial {donor.name} has no checkpoint to clone"
+        scores = {"score": _last(trial), "donor_score": _last(donor)}
+        start = {"images": donor.position, "from": donor.number, "checkpoint": donor.checkpoint}
+        trial.lineage.append({**start, "before": trial.params, "after": params, **scores})  # type: ignore[typeddict-item]
+        trial.params, trial.images, trial.position = params, donor.position, donor.position
+        self._go_on(trial)
 
     def _go_on(self, trial: Trial) -> None:
         """Let a trial, broken or not, train to its next rung."""
         trial.status, trial.budget = TrialStatus.WAITING, self.next_rung(trial.position)
         trial.reason = trial.ended = None
+
+
+def _last(trial: Trial) -> float | None:
+    return None if trial.status.is_broken else trial.last
 
 
 def stop(trial: Trial, at: float) -> None:

@@ -14,18 +14,23 @@ from ganray.cluster.background import BackgroundCall
 from ganray.errors import ClusterError
 from ganray.sweep.search_state import SearchState
 from ganray.sweep.work_queue import ask
-from ganray.sweep.worker_group import train_piece, train_pieces
+from ganray.sweep.worker_group import train_pieces
 from ganray.train.context import WorkerContext
 from ganray.train.progress import start_progress_actor
-from ganray.train.trainer import TrainingFailed, fit
+from ganray.train.reporter import Reporter
+from ganray.train.trainer import fit
+from ganray.train.worker.loop import train_worker
 
 logger = logging.getLogger(__name__)
 
 GRACE_S = 3.0  # for groups to leave once nothing is left to do: workers do at once, Ray Train's controllers take longer
 
 
-class WorkerGroups:
-    """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced."""
+class WorkerGroups(Reporter):
+    """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced.
+
+    As their reporter it shows nothing of their stages.
+    """
 
     def __init__(self, context: WorkerContext, queue: Any, search: SearchState) -> None:
         self.context, self.queue, self.search = context, queue, search
@@ -67,14 +72,8 @@ class WorkerGroups:
         for actor in self.progress_actors.values():
             ray.kill(actor)
 
-    def stage(self, title: str) -> None:
-        """Show nothing of a group's own stages: see `Reporter`."""
-
-    def advance(self, done: int, total: int) -> None:
-        """Show nothing of a group's own stages: see `Reporter`."""
-
     def update(self, snapshot: dict[str, Any]) -> None:
-        """Pass on how far the trial is that a group trains: see `Reporter`."""
+        """Pass on how far the trial is that a group trains."""
         if snapshot.get("trial") is not None:
             self.search.watch(snapshot["trial"], snapshot.get("images_seen", 0), snapshot.get(self.search.sweep.metric))
 
@@ -87,21 +86,8 @@ class WorkerGroups:
         logger.warning("a worker group failed (%s); another takes its place", error)
 
     def _serve(self, name: str) -> None:
-        if self.context.resident is None:
-            self._serve_streamed(name)
-            return
-        actor, queue = self.progress_actors[name], self.queue
-        fit(replace(self.context, progress_actor=actor), self, self.no_signal, lambda context: train_pieces(context, queue, name))
-
-    def _serve_streamed(self, name: str) -> None:
-        """Train pieces with workers of their own each, from this thread: a stream of data belongs to one run."""
-        while (piece := ask(self.queue, "take", name, False)) is not None:
-            self.progress_actors[name] = start_progress_actor(f"sweep {self.context.job.name}, {name}")
-            context = replace(self.context, progress_actor=self.progress_actors[name])
-            try:
-                outcome = train_piece(context, piece, lambda own: fit(own, self, self.no_signal))
-            except TrainingFailed as error:
-                ask(self.queue, "report_error", name, str(error), False)
-                ask(self.queue, "lose", name)
-            else:
-                ask(self.queue, "finish", name, outcome)
+        queue, context = self.queue, replace(self.context, progress_actor=self.progress_actors[name])
+        if context.resident is not None:
+            fit(context, self, self.no_signal, lambda own: train_pieces(own, queue, name, train_worker))
+        else:  # pieces with workers of their own each, from this thread: a stream of data belongs to one run
+            train_pieces(context, queue, name, lambda own: fit(own, self, self.no_signal))

@@ -1,25 +1,52 @@
-"""The result of a sweep: what `ganray.run_sweep` returns, as `result.json`, and its trials as a table, `results.parquet`."""
+"""The end of a sweep: its best trials are scored again, on more samples and other latents, the best of those is published, and the result.
 
-import io
+The least of many noisy scores flatters itself; the second score was not chosen for being low.
+"""
+
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import ray
 from pydantic import ConfigDict, TypeAdapter
 
-from ganray.config import Job
+from ganray.cluster.capacity import worker_resources
+from ganray.cluster.errors import results_of
+from ganray.config import Job, Sweep
 from ganray.errors import ConfigError, TrainingDiverged
+from ganray.evaluation.evaluation import AnyEvaluation, prepare_evaluation
+from ganray.gan.sampling import sample_chunk
+from ganray.metrics.score import Protocol
+from ganray.registry.artifact import build, generator_config
+from ganray.registry.manifest import CONFIG, GENERATOR, to_json
+from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import RESULT, Run
-from ganray.runs.trials import Trial, best_first
+from ganray.runs.start import start_origin
+from ganray.runs.trials import Trial, best_first, rank_key
 from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.driver import read_data_frame
-from ganray.sweep.finalists import Finalist
+from ganray.sweep.plan import finalists_job, trial_job
 from ganray.sweep.search_state import SweepEnd
+from ganray.train.context import WorkerContext, prior_of
+from ganray.train.publish import publish_checkpoint, scored
 
-TABLE = "results.parquet"
+FINALISTS = "finalists.json"
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial that was scored again: `first_score` by the protocol that it was chosen by, `score` by the finalists'."""
+
+    trial: int
+    checkpoint: str
+    images_seen: int
+    first_score: float
+    score: float
+    scores: dict[str, float]
+    protocol: Protocol
+    first_protocol: Protocol
 
 
 @dataclass(frozen=True)
@@ -49,7 +76,7 @@ class SweepResult:
         return plain
 
 
-_RESULT = TypeAdapter(SweepResult)
+_FINALISTS, _RESULT = TypeAdapter(list[Finalist]), TypeAdapter(SweepResult)
 
 
 def check_any_scored(found: SweepResult) -> None:
@@ -63,43 +90,94 @@ def check_any_scored(found: SweepResult) -> None:
     raise ConfigError("sweep.space", problem, f"raise sweep.{found.ended}")
 
 
-def read_result(sweep: Run, job: Job) -> SweepResult | None:
-    """Return the result of a sweep that has nothing left to do within a job's limits."""
-    try:
-        stored = json.loads(sweep.store.read(RESULT))
-    except MissingObject:
-        return None
-    if stored.pop("limits") != _limits(job):
-        return None
-    return _RESULT.validate_python({**stored, "was_finished": True, "dataframe": read_data_frame(sweep.store)})
+def read_result(run: Run, sweep: Sweep) -> SweepResult | None:
+    """Return the result of a sweep that has nothing left to do within its limits."""
+    stored = run.result({"limits": _limits(sweep)})
+    return _RESULT.validate_python({**stored, "dataframe": read_data_frame(run.store)}) if stored else None
 
 
-def write_result(sweep: Run, job: Job, result: SweepResult) -> None:
+def write_result(run: Run, sweep: Sweep, result: SweepResult) -> None:
     """Record how a sweep ended, and within which limits."""
-    sweep.check_fence()
-    sweep.store.write(RESULT, (json.dumps({"limits": _limits(job), **result.to_json()}, indent=1) + "\n").encode())
+    run.check_fence()
+    run.store.write(RESULT, (json.dumps({"limits": _limits(sweep), **result.to_json()}, indent=1) + "\n").encode())
 
 
-def _limits(job: Job) -> dict[str, Any]:
+def _limits(sweep: Sweep) -> dict[str, Any]:
     """Return what decides whether a sweep that has ended has more to do."""
-    return job.required_sweep.model_dump(mode="json", include={"trials", "max_images", "max_hours", "finalists"})
+    return sweep.model_dump(mode="json", include={"trials", "max_images", "max_hours", "finalists"})
 
 
-def write_table(sweep: ObjectStore, trials: list[Trial], final_scores: dict[int, float]) -> None:
-    """Write `results.parquet`: a row a trial, a column a searched field, and the finalists' second scores by trial."""
-    paths = sorted({path for trial in trials for path in trial.params})
-    plain = ("number", "status", "images", "score", "last", "best_images", "reason", "failures", "busy_s", "started", "ended")
-    columns: dict[str, list[Any]] = {name: [getattr(trial, name) for trial in trials] for name in plain}
-    columns["final_score"] = [final_scores.get(trial.number) for trial in trials]
-    columns["copied_from"] = [[exploit["from"] for exploit in trial.lineage] for trial in trials]
-    columns |= {path: _column([trial.params.get(path) for trial in trials]) for path in paths}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    sweep.write(TABLE, buffer.getvalue())
+def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalist]:
+    """Return the best trials of a sweep, by their second score; one that was scored before is not scored again."""
+    job, sweep = context.job, context.job.required_sweep
+    evaluation = prepare_evaluation(finalists_job(job), context.dataset)
+    chosen = best_first(trials, maximise=sweep.maximise)[: sweep.finalists.num]
+    known = {(finalist.trial, finalist.checkpoint): finalist for finalist in read_finalists(context.run.store)}
+    resources = worker_resources(job)
+    task = score_trial.options(num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0))
+    tasks = [task.remote(job, context.run, evaluation, trial, known) for trial in chosen]
+    finalists: list[Finalist] = results_of(tasks, "scoring finalists")
+    finalists.sort(key=lambda finalist: (rank_key(finalist.scores.get(sweep.metric), maximise=sweep.maximise), finalist.trial))
+    rows = _FINALISTS.dump_python(finalists, mode="json", exclude_unset=True)  # protocols as they were stored
+    context.run.store.write(FINALISTS, (json.dumps({"rows": rows}, indent=1) + "\n").encode())
+    return finalists
 
 
-def _column(values: list[Any]) -> list[Any]:
-    """Return values that one type of column holds: numbers as they are, a mixture as text."""
-    if all((isinstance(value, int | float) and not isinstance(value, bool)) or value is None for value in values):
-        return [None if value is None else float(value) for value in values]
-    return [None if value is None else str(value) for value in values]
+@ray.remote(max_retries=3)
+def score_trial(job: Job, sweep: Run, evaluation: AnyEvaluation, trial: Trial, known: dict[tuple[int, str], Finalist]) -> Finalist:
+    """Return a trial's second scores, and write a preview of its samples."""
+    checkpoint = sweep.trial(trial.number).best_checkpoint()
+    before = known.get((trial.number, checkpoint.name))
+    if before and before.protocol == evaluation.protocol:
+        return before
+    own = trial_job(job, trial.params, trial.number)
+    card = evaluation.dataset.card
+    config = generator_config(own.networks, card.codec, prior_of(own, card), card.classes)
+    generator = build({CONFIG: to_json(config), GENERATOR: checkpoint.read(GENERATOR)})
+    score = evaluation.scorer()(generator, generator.prior)
+    assert score is not None  # of a single process
+    samples = sample_chunk(generator, generator.prior, generator.layout, seed=own.evaluate.seed, chunk=0)
+    sweep.store.write(f"finalists/{trial.name}.png", card.codec.preview(samples.numpy()))
+    first, metric = scored(checkpoint), job.required_sweep.metric
+    return Finalist(
+        trial=trial.number,
+        checkpoint=checkpoint.name,
+        images_seen=checkpoint.images_seen,
+        first_score=first.scores[metric],
+        score=score.scores[metric],
+        scores=score.scores,
+        protocol=score.protocol,
+        first_protocol=first.protocol,
+    )
+
+
+def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) -> str:
+    """Publish the best finalist with its second scores, the sweep in its lineage, and return the URI of its version."""
+    run, sweep = context.run.trial(winner.number), context.job.required_sweep
+    origin = {
+        "name": context.job.name,
+        "uri": context.run.uri,
+        "trial": winner.number,
+        "params": winner.params,
+        "exploits": winner.lineage,
+        "first_score": finalist.first_score,
+        "sweep": sweep.model_dump(mode="json"),
+    }
+    job = trial_job(finalists_job(context.job), winner.params, winner.number)
+    checkpoint = with_scores(run.best_checkpoint(), finalist)
+    return publish_checkpoint(job, run, context.dataset, checkpoint, origin={"sweep": origin, "started_from": start_origin(context.run)})
+
+
+def with_scores(checkpoint: Checkpoint, finalist: Finalist) -> Checkpoint:
+    """Return a checkpoint that knows its generator by its second scores."""
+    protocol = finalist.protocol
+    best = dataclasses.replace(scored(checkpoint), score=finalist.scores[protocol.metric], scores=finalist.scores, protocol=protocol)
+    return dataclasses.replace(checkpoint, progress=dataclasses.replace(checkpoint.progress, best=best))
+
+
+def read_finalists(sweep: ObjectStore) -> list[Finalist]:
+    """Return the finalists that a sweep has scored."""
+    try:
+        return _FINALISTS.validate_python(json.loads(sweep.read(FINALISTS))["rows"])
+    except MissingObject:
+        return []

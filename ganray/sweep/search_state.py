@@ -11,7 +11,6 @@ from typing import Any
 from ganray.config import Job
 from ganray.runs.trials import TrialStatus, rank_key, write_trials
 from ganray.sweep.journal import Event, Journal, Trials, stop
-from ganray.sweep.plan import count_trials
 from ganray.sweep.work_queue import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -31,14 +30,14 @@ class SearchState:
 
     def __init__(self, job: Job, journal: Journal, trials: Trials, *, ask: Callable[..., Any]) -> None:
         self.job, self.sweep, self.journal, self.store, self.trials, self.ask = job, job.required_sweep, journal, journal.store, trials, ask
-        self.num_trials = count_trials(self.sweep)
+        self.num_trials = self.sweep.num_trials
         self.places = 1  # trials that may be under way at once
         self.num_pieces = 0  # that are being trained or wait for workers
         self.closed: SweepEnd | None = None
         self.is_over = False  # Tune is to end all that is left
         self.is_live = False  # all that the journal holds was replayed
         self.failure: BaseException | None = None
-        self.is_stale = False  # the trials as written, of which there may be many: the next tick writes them
+        self.written: Any = None  # what the trials stood like when they were written, of which there may be many: a tick does
         self.lock = threading.RLock()
 
     @property
@@ -66,7 +65,6 @@ class SearchState:
         snapshot: Snapshot = self.ask("snapshot")
         self.num_pieces = len(snapshot.pieces)
         with self.lock:
-            before = [(trial.status, trial.failures) for trial in self.trials.all]
             for piece in snapshot.pieces:
                 trial = self.trials.all[piece.trial]
                 if piece.index == trial.num_pieces and not trial.status.is_over:
@@ -76,9 +74,9 @@ class SearchState:
                 self.trials.all[number].failures += 1
                 what = "it goes on from its last checkpoint" if goes_on else "it is given up"
                 logger.warning("trial %04d: %s; %s", number, reason, what)
-            if self.is_stale or before != [(trial.status, trial.failures) for trial in self.trials.all]:
+            if self.written != (now := (len(self.journal.events), [(trial.status, trial.failures) for trial in self.trials.all])):
                 write_trials(self.store, self.trials.all)
-                self.is_stale = False
+                self.written = now
         if snapshot.refused:
             self.close(SweepEnd.MAX_IMAGES)
         begun = {trial.number for trial in self.trials.all if trial.status.is_active} if self.closed == SweepEnd.MAX_IMAGES else set()
@@ -130,4 +128,3 @@ class SearchState:
         with self.lock:
             self.journal.append(event)
             self.trials.apply(event)
-            self.is_stale = True

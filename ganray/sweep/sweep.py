@@ -1,29 +1,23 @@
 """A sweep from its job to its winner: data once, a search by Ray Tune, finalists, publication. `ganray sweep` and `ganray.run_sweep`."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-import ray
-
 from ganray.cluster.capacity import check_worker_group_fits
 from ganray.config import Job
+from ganray.config.compatibility import check_has_score
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import prepare_evaluation
-from ganray.registry.signing import load_private_key
-from ganray.runs.opening import creation_of, locked, open_run
+from ganray.runs.opening import find_run, locked, open_run
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
-from ganray.runs.trials import read_trials
+from ganray.runs.trials import read_trials, write_table
 from ganray.sweep.driver import run_search
-from ganray.sweep.finalists import publish_winner, score_finalists
 from ganray.sweep.journal import FOLDER as JOURNAL
-from ganray.sweep.plan import check_packages, trials_job
-from ganray.sweep.result import SweepResult, check_any_scored, read_result, write_result, write_table
+from ganray.sweep.plan import check_packages, check_space, trials_job
+from ganray.sweep.result import SweepResult, check_any_scored, publish_winner, read_result, score_finalists, write_result
 from ganray.sweep.search_state import SweepEnd
-from ganray.sweep.space import check_has_score, check_space
 from ganray.sweep.view import SweepView
 from ganray.track.process import tracking
 from ganray.track.sync import check_trackers
@@ -46,28 +40,23 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     check_space(job)
     check_packages(job.required_sweep)
     check_trackers(job.track)
-    job, storage = trials_job(job), open_storage(job)
+    storage = open_storage(job)
     sweep = Run(storage, f"sweeps/{job.name}")
-    creation = None
-    if sweep.exists():
-        job = resume_sweep(job, sweep.job)
-        if finished := read_result(sweep, job):
-            return finished
-        check_has_journal(sweep)
-    else:
-        creation = creation_of(job, storage)
-    if job.publish.signing_key:
-        load_private_key(job.publish.signing_key, field="publish.signing_key")
+    job, creation = find_run(sweep, trials_job(job), resume=resume_sweep)
+    if not creation and (finished := read_result(sweep, job.required_sweep)):
+        return finished
+    check_has_journal(sweep)
     check = partial(check_worker_group_fits, workers=job.required_sweep.workers)
     with connected(job, storage, address, check) as job, locked(sweep) as lock, tracking(sweep, job.track):
         reporter.stage("preparing data")
         job = open_run(sweep, job, creation, progress=reporter.advance, resume=resume_sweep, resolve=resolve_sweep)
-        with shared_context(sweep, job, reporter) as context:
-            reporter.stage("searching")
-            ended, trials, frame = run_search(context, reporter, lock)
-            write_table(sweep.store, trials, {})
-            found = SweepResult(job.name, sweep.uri, ended, sum(trial.images for trial in trials), trials, dataframe=frame)
-            return found if ended == SweepEnd.INTERRUPTED else conclude(context, found, reporter)
+        prepare_evaluation(job, sweep.dataset, stage=reporter.stage, progress=reporter.advance)  # once, not in the first of each group
+        context = prepare_context(sweep, job, sweep.dataset)
+        reporter.stage("searching")
+        ended, trials, frame = run_search(context, reporter, lock)
+        found = SweepResult(job.name, sweep.uri, ended, sum(trial.images for trial in trials), trials, dataframe=frame)
+        write_table(sweep.store, trials, {})
+        return found if ended == SweepEnd.INTERRUPTED else conclude(context, found, reporter)
 
 
 def check_has_journal(sweep: Run) -> None:
@@ -85,19 +74,8 @@ def resume_sweep(job: Job, stored: Job) -> Job:
 def resolve_sweep(job: Job, card: DatasetCard) -> Job:
     """Return the job with every `auto` resolved. Raises `ConfigError`, too, if generators of it do not have the sweep's metric."""
     job = resolve_job(job, card)
-    check_has_score(job, job.required_sweep.metric)
+    check_has_score(job.required_sweep.metric, extractor=job.evaluate.extractor.kind, conditional=job.networks.conditional)
     return job
-
-
-@contextlib.contextmanager
-def shared_context(sweep: Run, job: Job, reporter: Reporter) -> Iterator[WorkerContext]:
-    """Give what all trials share while the block runs: one dataset, one extractor, one reference, one protocol."""
-    prepare_evaluation(job, sweep.dataset, stage=reporter.stage, progress=reporter.advance)  # once, not in the first of each group
-    context = prepare_context(sweep, job, sweep.dataset)
-    try:
-        yield context
-    finally:
-        ray.kill(context.progress_actor)
 
 
 def conclude(context: WorkerContext, found: SweepResult, reporter: Reporter) -> SweepResult:
@@ -111,5 +89,5 @@ def conclude(context: WorkerContext, found: SweepResult, reporter: Reporter) -> 
         version = publish_winner(context, found.trials[winner], finalists[0])
     write_table(context.run.store, found.trials, {finalist.trial: finalist.score for finalist in finalists})
     result = replace(found, finalists=finalists, winner=winner, version=version)
-    write_result(context.run, context.job, result)
+    write_result(context.run, context.job.required_sweep, result)
     return result

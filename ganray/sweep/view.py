@@ -25,13 +25,9 @@ class SweepView:
 
     def lines(self, snapshot: list[Trial]) -> list[str]:
         """Return a line for each change."""
-        changed = []
-        for trial in snapshot:
-            state = (trial.status, trial.budget)
-            if self.shown.get(trial.number) != state and trial.status != TrialStatus.WAITING:
-                changed.append("  ".join(cells(trial)))
-            self.shown[trial.number] = state
-        return changed
+        before, self.shown = self.shown, {trial.number: (trial.status, trial.budget) for trial in snapshot}
+        changed = [trial for trial in snapshot if before.get(trial.number) != self.shown[trial.number]]
+        return ["  ".join(cells(trial)) for trial in changed if trial.status != TrialStatus.WAITING]
 
 
 def cells(trial: Trial) -> list[str]:

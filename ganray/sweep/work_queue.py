@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ganray.cluster.placement import on_this_node
 from ganray.errors import ClusterError
 from ganray.runs.trials import Params, TrialStatus
 from ganray.sweep.journal import Outcome, Trials
@@ -108,7 +108,7 @@ class WorkQueue:
         if outcome.status == TrialStatus.WAITING:
             self.pending.appendleft(piece)
         else:
-            self._resolve(piece, outcome)
+            self._answer((piece.trial, piece.index), (piece.budget, outcome))
         self._match()
 
     async def report_error(self, group: str, error: str, is_final: bool) -> None:
@@ -120,7 +120,7 @@ class WorkQueue:
 
     async def release(self, trial: int, budget: int, outcome: Outcome) -> None:
         """Answer the next recorded piece of a trial."""
-        _set(self._report((trial, self.num_reported[trial])), (budget, outcome))
+        self._answer((trial, self.num_reported[trial]), (budget, outcome))
 
     async def go_live(self) -> None:
         """End the replay: from now on pieces are trained."""
@@ -157,8 +157,8 @@ class WorkQueue:
         """Answer all who wait that the sweep has stopped."""
         self.is_closed = self.is_dismissed = True
         self.live.set()
-        for future in self.reports.values():
-            _set(future, INTERRUPTED)
+        for key in self.reports:
+            self._answer(key, INTERRUPTED)
         self._match()
 
     async def snapshot(self) -> Snapshot:
@@ -207,28 +207,24 @@ class WorkQueue:
 
     def _give_up(self, piece: Piece, reason: str) -> None:
         self.given_up.add(piece.trial)
-        self._resolve(piece, Outcome(TrialStatus.FAILED, self.positions[piece.trial], reason=reason))
+        outcome = Outcome(TrialStatus.FAILED, self.positions[piece.trial], reason=reason)
+        self._answer((piece.trial, piece.index), (piece.budget, outcome))
 
     def _report(self, key: Key) -> "asyncio.Future[Report]":
         if key not in self.reports:
             self.reports[key] = asyncio.get_running_loop().create_future()
             if self.is_dismissed:
-                _set(self.reports[key], INTERRUPTED)
+                self._answer(key, INTERRUPTED)
         return self.reports[key]
 
-    def _resolve(self, piece: Piece, outcome: Outcome) -> None:
-        _set(self._report((piece.trial, piece.index)), (piece.budget, outcome))
-
-
-def _set(future: "asyncio.Future[Report]", report: Report) -> None:
-    if not future.done():
-        future.set_result(report)
+    def _answer(self, key: Key, report: Report) -> None:
+        if not (future := self._report(key)).done():
+            future.set_result(report)
 
 
 def start_work_queue(trials: Trials, *, max_failures: int, max_images: int | None) -> Any:
     """Return the queue's actor, on this node."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(WorkQueue).options(num_cpus=0, max_concurrency=MAX_WAITING, scheduling_strategy=here)
+    actor: Any = ray.remote(WorkQueue).options(num_cpus=0, max_concurrency=MAX_WAITING, scheduling_strategy=on_this_node())
     return actor.remote(trials, max_failures=max_failures, max_images=max_images)
 
 

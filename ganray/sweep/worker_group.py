@@ -11,40 +11,39 @@ import torch
 
 from ganray.errors import ClusterError, GanrayError, RunLocked
 from ganray.gan.distributed import broadcast, rank, world_size
+from ganray.runs.checkpoint import status_of
 from ganray.runs.metrics_log import last_event, scores_of
 from ganray.runs.run import Run
 from ganray.runs.status import RunStatus
-from ganray.runs.trials import TrialStatus, trial_name
+from ganray.runs.trials import TrialStatus
 from ganray.sweep.journal import Outcome
-from ganray.sweep.space import trial_job
+from ganray.sweep.plan import trial_job
 from ganray.sweep.work_queue import Piece, ask
 from ganray.train.context import WorkerContext
-from ganray.train.worker.loop import train_worker
 
 MAX_ERROR_LENGTH = 300  # characters
 Train = Callable[[WorkerContext], None]
 
 
-def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
-    """Train, on each worker of a group, the pieces that the work queue has, until it has none or one is interrupted.
+def train_pieces(context: WorkerContext, queue: Any, group: str, train: Train) -> None:
+    """Train by `train`, on each worker of a group, the pieces that the work queue has, until it has none or one is interrupted.
 
     `context` is the sweep's own.
     """
     fresh = True
     if rank() == 0:
         context.progress_actor.push.remote({"trial": None})
-    while (piece := broadcast(_next_piece(queue, group, fresh) if rank() == 0 else None)) is not None:
+    while (piece := broadcast(_ask(queue, "take", group, fresh) if rank() == 0 else None)) is not None:
         fresh = False
         try:
-            outcome = train_piece(context, piece, train_worker)
+            outcome = train_piece(context, piece, train)
         except Exception as error:
             is_final = isinstance(error, GanrayError) and not error.is_transient
             text = str(error) if is_final else f"{type(error).__name__}: {error}"
             ask(queue, "report_error", group, text[:MAX_ERROR_LENGTH], is_final)
             raise
         if rank() == 0:
-            with contextlib.suppress(ClusterError):
-                ask(queue, "finish", group, outcome)
+            _ask(queue, "finish", group, outcome)
         if outcome.status == TrialStatus.WAITING:
             return  # the group was asked to end, as where its node will leave: the piece goes on in another
         gc.collect()
@@ -52,10 +51,10 @@ def train_pieces(context: WorkerContext, queue: Any, group: str) -> None:
             torch.cuda.empty_cache()
 
 
-def _next_piece(queue: Any, group: str, fresh: bool) -> Piece | None:
-    """Return the next piece, None also if the queue is gone, and with it the driver."""
+def _ask(queue: Any, method: str, *arguments: Any) -> Any:
+    """Return what the work queue answers, None also if it is gone, and with it the driver."""
     with contextlib.suppress(ClusterError):
-        return ask(queue, "take", group, fresh)  # type: ignore[no-any-return]
+        return ask(queue, method, *arguments)
     return None
 
 
@@ -66,7 +65,7 @@ def train_piece(context: WorkerContext, piece: Piece, train: Train) -> Outcome:
         job = trial_job(context.job, piece.params, piece.trial)
     except GanrayError as error:  # on every rank alike
         return Outcome(TrialStatus.FAILED, 0, reason=str(error))
-    own = replace(context, job=job, run=trial_run(context.run, piece.trial), stop_at=piece.budget)
+    own = replace(context, job=job, run=context.run.trial(piece.trial), stop_at=piece.budget)
     if rank() == 0:
         own.run.record(job, own.dataset)
         own.progress_actor.push.remote({"trial": piece.trial, "images_seen": 0, context.job.required_sweep.metric: None})
@@ -86,8 +85,8 @@ def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:
     """Train a run until its budget, once more after each rollback, and return how the trial then stands: see `Outcome`."""
     has_trained = False
     while True:
-        run_status = broadcast(context.run.status(context.job, until=context.stop_at) if rank() == 0 else None)  # as rank 0 sees it
-        assert run_status is not None
+        latest = context.run.latest_checkpoint() if rank() == 0 else None
+        run_status = broadcast(status_of(latest, context.job.train, until=context.stop_at))  # as rank 0 sees it
         if ended := run_status.end_reason:
             return TrialStatus(ended.value) if ended.is_failure else TrialStatus.PAUSED
         if has_trained and run_status != RunStatus.ROLLED_BACK:
@@ -113,8 +112,3 @@ def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None
         busy_s=busy_s,
         curve=curve,
     )
-
-
-def trial_run(sweep: Run, number: int) -> Run:
-    """Return the run of a trial, below the sweep's record and under its lock."""
-    return Run(sweep.storage, f"{sweep.folder}/trials/{trial_name(number)}", fence=sweep.fence)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ganray.cluster.placement import on_this_node
 
 NODES = "nodes"  # the metric that says on which node each worker trains, from the moment that they do
 STARTED = "started"  # the metric that says when and where training began on them: time, images_seen, attempt
@@ -56,9 +57,8 @@ def start_progress_actor(title: str) -> Any:
 
     `title` says in Ray's dashboard whose progress it is.
     """
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(ProgressActor)
-    return actor.options(scheduling_strategy=here).remote(title)
+    return actor.options(scheduling_strategy=on_this_node()).remote(title)
 
 
 class ProgressReader:

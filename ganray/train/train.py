@@ -22,9 +22,9 @@ from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.errors import ConfigError, TrainingDiverged
 from ganray.registry.signing import load_private_key
-from ganray.runs.checkpoint import Checkpoint
-from ganray.runs.opening import creation_of, locked, open_run
-from ganray.runs.resolve import resolve_job, resume_job
+from ganray.runs.checkpoint import Checkpoint, limits_of
+from ganray.runs.opening import find_run, locked, open_run
+from ganray.runs.resolve import resolve_job
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, TrainingResult
 from ganray.storage import ObjectStore, open_store
@@ -48,15 +48,9 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     check_trackers(job.track)
     storage = open_storage(job)
     run = Run(storage, f"runs/{job.name}")
-    creation = None
-    if run.exists():
-        job = resume_job(job, run.job)
-        if finished := run.result(job):
-            return finished
-    else:
-        creation = creation_of(job, storage)
-    if job.publish.signing_key:
-        load_private_key(job.publish.signing_key, field="publish.signing_key")
+    job, creation = find_run(run, job)
+    if not creation and (finished := run.result(limits_of(job.train))):
+        return TrainingResult.from_json(finished)
     check = check_local_resources if own_local_ray(address) else check_reachable
     with connected(job, storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
@@ -75,6 +69,8 @@ def recording(run: Run) -> EventRecorder:
 @contextlib.contextmanager
 def connected(job: Job, storage: ObjectStore, address: str | None, check: Callable[[Job], None]) -> Iterator[Job]:
     """Be connected to a Ray cluster that shares the storage; give the job with its GPUs decided. `check` looks whether its workers fit."""
+    if job.publish.signing_key:
+        load_private_key(job.publish.signing_key, field="publish.signing_key")
     with ray_session(address):
         job = decide_gpus(job)
         check(job)
@@ -109,7 +105,7 @@ def conclude(
         version=version,
     )
     if ended:
-        run.write_result(result, job)
+        run.write_result(result.to_json(), limits_of(job.train))
     return result
 
 

@@ -61,7 +61,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, event
         while True:
             run.remove_unfinished()
             checkpoint = run.latest_checkpoint()
-            ended = status_of(checkpoint, job).end_reason
+            ended = status_of(checkpoint, job.train).end_reason
             if checkpoint and (ended or interrupted):
                 return checkpoint, ended
             if has_trained and not checkpoint:

@@ -10,7 +10,7 @@ from ganray.config import Adam, CosineRate, DiffAugment, FolderSource, HingeLoss
 from ganray.config.compatibility import KINDS
 from ganray.config.fields import Section, is_text, kind_of, sections_in
 from ganray.errors import ConfigError
-from ganray.sweep.space import check_space
+from ganray.sweep.plan import check_space
 
 AS_TYPED = ["007", "20240101", "1_1_1", "2024-01-01", "1e6", "0x10", "1.5", "true", "no", "on", "1-2-3", "0o7"]
 

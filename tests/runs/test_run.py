@@ -11,7 +11,7 @@ from ganray.config import Job, check_job
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.errors import ConfigError, DataError, RunLocked, StorageError
-from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise, serialise_to
+from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise, serialise_to, status_of
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import LOCK, driver_lock
 from ganray.runs.metrics_log import newest_images, part_name
@@ -109,7 +109,7 @@ def test_a_status_follows_from_the_latest_checkpoint(
 ) -> None:
     if images:
         checkpoint(run, images, progress)
-    assert run.status(JOB, until=until) == status
+    assert status_of(run.latest_checkpoint(), JOB.train, until=until) == status
     assert (status.end_reason is None) == (status in (RunStatus.NEW, RunStatus.UNFINISHED, RunStatus.ROLLED_BACK))
 
 
@@ -219,11 +219,11 @@ def test_a_run_without_a_score_has_no_best(run: Run) -> None:
 
 def test_a_result_stands_within_its_limits_alone(run: Run) -> None:
     result = TrainingResult("r", run.uri, 1000, EndReason.DONE, {"metric/frechet": 1.0}, 1000, None)
-    run.write_result(result, JOB)
-    found = run.result(JOB)
-    assert found == TrainingResult(**{**result.to_json(), "was_finished": True})
-    longer = check_job({**JOB.model_dump(mode="json"), "train": {"total_images": 2000}})
-    assert run.result(longer) is None
+    limits = {"total_images": 1000, "max_seconds": None}
+    run.write_result(result.to_json(), limits)
+    found = run.result(limits)
+    assert found == {**result.to_json(), "was_finished": True}
+    assert run.result({**limits, "total_images": 2000}) is None
 
 
 def test_metrics_that_were_replayed_are_there_once(run: Run) -> None:
@@ -248,7 +248,7 @@ WRITES = {
     "metrics": lambda run: run.write_metrics("part", [{"kind": "train", "images_seen": 1, "attempt": 0}]),
     "event": lambda run: run.append_event(RunEvent(EventKind.START, 0, 0)),
     "log": lambda run: run.fold_metrics(),
-    "result": lambda run: run.write_result(TrainingResult("r", "", 0, EndReason.DONE, None, None, None), JOB),
+    "result": lambda run: run.write_result(TrainingResult("r", "", 0, EndReason.DONE, None, None, None).to_json(), {}),
 }
 
 

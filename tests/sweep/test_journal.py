@@ -8,7 +8,7 @@ from ganray.errors import DataError
 from ganray.runs.trials import TrialStatus
 from ganray.storage import open_store
 from ganray.sweep.driver import STATE, Timer
-from ganray.sweep.journal import SEGMENT, Decision, Event, Journal, Outcome, Promoted, Reported, Suggested
+from ganray.sweep.journal import SEGMENT, Event, Journal, Outcome, Promoted, Reported, Suggested
 
 
 def events(num: int) -> list[Event]:
@@ -16,10 +16,9 @@ def events(num: int) -> list[Event]:
     outcome = Outcome(
         TrialStatus.PAUSED, 300, score=1.5, last=2.0, best_images=100, checkpoint="000-000000000300", curve=[[100, 1.5], [300, 2.0]]
     )
-    exploit = {"images": 300, "from": 1, "checkpoint": "c", "before": {"a.b": 1}, "after": {"a.b": [2]}, "score": None, "donor_score": 2.0}
     kinds = [
         Suggested(0, {"a.b": 1e-3, "c": "text"}, 1.0),
-        Reported(0, 300, outcome, Decision.PAUSE, {0: exploit}, 2.0),  # type: ignore[dict-item]
+        Reported(0, 300, outcome, "PAUSE", {0: (1, {"a.b": [2]})}, 2.0),
         Promoted(0, 3.0),
     ]
     return [kinds[number % len(kinds)] for number in range(num)]

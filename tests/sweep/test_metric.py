@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganray.config import Job, check_job
+from ganray.config.compatibility import check_has_score
 from ganray.config.evaluate import SCORES
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import ConfigError
@@ -16,8 +17,7 @@ from ganray.gan.prior import Prior
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments
 from ganray.storage import open_store
-from ganray.sweep.plan import finalists_job, plan_sweep
-from ganray.sweep.space import check_has_score, check_space
+from ganray.sweep.plan import check_space, finalists_job, plan_sweep
 from tests.helpers.cards import card
 
 LR = "optimizer.generator.lr"
@@ -91,7 +91,7 @@ def test_scores_of_classes_need_an_extractor_that_tells_them_apart(metric: str) 
         check_space(job({**CONDITIONAL, **ROTATION}, metric=metric))
     undecided = job({"networks": {"conditional": True}}, metric=metric)
     check_space(undecided)  # the data will tell
-    check_has_score(undecided, metric)
+    check_has_score(metric, extractor=undecided.evaluate.extractor.kind, conditional=True)
 
 
 def test_one_unconditional_trial_of_a_space_is_enough_to_refuse() -> None:

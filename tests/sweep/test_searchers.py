@@ -8,7 +8,7 @@ import pytest
 from ganray.config import Job, check_job
 from ganray.errors import GanrayError
 from ganray.sweep import plan
-from ganray.sweep.plan import check_packages, count_trials, rungs_of
+from ganray.sweep.plan import check_packages, rungs_of
 from ganray.sweep.tune.searchers import build_searcher
 
 LR = "optimizer.generator.lr"
@@ -41,7 +41,7 @@ def test_random_trials_spread_over_the_space_and_depend_on_the_seed() -> None:
 
 def test_a_grid_holds_every_combination_once() -> None:
     swept = job(space={LR: {"choice": [1e-3, 1e-2]}, "train.batch_size": {"quniform": [32, 96, 32]}}, searcher="grid", trials=50)
-    assert count_trials(swept.required_sweep) == 6
+    assert swept.required_sweep.num_trials == 6
     points = [(params[LR], params["train.batch_size"]) for params in suggestions(swept, 6)]
     assert sorted(points) == [(lr, size) for lr in (1e-3, 1e-2) for size in (32, 64, 96)]
     assert all(type(size) is int for _, size in points)

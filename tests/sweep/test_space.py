@@ -8,7 +8,7 @@ import pytest
 
 from ganray.config import Job, check_job
 from ganray.errors import GanrayError
-from ganray.sweep.space import check_space, complete, sample, trial_job
+from ganray.sweep.plan import check_space, complete, sample, trial_job
 
 LR = "optimizer.generator.lr"
 REPOSITORY = Path(__file__).parents[2]

@@ -31,5 +31,5 @@ def test_a_group_trains_pieces_until_there_is_none_or_one_is_interrupted(
     monkeypatch.setattr(worker_group, "ask", ask)
     monkeypatch.setattr(worker_group, "train_piece", lambda context, piece, train: Outcome(ends[piece.trial], 0))
     actor = SimpleNamespace(push=SimpleNamespace(remote=lambda _: None))
-    worker_group.train_pieces(cast(Any, SimpleNamespace(progress_actor=actor)), None, "group0")
+    worker_group.train_pieces(cast(Any, SimpleNamespace(progress_actor=actor)), None, "group0", lambda _: None)
     assert finished == ends[:trained]

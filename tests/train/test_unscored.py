@@ -19,7 +19,7 @@ from ganray.runs.checkpoint import GENERATOR, STATE
 from ganray.runs.run import Run
 from ganray.runs.status import Progress
 from ganray.storage import open_store
-from ganray.sweep.space import check_space
+from ganray.sweep.plan import check_space
 from ganray.train.dry_run import plan
 from ganray.train.publish import publish_run
 from ganray.train.worker.evaluator import Evaluator

@@ -1,5 +1,6 @@
-"""Ray Tune's schedulers, built from a sweep's configuration, and the wrapper that makes any of them repeatable."""
+"""Ray Tune's schedulers, built from a sweep's configuration: what populations lack there, and the wrapper that makes any repeatable."""
 
+import contextlib
 import math
 from typing import Any
 
@@ -10,16 +11,18 @@ from ray.tune.schedulers import (
     HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
+    PopulationBasedTraining,
     TrialScheduler,
 )
 
 from ganray.config import Job
 from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
-from ganray.sweep.journal import Decision
-from ganray.sweep.tune.population import Population, build_population
+from ganray.errors import GanrayError
+from ganray.runs.trials import Params
+from ganray.sweep.plan import trial_job
 from ganray.sweep.tune.promotion import PromotingAsha
 from ganray.sweep.tune.search import Search
-from ganray.sweep.tune.searchers import seeded
+from ganray.sweep.tune.searchers import seeded, tune_domain
 
 WORST = 1e12  # what schedulers see of a score that is not finite: percentiles of infinities are not numbers
 
@@ -91,12 +94,15 @@ class RepeatableScheduler:
         """Return what becomes of a trial that has reported."""
         number, seen = int(trial.trial_id), self._finite(result)
         with self.search.guarded(), seeded(self.search.sweep.seed, number, result["images"]):
-            decision = Decision(self.inner.on_trial_result(controller, trial, seen))
+            decision: Any = self.inner.on_trial_result(controller, trial, seen)
         result.update({key: seen[key] for key in seen.keys() - result.keys()})  # what BOHB's searcher is told through it
-        if decision == Decision.PAUSE and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
-            decision = Decision.CONTINUE
-        self.search.decide(number, decision, self.inner.take_exploits() if isinstance(self.inner, Population) else {})
-        return str(decision)
+        if decision == TrialScheduler.PAUSE and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
+            decision = TrialScheduler.CONTINUE
+        exploits: dict[int, tuple[int, Params]] = {}
+        if isinstance(self.inner, Population):
+            exploits, self.inner.exploits = self.inner.exploits, {}
+        self.search.decide(number, decision, exploits)
+        return decision
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Take in a trial that has ended."""
@@ -117,3 +123,56 @@ class RepeatableScheduler:
             self.worst = max(self.worst, self.sign * value)
             return dict(result)
         return {**result, self.metric: self.sign * (self.worst if isinstance(self.inner, Population) and self.inner.fits_scores else WORST)}
+
+
+class Population:
+    """What Tune's population-based training lacks: params stay within the space, jobs valid, and exploits are kept for the journal.
+
+    A mixin for `PopulationBasedTraining` and `PB2`, of which it overrides two methods.
+    """
+
+    job: Job
+    tries = 20  # explorations before the donor's own params are taken; 1 of PB2, whose model takes each for one that is under way
+    fits_scores = False  # whether a model of its own is fitted to scores, as PB2's is
+    exploits: dict[int, tuple[int, Params]]  # donor and params, by the trial that clones
+
+    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Params, dict[str, Any]]:
+        for _ in range(self.tries):
+            params, operations = super()._get_new_config(trial, trial_to_clone)  # type: ignore[misc]
+            for path, dimension in self.job.required_sweep.ranges.items():  # Tune multiplies past their ends
+                params[path] = min(max(float(params[path]), dimension.low), dimension.high)
+            with contextlib.suppress(GanrayError):
+                trial_job(self.job, params, int(trial.trial_id))
+                return params, operations
+        return dict(trial_to_clone.config), {}
+
+    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
+        super()._exploit(tune_controller, trial, trial_to_clone)  # type: ignore[misc]
+        self.exploits[int(trial.trial_id)] = int(trial_to_clone.trial_id), dict(trial.config)
+
+
+class Pbt(Population, PopulationBasedTraining):
+    """Population-based training."""
+
+
+def build_population(job: Job, config: PbtScheduler | Pb2Scheduler, rungs: list[int], goal: dict[str, Any]) -> Any:
+    """Return a population's scheduler, which perturbs ranges by factors, and moves finitely many values to neighbours."""
+    sweep = job.required_sweep
+    common: dict[str, Any] = {"time_attr": "images", "perturbation_interval": rungs[0], "log_config": False, **goal}
+    common |= {"quantile_fraction": config.quantile, "synch": config.synch}
+    if isinstance(config, PbtScheduler):
+        mutations: dict[str, Any] = {path: tune_domain(dimension) for path, dimension in sweep.ranges.items()}
+        mutations |= {path: list(values) for path, values in sweep.finite_values.items()}
+        common |= {"resample_probability": config.resample, "perturbation_factors": config.factors}
+        population: Any = Pbt(hyperparam_mutations=mutations, **common)
+    else:
+        from ray.tune.schedulers.pb2 import PB2  # its Gaussian process imports scikit-learn, which takes seconds
+
+        class Pb2(Population, PB2):
+            """Population-based bandits."""
+
+            tries, fits_scores = 1, True
+
+        population = Pb2(hyperparam_bounds={path: [dimension.low, dimension.high] for path, dimension in sweep.ranges.items()}, **common)
+    population.job, population.exploits = job, {}
+    return population

@@ -17,8 +17,8 @@ from ganray.config import Job
 from ganray.errors import ConfigError
 from ganray.runs.trials import Exploit, Params, TrialStatus, trial_name
 from ganray.sweep.journal import Decision, Journal, Promoted, Reported, Suggested, Trials
+from ganray.sweep.plan import complete, is_within
 from ganray.sweep.search_state import SearchState
-from ganray.sweep.space import complete, is_within
 from ganray.sweep.tune.searchers import VariantSearcher, build_searcher, seeded
 
 
@@ -99,20 +99,14 @@ class Search(SearchState, SearchAlgorithm):
     def report(self, number: int) -> None:
         """Take in that searcher and scheduler have met a trial's piece, and let those clone that are to."""
         budget, outcome = self.ask("acknowledge", number)
-        decision, planned = self.decided.pop(number, (Decision.STOP, {}))
-        event = self.journal.expected
-        if isinstance(event, Reported):
-            donors = {trial: exploit["from"] for trial, exploit in event.exploits.items()}
-            self._check(
-                (event.trial, event.decision, donors) == (number, decision, {trial: donor for trial, (donor, _) in planned.items()})
-            )
-        else:
-            event = Reported(number, budget, outcome, decision, {}, time.time())
-            event.exploits.update({trial: self._exploit(trial, donor, params, event) for trial, (donor, params) in planned.items()})
+        new = Reported(number, budget, outcome, *self.decided.pop(number, ("STOP", {})), time.time())
+        event = self.journal.expected if isinstance(self.journal.expected, Reported) else new
+        self._check((event.trial, event.decision, event.donors) == (number, new.decision, new.donors))
         self.meet(event)
         if event.exploits and self.journal.expected is None:  # else they were carried out, since more has happened
-            self.clone(event.exploits)
-            for trial, exploit in event.exploits.items() if self.is_live else ():
+            exploits = {trial: self.trials.all[trial].lineage[-1] for trial in event.exploits}
+            self.clone(exploits)
+            for trial, exploit in exploits.items() if self.is_live else ():
                 self.ask("move", trial, exploit["images"])
         self.replay()
 
@@ -157,17 +151,6 @@ class Search(SearchState, SearchAlgorithm):
             return None
         self.told[trial_name(number)] = None
         return dict(given) if given else {path: dimension.decode(codes[path]) for path, dimension in sorted(sweep.space.items())}
-
-    def _exploit(self, number: int, donor: int, params: Params, report: Reported) -> Exploit:
-        """Return what a trial takes over from a donor, whose report this may be, or its own."""
-        lasts = {trial.number: None if trial.status.is_broken else trial.last for trial in self.trials.all}
-        lasts[report.trial] = None if report.outcome.status.is_broken else report.outcome.last
-        images = report.budget if donor == report.trial else self.trials.all[donor].position
-        checkpoint = report.outcome.checkpoint if donor == report.trial else self.trials.all[donor].checkpoint
-        assert checkpoint is not None, f"trial {donor:04d} has no checkpoint to clone"
-        explored = {"before": self.trials.all[number].params, "after": params}
-        scores = {"score": lasts[number], "donor_score": lasts[donor]}
-        return {"images": images, "from": donor, "checkpoint": checkpoint, **explored, **scores}  # type: ignore[typeddict-item]
 
     def _check(self, is_as_recorded: bool) -> None:
         if not is_as_recorded:

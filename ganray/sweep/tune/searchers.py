@@ -16,7 +16,7 @@ from ganray.config import Sweep
 from ganray.config.space import Choice, Dimension, LogUniform, Uniform
 from ganray.config.sweep import BohbSearcher, GridSearcher, HyperoptSearcher, NevergradSearcher, OptunaSearcher
 from ganray.errors import ConfigError
-from ganray.sweep.space import finite_values, is_within
+from ganray.sweep.plan import is_within
 
 
 def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
@@ -44,7 +44,7 @@ def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
 
             return TuneBOHB(TuneBOHB.convert_search_space(space), seed=sweep.seed, **goal)
         case GridSearcher():
-            codes = {path: tune.grid_search(range(len(values))) for path, values in finite_values(sweep.space).items()}
+            codes = {path: tune.grid_search(range(len(values))) for path, values in sweep.finite_values.items()}
             return VariantSearcher(generate_variants({"config": codes}))
         case _:
             generator = np.random.RandomState(sweep.seed)
@@ -52,19 +52,12 @@ def build_searcher(sweep: Sweep, *, num_trials: int) -> Searcher:
             return VariantSearcher(itertools.chain.from_iterable(draws))
 
 
-def tune_domain(dimension: Dimension) -> Domain:
+def tune_domain(dimension: Dimension) -> Any:
     """Return a dimension as Tune's domain of its codes."""
-    domain: Domain
-    match dimension:
-        case LogUniform(low=low, high=high):
-            domain = tune.loguniform(low, high)
-        case Uniform(low=low, high=high):
-            domain = tune.uniform(low, high)
-        case Choice(values=values):
-            domain = tune.choice(range(len(values)))
-        case _:
-            domain = tune.randint(0, len(dimension.all_values()))
-    return domain
+    if isinstance(dimension, LogUniform | Uniform):
+        return (tune.loguniform if dimension.kind == "loguniform" else tune.uniform)(dimension.low, dimension.high)
+    num_values = len(dimension.all_values())
+    return tune.choice(range(num_values)) if isinstance(dimension, Choice) else tune.randint(0, num_values)
 
 
 class VariantSearcher(Searcher):

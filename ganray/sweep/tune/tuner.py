@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import ray
 from ray import tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from ganray.cluster.autoscaling.node_types import HEAD
-from ganray.cluster.placement import this_node
+from ganray.cluster.placement import resource_of_this_node
 from ganray.config import Job
 from ganray.storage import ObjectStore
 from ganray.sweep.tune.schedulers import build_scheduler
@@ -44,23 +41,24 @@ def build_tuner(job: Job, search: Search, queue: Any, scratch: str) -> tune.Tune
     trainable = tune.with_parameters(TrialTrainable, queue=queue, sweep=sweep, rungs=search.trials.rungs)
     tuned: dict[str, Any] = {"search_alg": search, "scheduler": build_scheduler(job, search)}
     return tune.Tuner(
-        tune.with_resources(trainable, {_this_node(): RESOURCE}),
+        tune.with_resources(trainable, {resource_of_this_node(): RESOURCE}),
         tune_config=tune.TuneConfig(metric=sweep.metric, mode=sweep.direction, num_samples=-1, reuse_actors=True, **tuned),
         run_config=tune.RunConfig(
             name=EXPERIMENT,
             storage_path=scratch,
             verbose=0,
-            callbacks=[Silence(), ReportCallback(search), *loggers(job)],
+            callbacks=[ReportCallback(search), *loggers(job)],
             failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),  # so events keep their order
         ),
     )
 
 
-class ReportCallback(tune.Callback):
-    """Writes down each report once searcher and scheduler have met it."""
+class ReportCallback(TrialProgressCallback):
+    """Writes down each report once searcher and scheduler have met it, in place of Tune's own lines: the sweep has its reporter."""
 
     def __init__(self, search: Search) -> None:
+        super().__init__()
         self.search = search
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
@@ -73,12 +71,8 @@ class ReportCallback(tune.Callback):
         """Log that a trial's process died."""
         logger.warning("trial %s: its process in Ray Tune died; Tune starts another", trial.trial_id)
 
-
-class Silence(TrialProgressCallback):
-    """Tune's own lines about its trials, not printed: the sweep has its reporter."""
-
     def _print(self, msg: str) -> None:
-        pass
+        """Print nothing."""
 
 
 def loggers(job: Job) -> Iterator[tune.Callback]:
@@ -101,18 +95,3 @@ def keep_logs(scratch: str, store: ObjectStore) -> None:
     for path in sorted(root.rglob("*")):
         if path.is_file() and (path.name in ("progress.csv", "result.json", "params.json") or path.name.startswith("events.out")):
             store.upload(path, f"{EXPERIMENT}/{path.relative_to(root)}")
-
-
-def data_frame(results: tune.ResultGrid) -> pd.DataFrame:
-    """Return the last result of each trial, as `ResultGrid.get_dataframe` does, which would need a logger's files."""
-    rows = []
-    for result in (results[place] for place in range(len(results))):
-        params = {f"config/{path}": value for path, value in (result.config or {}).items()}
-        rows.append({name: value for name, value in (result.metrics or {}).items() if name != "config"} | params)
-    return pd.DataFrame(rows)
-
-
-def _this_node() -> str:
-    """Return the resource that only this node has."""
-    names: list[str] = [name for node in ray.nodes() if node["NodeID"] == this_node() for name in node["Resources"]]
-    return next(name for name in names if name.startswith("node:") and name != HEAD)

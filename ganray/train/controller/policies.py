@@ -20,10 +20,9 @@ from ray.train.v2._internal.execution.failure_handling import DefaultFailurePoli
 from ray.train.v2._internal.execution.scaling_policy import NoopDecision, ResizeDecision, ScalingDecision, ScalingPolicy
 from ray.train.v2._internal.execution.worker_group.poll import _is_preempted_actor
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ganray.cluster.errors import unwrap
-from ganray.cluster.placement import count_placeable, usable_nodes
+from ganray.cluster.placement import count_placeable, on_this_node, usable_nodes
 from ganray.config import Job
 from ganray.config.training import Workers, useful_workers
 
@@ -165,10 +164,9 @@ class Trainer(DataParallelTrainer):
 
     def _run_controller(self, settings: Mapping[str, Any]) -> Result:
         """Run Ray Train's controller on this node, as Ray's trainer does, which would not tell its actor."""
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         environment = {"env_vars": NO_WARNING | get_env_vars_to_propagate()}
         actor: Any = ray.remote(num_cpus=0)(TrainController)
-        self.controller = actor.options(scheduling_strategy=here, runtime_env=environment).remote(**settings)
+        self.controller = actor.options(scheduling_strategy=on_this_node(), runtime_env=environment).remote(**settings)
         try:
             ray.get(self.controller.run.remote())
             result: Result = ray.get(self.controller.get_result.remote())
