@@ -7,7 +7,7 @@ from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionM
 from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset, find_dataset
-from ganray.data.preparation.key import dataset_folder
+from ganray.data.preparation.key import identify
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, GanrayError, plural
@@ -46,7 +46,7 @@ def examine(job: Job) -> dict[str, Any]:
 def _prepared(job: Job, listing: Listing, storage: ObjectStore) -> PreparedDataset | None:
     """Return the dataset if it is prepared, and None also where its storage cannot be asked now."""
     try:
-        return find_dataset(storage, dataset_folder(job.data, listing))
+        return find_dataset(storage, identify(job.data, listing).folder)
     except GanrayError:
         return None
 

@@ -6,7 +6,8 @@ import pytest
 
 from ganray.config import Data, FolderSource, LinesSource, TextModality
 from ganray.data.card import DatasetCard
-from ganray.data.preparation.prepare import dataset_key, log_depth
+from ganray.data.preparation.key import dataset_key
+from ganray.data.preparation.prepare import log_depth
 from ganray.data.sources.rows import Listing, Rows
 
 KEY = "1681468696020877221bb2d7a8facd166adee944dec8e47ff83d42e67ae20ed4"  # as ganray 0.1 had it

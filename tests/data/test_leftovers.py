@@ -10,7 +10,7 @@ import pytest
 
 from ganray.config import Data, FolderSource
 from ganray.data.dataset import CARD
-from ganray.data.preparation.key import dataset_folder
+from ganray.data.preparation.key import identify
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
@@ -52,7 +52,7 @@ def prepared(store: ObjectStore, folder: Path) -> tuple[Data, Listing]:
     (folder / "a.png").write_bytes(encode_png(np.zeros((1, 8, 8), np.uint8)))
     data = Data(source=FolderSource(path=str(folder)))
     listing = list_source(data, store)
-    store.write(f"{dataset_folder(data, listing)}/{CARD}", card().model_dump_json().encode())
+    store.write(f"{identify(data, listing).folder}/{CARD}", card().model_dump_json().encode())
     return data, listing
 
 
@@ -61,7 +61,7 @@ def test_preparing_again_removes_what_was_left_in_its_folder_and_nothing_else(
     store: ObjectStore, server: S3Server | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: float, is_removed: bool
 ) -> None:
     data, listing = prepared(store, tmp_path / "images")
-    folder = dataset_folder(data, listing)
+    folder = identify(data, listing).folder
     others = [f"{folder}0/shard", f"{folder[:-1]}/shard", "models/m/0001/file"]
     for key in (f"{folder}/shard-0000000.parquet", f"{folder}/extractor", *others):
         leave(store, server, key)

@@ -15,7 +15,7 @@ from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.data.preparation.changes import warn_of_change, warn_of_change_in_background, warn_of_earlier
-from ganray.data.preparation.key import dataset_folder, dataset_key
+from ganray.data.preparation.key import dataset_key, identify
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore
 
@@ -28,7 +28,7 @@ def prepared(data: Data, storage: ObjectStore) -> PreparedDataset:
         **dict(zip(("channels", "height", "width"), data.shape, strict=True)),
         **{"source": data.source.model_dump(mode="json"), "rows_per_shard": 1, "shards": [], "created_by": {}, **facts},
     )
-    folder = dataset_folder(data, listing)
+    folder = identify(data, listing).folder
     storage.write(f"{folder}/{CARD}", card.model_dump_json().encode())
     return PreparedDataset(storage, folder, card)
 
@@ -88,7 +88,7 @@ def test_a_new_run_says_that_its_source_has_changed_since_an_earlier_one(
     earlier = prepared(data, storage)
     change(source, how)
     storage.write(f"{earlier.folder[:-12]}damaged/{CARD}", b"{")
-    warn_of_earlier(data, list_source(Data(source=source), storage), storage)
+    warn_of_earlier(data, identify(data, list_source(Data(source=source), storage)).folder, storage)
     expected = [f"{source.path} has changed since {earlier.folder} was prepared, of 30 images: it is prepared anew"]
     assert warnings(caplog) == ([] if how == "not at all" else expected)
 
@@ -98,7 +98,8 @@ def test_another_preparation_of_the_same_source_is_no_change(
     settings: dict[str, Any], source: Source, storage: ObjectStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepared(Data(source=source), storage)
-    warn_of_earlier(Data(source=source, **settings), list_source(Data(source=source), storage), storage)
+    data = Data(source=source, **settings)
+    warn_of_earlier(data, identify(data, list_source(Data(source=source), storage)).folder, storage)
     assert warnings(caplog) == []
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from ganray.config import Data
 from ganray.data.dataset import PreparedDataset, find_dataset
-from ganray.data.preparation.key import dataset_folder
+from ganray.data.preparation.key import identify
 from ganray.data.preparation.prepare import prepare as prepare_listing
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore
@@ -23,7 +23,7 @@ def read_back(prepared: PreparedDataset) -> tuple[np.ndarray, np.ndarray]:
 
 def prepared_earlier(data: Data, storage: ObjectStore) -> PreparedDataset | None:
     """Return what `prepare` would find."""
-    return find_dataset(storage, dataset_folder(data, list_source(data, storage)))
+    return find_dataset(storage, identify(data, list_source(data, storage)).folder)
 
 
 def keys_of(storage: ObjectStore) -> set[str]:

@@ -9,9 +9,8 @@ from ganray.config.compatibility import KINDS
 from ganray.config.renamed import modernise
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import CARD, PreparedDataset, load_dataset
-from ganray.data.preparation.key import dataset_folder, dataset_key, sample_settings
+from ganray.data.preparation.key import dataset_key, sample_settings
 from ganray.data.sources import list_source
-from ganray.data.sources.rows import Listing
 from ganray.errors import GanrayError, plural
 from ganray.storage import MissingObject, ObjectStore
 
@@ -35,9 +34,8 @@ def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
         logger.warning(message, place, dataset.folder, count)
 
 
-def warn_of_earlier(data: Data, listing: Listing, storage: ObjectStore) -> None:
-    """Log a warning if a dataset is prepared anew whose source has changed since it was prepared in the same way."""
-    folder = dataset_folder(data, listing)
+def warn_of_earlier(data: Data, folder: str, storage: ObjectStore) -> None:
+    """Log a warning if a dataset is prepared anew, in a folder, whose source has changed since it was prepared in the same way."""
     infos = [info for info in storage.list(f"{folder.rpartition('-')[0]}-") if info.key.endswith(f"/{CARD}")]
     for info in sorted(infos, key=lambda info: info.modified, reverse=True):
         earlier = info.key.removesuffix(f"/{CARD}")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ganray.config import Data
@@ -13,6 +14,26 @@ from ganray.data.sources.rows import Listing
 
 FOLDER = "datasets"
 LATER_FIELDS = {"tokens": "characters"}  # of `data.modality`, that came after `FORMAT`, as datasets were before: those keep their keys
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a dataset is found again by: its name, the key of what decides its samples, and what the job says of them."""
+
+    name: str
+    key: str
+    settings: dict[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """The folder of the dataset in its store: "datasets/<name>-<first 12 digits of its key>"."""
+        return f"{FOLDER}/{self.name}-{self.key[:12]}"
+
+
+def identify(data: Data, listing: Listing) -> Identity:
+    """Return the identity of the dataset that is prepared from a source's listing; no sample is read."""
+    name = data.name or re.sub(r"[^a-z0-9._-]+", "-", listing.name.lower()).strip("._-")[:64] or data.source.kind
+    return Identity(name, dataset_key(data, listing), sample_settings(data))
 
 
 def dataset_key(data: Data, listing: Listing) -> str:
@@ -54,13 +75,3 @@ def _later_settings(data: Data) -> list[str]:
         f"background {data.background_rgb}": data.background_rgb != Data().background_rgb and not data.has_alpha,
     }
     return [setting for setting, matters in settings.items() if matters]
-
-
-def dataset_folder(data: Data, listing: Listing) -> str:
-    """Return the folder of a dataset in its store: "datasets/<name>-<first 12 digits of its key>"."""
-    return f"{FOLDER}/{dataset_name(data, listing)}-{dataset_key(data, listing)[:12]}"
-
-
-def dataset_name(data: Data, listing: Listing) -> str:
-    """Return the name that the job gives, else the source's in the letters that a name may have."""
-    return data.name or re.sub(r"[^a-z0-9._-]+", "-", listing.name.lower()).strip("._-")[:64] or data.source.kind

@@ -21,7 +21,7 @@ from ganray.data.card import DatasetCard, Shard, Skipped, SkippedSample
 from ganray.data.dataset import CARD, PreparedDataset, find_dataset
 from ganray.data.preparation.changes import warn_of_earlier
 from ganray.data.preparation.codecs import make_codec
-from ganray.data.preparation.key import FOLDER, dataset_folder, dataset_key, dataset_name, sample_settings
+from ganray.data.preparation.key import FOLDER, Identity, identify
 from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, encode_rows, fingerprint, write_shards
 from ganray.data.shard import SampleType, is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
@@ -51,18 +51,18 @@ def prepare(
     """
     for message in listing.messages:
         logger.warning("%s", message)
-    folder = dataset_folder(data, listing)
-    remove_leftovers(storage.child(folder))
-    if (found := find_dataset(storage, folder)) is not None:
+    identity = identify(data, listing)
+    remove_leftovers(storage.child(identity.folder))
+    if (found := find_dataset(storage, identity.folder)) is not None:
         skipped = found.card.skipped
         check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
         log_depth(data, found.card)
         log_classes(found.card)
         return found
-    warn_of_earlier(data, listing, storage)
-    dataset = _write_dataset(data, listing, storage, codec, progress)
+    warn_of_earlier(data, identity.folder, storage)
+    dataset = _write_dataset(data, identity, listing, storage, codec, progress)
     if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
-        dataset = _write_dataset(data, listing, storage, codec, progress)
+        dataset = _write_dataset(data, identity, listing, storage, codec, progress)
     _remove_abandoned(storage)
     log_depth(data, dataset.card)
     log_classes(dataset.card)
@@ -100,16 +100,18 @@ def log_classes(card: DatasetCard) -> None:
         logger.warning("nothing is learned of %s %s: none of the samples could be read", classes, enumerated([*named, *more]))
 
 
-def _write_dataset(data: Data, listing: Listing, storage: ObjectStore, codec: Codec | None, progress: Progress | None) -> PreparedDataset:
+def _write_dataset(
+    data: Data, identity: Identity, listing: Listing, storage: ObjectStore, codec: Codec | None, progress: Progress | None
+) -> PreparedDataset:
     """Write a dataset's shards, then its card."""
-    folder = dataset_folder(data, listing)
+    folder = identity.folder
     with _removed_on_failure(storage, folder), unwrapped_errors():
         rows = listing.open()
         codec = codec or make_codec(data, rows)
         counts, target = DecodeCounts(), ShardTarget(storage, folder, SampleType(codec.shape, codec.dtype), len(rows.classes or []))
         shards = write_shards(encode_rows(rows, codec), counts, target, _checker(data, rows.count, progress))
         check_skipped(counts.skipped, counts.examples, counts.seen, data)
-        card = _make_card(data, listing, rows, codec, shards, counts)
+        card = _make_card(data, identity, listing, rows, codec, shards, counts)
         storage.write(f"{folder}/{CARD}", card.model_dump_json(indent=2).encode())
     return PreparedDataset(storage, folder, card)
 
@@ -126,15 +128,17 @@ def _checker(data: Data, total: int, progress: Progress | None) -> Callable[[Dec
     return check
 
 
-def _make_card(data: Data, listing: Listing, rows: Rows, codec: Codec, shards: list[WrittenShard], counts: DecodeCounts) -> DatasetCard:
+def _make_card(
+    data: Data, identity: Identity, listing: Listing, rows: Rows, codec: Codec, shards: list[WrittenShard], counts: DecodeCounts
+) -> DatasetCard:
     class_counts = np.sum([shard.class_counts for shard in shards], axis=0).tolist()
     num_distinct = len(np.unique(np.concatenate([shard.digests for shard in shards])))
     return DatasetCard(
-        name=dataset_name(data, listing),
-        key=dataset_key(data, listing),
+        name=identity.name,
+        key=identity.key,
         fingerprint=fingerprint(codec, [shard.content for shard in shards]),
         count=sum(shard.rows for shard in shards) - rows.num_held_out,
-        **_facts(data, codec, counts, rows),
+        **_facts(data, identity.settings, codec, counts, rows),
         classes=rows.classes,
         class_counts=None if rows.classes is None else class_counts,
         unreadable_classes=unreadable_classes(rows.classes or [], class_counts, counts),
@@ -155,10 +159,10 @@ def unreadable_classes(classes: list[str], class_counts: list[int], counts: Deco
     return {name: skipped[number] for number, name in enumerate(classes) if skipped[number] and not class_counts[number]}
 
 
-def _facts(data: Data, codec: Codec, counts: DecodeCounts, rows: Rows) -> dict[str, Any]:
+def _facts(data: Data, settings: dict[str, Any], codec: Codec, counts: DecodeCounts, rows: Rows) -> dict[str, Any]:
     """Return what a card says of samples of its kind, and how they were made."""
     if codec.kind != "image":
-        return {"modality": codec.to_json(), "settings": sample_settings(data), "held_out": rows.num_held_out}
+        return {"modality": codec.to_json(), "settings": settings, "held_out": rows.num_held_out}
     channels, height, width = codec.shape
     shape = {"channels": channels, "height": height, "width": width}
     made = {"filter": data.filter, "background": data.background_rgb, "bit_depth": data.bit_depth, "premultiplied": data.has_alpha}
