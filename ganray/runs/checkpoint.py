@@ -147,7 +147,7 @@ def write_manifest(checkpoint: Checkpoint) -> None:
     checkpoint.store.write(f"{FOLDER}/{checkpoint.name}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
 
 
-def read_manifest(run: ObjectStore, name: str) -> Checkpoint:
+def read_checkpoint(run: ObjectStore, name: str) -> Checkpoint:
     """Return a checkpoint by name. Raises `DamagedCheckpoint` if its manifest is missing or unreadable."""
     try:
         manifest = json.loads(run.read(f"{FOLDER}/{name}/{MANIFEST}"))
@@ -201,7 +201,7 @@ def committed_checkpoints(run: ObjectStore) -> list[str]:
 def progress_at(run: ObjectStore, name: str) -> Progress | None:
     """Return what a run knew at a checkpoint, None if its manifest cannot be read."""
     try:
-        return read_manifest(run, name).progress
+        return read_checkpoint(run, name).progress
     except DamagedCheckpoint:
         return None
 

@@ -26,7 +26,7 @@ from ganray.runs.checkpoint import (
     committed_checkpoints,
     progress_at,
     prune,
-    read_manifest,
+    read_checkpoint,
     remove_unfinished,
     write_checkpoint,
     write_manifest,
@@ -97,7 +97,8 @@ class Run:
             self._write_json(DATASET, {"folder": dataset.folder, "fingerprint": dataset.card.fingerprint})
         if job != self._job:
             self._write_json(JOB, job.model_dump(mode="json"))
-        self._job, self._dataset = job, dataset
+        self._job = job
+        self._dataset = dataset
 
     def write_start(self, files: Mapping[str, bytes]) -> None:
         """Write what a new run starts from, before its job and dataset, which make it one."""
@@ -122,7 +123,7 @@ class Run:
         names = [key.split("/")[1] for key in sizes if key.endswith(f"/{MANIFEST}")]
         for name in reversed(names):
             try:
-                checkpoint = read_manifest(self.store, name)
+                checkpoint = read_checkpoint(self.store, name)
                 if fewer_than is not None and checkpoint.images_seen >= fewer_than:
                     continue
                 check_sizes(checkpoint, sizes)
@@ -146,7 +147,7 @@ class Run:
             remedy = "let it train past evaluate.every images, and look at the losses in its metrics"
             raise ConfigError("RUN", f"run {self.name!r} has no generator with a finite score", remedy)
         try:
-            checkpoint = read_manifest(self.store, best.checkpoint)
+            checkpoint = read_checkpoint(self.store, best.checkpoint)
             checkpoint.read(GENERATOR)
         except DamagedCheckpoint as error:
             raise DataError("RUN", f"the best of run {self.name!r} is damaged ({error})", "raise train.total_images to train on") from error

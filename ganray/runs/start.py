@@ -14,29 +14,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from ganray.config import Job
+from ganray.config import Job, Networks, Penalties
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError, DataError
-from ganray.gan.layouts import encoding_in
-from ganray.gan.networks import build_networks
 from ganray.gan.state import GanState
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
 from ganray.registry.generator_config import GeneratorConfig, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, read_manifest
-from ganray.runs.checkpoint import DamagedCheckpoint
-from ganray.runs.checkpoint import read_manifest as read_checkpoint
+from ganray.runs.checkpoint import DamagedCheckpoint, read_checkpoint
 from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, ORIGIN = "start.safetensors", "start.json"
-NOT_OF_WEIGHTS = {  # fields of networks that change no weight of a generator
-    *("ghost_batch", "discriminator_norm", "minibatch_std", "blocks"),  # of the discriminator
-    *("temperature", "pretrain_images"),  # of training
-}
+OF_THE_DISCRIMINATOR = {"discriminator_norm", "minibatch_std", "blocks"}  # fields of networks that decide its weights alone
+NOT_OF_WEIGHTS = {*OF_THE_DISCRIMINATOR, "ghost_batch", "temperature", "pretrain_images"}  # that change no weight of a generator
 RUN_FOLDER = re.compile(r"(?:runs/[a-z0-9._-]+|sweeps/[a-z0-9._-]+/trials/[0-9]+)(?=$|\?)")
 
 
@@ -78,9 +74,10 @@ def find_start(job: Job) -> Start | None:
 def record_start(run: Run, job: Job, start: Start, card: DatasetCard) -> None:
     """Copy the weights that a new run of a job starts from to its record. Raises `ConfigError` for other classes."""
     _check_codec(start, card)
-    _check_classes(job, start, card)
+    _check_classes(job.networks, start, card)
     tensors = {f"generator.{name}": tensor for name, tensor in safetensors.torch.load(start.files[GENERATOR]).items()}
-    checkpoint, discriminator = _find_discriminator(run.storage, job, start)
+    is_alike = _is_discriminator_alike(job.networks, job.penalties, start.lineage)
+    checkpoint, discriminator = _find_discriminator(run.storage, start.lineage) if is_alike else (None, {})
     tensors |= {f"discriminator.{name}": tensor.contiguous() for name, tensor in discriminator.items()}
     if not checkpoint:
         logger.warning(
@@ -90,18 +87,29 @@ def record_start(run: Run, job: Job, start: Start, card: DatasetCard) -> None:
 
 
 def load_start(state: GanState, run: Run) -> None:
-    """Load the weights in a run's record into a state, on its device: the EMA starts as the generator. Raises `DataError`."""
+    """Load the weights in a run's record into a state, on its device: the EMA starts as the generator. Raises `DataError`.
+
+    A discriminator of other shapes than its version's lineage let expect is left out.
+    """
     try:
         tensors = safetensors.torch.load(run.store.read(WEIGHTS))
     except MissingObject:
         raise DataError("train.start_from", f"{run.uri}/{WEIGHTS} is gone", "restore it, or use another name") from None
-    for name in ("generator", "discriminator"):
-        prefix = f"{name}."
-        own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-        if own:
-            networks: list[nn.Module] = [state.generator, state.generator_ema] if name == "generator" else [state.discriminator]
-            for network in networks:
-                network.load_state_dict(own)
+    generator, discriminator = (_below(f"{name}.", tensors) for name in ("generator", "discriminator"))
+    for network in (state.generator, state.generator_ema):
+        network.load_state_dict(generator)
+    if _shapes(discriminator) == _shapes(state.discriminator.state_dict()):
+        state.discriminator.load_state_dict(discriminator)
+    elif discriminator:
+        logger.warning("train.start_from: the discriminator of the version's own training does not fit, and starts anew")
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in tensors.items()}
 
 
 def start_origin(run: Run) -> dict[str, Any] | None:
@@ -123,7 +131,7 @@ def _check_networks(job: Job, start: Start) -> None:
         theirs |= {"data.channels": start.config.shape[0], "data.resolution": list(start.config.shape[1:])}
         ours |= {"data.channels": job.data.channels, "data.resolution": [job.data.height, job.data.width]}
     for fields, networks in ((theirs, start.config.networks), (ours, job.networks)):
-        fields |= {f"networks.{name}": value for name, value in networks.model_dump().items() if name not in NOT_OF_WEIGHTS}
+        fields |= {f"networks.{name}": value for name, value in networks.model_dump(exclude=NOT_OF_WEIGHTS).items()}
     for field in sorted(theirs.keys() | ours.keys(), key=lambda field: (field != "networks.kind", field)):
         if theirs.get(field) != ours.get(field):
             problem = f"the generator of {start.origin['artifact']} has {theirs.get(field)} and this job {ours.get(field)}"
@@ -137,32 +145,28 @@ def _check_codec(start: Start, card: DatasetCard) -> None:
         raise ConfigError("train.start_from", problem, "use a version that was trained on data prepared alike, or null")
 
 
-def _check_classes(job: Job, start: Start, card: DatasetCard) -> None:
+def _check_classes(networks: Networks, start: Start, card: DatasetCard) -> None:
     """Raise `ConfigError` unless a conditional version has as many classes as the data."""
     theirs, ours = start.config.prior.num_classes, len(card.class_counts or ())
-    if job.networks.conditional and theirs != ours:
+    if networks.conditional and theirs != ours:
         problem = f"the generator of {start.origin['artifact']} has {theirs} classes and {card.name} has {ours}"
         raise ConfigError("train.start_from", problem, "use data of as many, or networks.conditional=false and an unconditional version")
 
 
-def _find_discriminator(storage: ObjectStore, job: Job, start: Start) -> tuple[str | None, Mapping[str, Tensor]]:
-    """Return the checkpoint of a version's own training and the discriminator in it; None if the job's storage has none that fits."""
-    uri, name = str(start.lineage.get("run")), str(start.lineage.get("checkpoint"))
+def _is_discriminator_alike(networks: Networks, penalties: Penalties, lineage: Mapping[str, Any]) -> bool:
+    """Return whether a version's discriminator was built as a job's, as far as its lineage tells."""
+    theirs = lineage.get("job") or {}
+    ours = {"networks": networks.model_dump(include=OF_THE_DISCRIMINATOR), "penalties": penalties.model_dump(include={"spectral_norm"})}
+    return all(theirs.get(section, {}).get(name, value) == value for section, fields in ours.items() for name, value in fields.items())
+
+
+def _find_discriminator(storage: ObjectStore, lineage: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Tensor]]:
+    """Return the checkpoint of a version's own training and the discriminator in it; None if the job's storage has none."""
+    uri, name = str(lineage.get("run")), str(lineage.get("checkpoint"))
     folder = RUN_FOLDER.search(uri)
     if not folder or storage.child(folder[0]).uri != uri or not re.fullmatch(r"[0-9]+-[0-9]+", name):
         return None, {}
     try:
-        state = read_checkpoint(storage.child(folder[0]), name).state()
+        return f"{folder[0]}@{name}", read_checkpoint(storage.child(folder[0]), name).state()["discriminator"]
     except DamagedCheckpoint:
         return None, {}
-    _, ours = build_networks(
-        job.networks,
-        start.config.layout.shape,
-        seed=0,
-        num_classes=start.config.prior.num_classes,
-        spectral_norm=job.penalties.spectral_norm,
-        encoding=encoding_in(start.config.layout),
-    )
-    expected, found = ours.state_dict(), state["discriminator"]
-    fits = {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in expected.items()}
-    return (f"{folder[0]}@{name}", found) if fits else (None, {})

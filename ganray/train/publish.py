@@ -23,7 +23,7 @@ from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.registry.reservation import latest_reserved
-from ganray.runs.checkpoint import Checkpoint, DamagedCheckpoint, read_manifest
+from ganray.runs.checkpoint import Checkpoint, DamagedCheckpoint, read_checkpoint
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
@@ -62,7 +62,7 @@ def newest_generator(run: Run) -> Checkpoint:
     """Return the newest checkpoint that has a generator. Raises `ConfigError` if there is none."""
     for name in reversed(run.checkpoints()):
         with contextlib.suppress(DamagedCheckpoint):
-            checkpoint = read_manifest(run.store, name)
+            checkpoint = read_checkpoint(run.store, name)
             if GENERATOR in checkpoint.files:
                 return checkpoint
     raise ConfigError("RUN", f"run {run.name!r} has no generator yet", "let it train past evaluate.every images, or to its end")

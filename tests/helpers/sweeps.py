@@ -10,7 +10,7 @@ from typing import Any
 
 import ganray
 from ganray.config import Job
-from ganray.runs.checkpoint import read_manifest
+from ganray.runs.checkpoint import read_checkpoint
 from ganray.runs.trials import Trial
 from ganray.storage import open_store
 from ganray.sweep.result import SweepResult
@@ -67,7 +67,7 @@ def checkpoints(sweep: Path, trial: int) -> list[str]:
 
 def state(sweep: Path, trial: int, checkpoint: str) -> dict[str, Any]:
     """Return a training state of a trial."""
-    return read_manifest(open_store(sweep / f"trials/{trial:04d}"), checkpoint).state()
+    return read_checkpoint(open_store(sweep / f"trials/{trial:04d}"), checkpoint).state()
 
 
 def within(seconds: float, function: Callable[[], Any]) -> Any:

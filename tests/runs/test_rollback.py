@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ganray.runs.checkpoint import STATE, read_manifest, serialise
+from ganray.runs.checkpoint import STATE, read_checkpoint, serialise
 from ganray.runs.rollback import clone_state, roll_back
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, Progress
@@ -47,7 +47,7 @@ def test_progress_after_a_rollback_is_rolled_back_to_next_time(run: Run) -> None
     checkpoint(run, 300, attempt=1, progress=Progress(trained_s=3.0, num_rollbacks=1))
     target = roll_back(run, attempt=1, fresh={}, max_rollbacks=3)
     assert (target.images_seen, target.progress.num_rollbacks) == (300, 2)
-    assert read_manifest(run.store, "002-000000000300").progress.rolled_back
+    assert read_checkpoint(run.store, "002-000000000300").progress.rolled_back
 
 
 def test_a_clone_takes_the_donors_state_once_and_keeps_its_own_best(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from ganray.config import Job, check_job
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.errors import ConfigError, DataError, RunLocked, StorageError
-from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_manifest, serialise, serialise_to, status_of
+from ganray.runs.checkpoint import GENERATOR, STATE, DamagedCheckpoint, read_checkpoint, serialise, serialise_to, status_of
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import LOCK, driver_lock
 from ganray.runs.metrics_log import newest_images, part_name
@@ -164,7 +164,7 @@ def test_old_checkpoints_go_but_for_the_best(run: Run) -> None:
         checkpoint(run, images, Progress(best=best_at(100)), generator_safetensors=b"g")
         run.prune_checkpoints(newest=f"000-{images:012d}", keep=2)
     assert [int(name[4:]) for name in run.checkpoints()] == [100, 300, 400]
-    assert read_manifest(run.store, run.best().checkpoint).read(GENERATOR) == b"g"
+    assert read_checkpoint(run.store, run.best().checkpoint).read(GENERATOR) == b"g"
 
 
 def write_part_of_checkpoint(run: Run, images: int) -> None:
