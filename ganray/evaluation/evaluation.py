@@ -11,7 +11,7 @@ from ganray.config import Evaluate, Job
 from ganray.config.compatibility import KINDS
 from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
-from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, fit_on_cluster, fit_weights, resolved
+from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, find_fitted, fit_on_cluster, fit_weights, resolved
 from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
 from ganray.evaluation.samples import SampleEvaluation, SampleScorer
 from ganray.evaluation.score import score_generator
@@ -80,12 +80,17 @@ AnyEvaluation = Evaluation | SampleEvaluation
 Scorer = FeatureScorer | SampleScorer
 
 
-def find_evaluation(job: Job, dataset: PreparedDataset, extractor: FittedExtractor | None) -> AnyEvaluation | None:
-    """Return how a resolved job's generators are scored, None if they are not, or the extractor or statistics are still to be made."""
-    if job.evaluate.enabled and not KINDS[dataset.card.kind].has_extractor:
-        return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
-    reference = extractor and find_reference(job, dataset, extractor)
-    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score) if extractor and reference else None
+def find_evaluation(job: Job, dataset: PreparedDataset) -> tuple[AnyEvaluation | None, FittedExtractor | None]:
+    """Return how a resolved job's generators are scored, and their extractor; None if they are not, or where it is still to be made."""
+    if not job.evaluate.enabled:
+        return None, None
+    if not KINDS[dataset.card.kind].has_extractor:
+        return SampleEvaluation(job.evaluate, dataset, *job.deciding_score), None
+    extractor = find_fitted(job.evaluate.extractor, dataset)
+    reference = extractor and find_reference(dataset, extractor, job.evaluate.num_samples)
+    if not extractor or not reference:
+        return None, extractor
+    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score), extractor
 
 
 def prepare_evaluation(
@@ -96,11 +101,12 @@ def prepare_evaluation(
         return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
     if stage:
         stage(FITTING)
-    extractor = ensure_extractor(job, dataset, partial(fit_on_cluster, job, dataset, progress=progress))
+    extractor = ensure_extractor(job.evaluate.extractor, dataset, partial(fit_on_cluster, job, dataset, progress=progress))
     if stage:
         stage(MEASURING)
     measure = partial(measure_on_cluster, job, dataset, extractor, progress=progress)
-    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, measure), *job.deciding_score)
+    reference = ensure_reference(dataset, extractor, job.evaluate.num_samples, measure)
+    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score)
 
 
 def make_evaluation(
@@ -118,6 +124,10 @@ def make_evaluation(
     if not KINDS[dataset.card.kind].has_extractor:
         return SampleEvaluation(job.evaluate, dataset, *job.deciding_score)
     fitting, measuring = (partial(progress, stage) if progress else None for stage in (FITTING, MEASURING))
-    extractor = extractor or ensure_extractor(job, dataset, partial(fit_weights, resolved(job), dataset, device, progress=fitting))
-    measure = partial(measure_here, job, dataset, extractor, device, progress=measuring)
-    return Evaluation(job.evaluate, dataset, extractor, ensure_reference(job, dataset, extractor, measure), *job.deciding_score)
+    if extractor is None:
+        named = resolved(job.evaluate.extractor)
+        extractor = ensure_extractor(named, dataset, partial(fit_weights, named, dataset, device, progress=fitting))
+    num_samples = job.evaluate.num_samples
+    measure = partial(measure_here, dataset, extractor, device, num_samples=num_samples, progress=measuring)
+    reference = ensure_reference(dataset, extractor, num_samples, measure)
+    return Evaluation(job.evaluate, dataset, extractor, reference, *job.deciding_score)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganray.cluster.errors import unwrapped_errors
-from ganray.config import AutoExtractor, ClassifierExtractor, Job
+from ganray.config import AutoExtractor, ClassifierExtractor, Extractor, Job
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
@@ -41,18 +41,18 @@ class FittedExtractor:
         return facts(self.weights)
 
 
-def ensure_extractor(job: Job, dataset: PreparedDataset, fit: Callable[[], bytes]) -> FittedExtractor:
-    """Return the extractor of a resolved job, made by `fit`, and kept beside the dataset, if nobody has."""
-    if found := find_fitted(job, dataset):
-        return found
-    key = extractor_key(resolved(job), dataset)
-    dataset.storage.write_if_absent(key, fit())
-    return _checked(dataset.storage.read(key), dataset)  # of two that fit at once, both use the first
+def ensure_extractor(extractor: Extractor, dataset: PreparedDataset, fit: Callable[[], bytes]) -> FittedExtractor:
+    """Return the extractor that a resolved job names, made by `fit`, and kept beside the dataset, if nobody has."""
+    key, weights = find_extractor(resolved(extractor), dataset)
+    if weights is None:
+        dataset.storage.write_if_absent(key, fit())
+        weights = dataset.storage.read(key)  # of two that fit at once, both use the first
+    return _checked(weights, dataset)
 
 
-def find_fitted(job: Job, dataset: PreparedDataset) -> FittedExtractor | None:
-    """Return the extractor of a resolved job, None if it is still to be fitted. Raises `DataError` for one that does not fit the data."""
-    weights = find_extractor(resolved(job), dataset)
+def find_fitted(extractor: Extractor, dataset: PreparedDataset) -> FittedExtractor | None:
+    """Return the extractor that a resolved job names, None if it is to be fitted. Raises `DataError` for one that does not fit the data."""
+    _, weights = find_extractor(resolved(extractor), dataset)
     return None if weights is None else _checked(weights, dataset)
 
 
@@ -64,9 +64,8 @@ def _checked(weights: bytes, dataset: PreparedDataset) -> FittedExtractor:
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def resolved(job: Job) -> ResolvedExtractor:
-    """Return the extractor section of a resolved job."""
-    extractor = job.evaluate.extractor
+def resolved(extractor: Extractor) -> ResolvedExtractor:
+    """Return an extractor section, of a resolved job."""
     assert not isinstance(extractor, AutoExtractor), "the job is not resolved"
     return extractor
 
@@ -74,18 +73,19 @@ def resolved(job: Job) -> ResolvedExtractor:
 def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
     weights = fit_on_cluster(job, dataset, progress=progress)
-    dataset.storage.write(extractor_key(resolved(job), dataset), weights)
+    dataset.storage.write(extractor_key(resolved(job.evaluate.extractor), dataset), weights)
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> bytes | None:
-    """Return the weights that a job names or an earlier fit left, None if they are still to be fitted."""
+def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> tuple[str, bytes | None]:
+    """Return where an extractor is kept, and the weights that a job names or an earlier fit left there, None if it is to be fitted."""
+    key = extractor_key(extractor, dataset)
     if extractor.weights != "auto":
-        return named_weights(extractor.weights, field="evaluate.extractor.weights")
+        return key, named_weights(extractor.weights, field="evaluate.extractor.weights")
     try:
-        return dataset.storage.read(extractor_key(extractor, dataset))
+        return key, dataset.storage.read(key)
     except MissingObject:
-        return None
+        return key, None
 
 
 def named_weights(name: str, *, field: str) -> bytes:
@@ -118,7 +118,7 @@ def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[in
     actor: Any = ray.remote(num_cpus=0)(ProgressMeter)
     meter = actor.remote()
     task = fit.options(num_cpus=1, num_gpus=job.resources.gpus_per_worker if job.use_gpu is True else 0)
-    pending = task.remote(resolved(job), dataset, meter)
+    pending = task.remote(resolved(job.evaluate.extractor), dataset, meter)
     while not ray.wait([pending], timeout=0.5)[0]:
         if progress:
             progress(*ray.get(meter.read.remote()))

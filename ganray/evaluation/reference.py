@@ -30,18 +30,18 @@ MAX_REALS = 100_000  # whose moments count, spread evenly over the dataset
 CHUNK = 256  # samples that pass the extractor together
 
 
-def ensure_reference(job: Job, dataset: PreparedDataset, extractor: FittedExtractor, measure: Callable[[], Reference]) -> str:
+def ensure_reference(dataset: PreparedDataset, extractor: FittedExtractor, num_samples: int, measure: Callable[[], Reference]) -> str:
     """Return the key of the reference statistics in the dataset's store, where `measure` has made them if nobody had."""
-    key = find_reference(job, dataset, extractor)
+    key = find_reference(dataset, extractor, num_samples)
     if key is None:
-        key = _key(dataset, extractor, job.evaluate.num_samples)
+        key = _key(dataset, extractor, num_samples)
         dataset.storage.write(key, save_reference(measure()))
     return key
 
 
-def find_reference(job: Job, dataset: PreparedDataset, extractor: FittedExtractor) -> str | None:
+def find_reference(dataset: PreparedDataset, extractor: FittedExtractor, num_samples: int) -> str | None:
     """Return the key of the reference statistics in the dataset's store, None if nobody has measured them."""
-    key = _key(dataset, extractor, job.evaluate.num_samples)
+    key = _key(dataset, extractor, num_samples)
     return key if dataset.storage.list(key) else None
 
 
@@ -71,11 +71,11 @@ def measure_on_cluster(
 
 
 def measure_here(
-    job: Job,
     dataset: PreparedDataset,
     extractor: FittedExtractor,
     device: torch.device,
     *,
+    num_samples: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reference:
     """Return the statistics of a dataset, measured in this process."""
@@ -84,7 +84,7 @@ def measure_here(
         parts.append(_part(network, dataset, number, rows))
         if progress:
             progress(len(parts), len(dataset.card.shards))
-    return _join(parts, dataset, num_samples=job.evaluate.num_samples)
+    return _join(parts, dataset, num_samples=num_samples)
 
 
 def _rows_by_shard(dataset: PreparedDataset) -> list[tuple[int, np.ndarray]]:

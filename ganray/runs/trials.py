@@ -97,6 +97,11 @@ class Trial:
         """What the trial is called in the store."""
         return trial_name(self.number)
 
+    @property
+    def valid_last(self) -> float | None:
+        """The last score, None of a trial that broke after it."""
+        return None if self.status.is_broken else self.last
+
 
 _TRIAL = TypeAdapter(Trial)
 

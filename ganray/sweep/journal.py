@@ -155,7 +155,7 @@ class Trials:
     def _exploit(self, trial: Trial, donor: Trial, params: Params) -> None:
         """Let a trial go on with other params from where a donor stands."""
         assert donor.checkpoint is not None, f"trial {donor.name} has no checkpoint to clone"
-        scores = {"score": _last(trial), "donor_score": _last(donor)}
+        scores = {"score": trial.valid_last, "donor_score": donor.valid_last}
         start = {"images": donor.position, "from": donor.number, "checkpoint": donor.checkpoint}
         trial.lineage.append({**start, "before": trial.params, "after": params, **scores})  # type: ignore[typeddict-item]
         trial.params, trial.images, trial.position = params, donor.position, donor.position
@@ -165,10 +165,6 @@ class Trials:
         """Let a trial, broken or not, train to its next rung."""
         trial.status, trial.budget = TrialStatus.WAITING, self.next_rung(trial.position)
         trial.reason = trial.ended = None
-
-
-def _last(trial: Trial) -> float | None:
-    return None if trial.status.is_broken else trial.last
 
 
 def stop(trial: Trial, at: float) -> None:

@@ -93,15 +93,18 @@ def check_space(job: Job) -> None:
     sweep = job.required_sweep
     if not job.evaluate.enabled:
         raise ConfigError("evaluate", "is none, and a sweep compares scores", "leave it out")
-    check_metric(job.data.modality.kind, sweep.metric, sweep.mode)
     for path in {*sweep.space, *itertools.chain.from_iterable(sweep.start_from)}:
         _check_path(path, sweep)
+    generators = set()
     for params in _params_to_check(sweep):
         try:
             trial = trial_job(job, params, 0)
         except GanrayError as error:
             raise _shown(error, params, sweep) from None
-        check_has_score(sweep.metric, extractor=trial.evaluate.extractor.kind, conditional=trial.networks.conditional)
+        generators.add((trial.evaluate.extractor.kind, trial.networks.conditional))
+    check_metric(job.data.modality.kind, sweep.metric, sweep.mode)
+    for extractor, conditional in generators:
+        check_has_score(sweep.metric, extractor=extractor, conditional=conditional)
 
 
 def check_packages(sweep: Sweep) -> None:

@@ -39,19 +39,19 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     reporter = reporter or line_reporter(SweepView())
     check_space(job)
     check_packages(job.required_sweep)
+    job = trials_job(job)
     check_trackers(job.track)
-    storage = open_storage(job)
-    sweep = Run(storage, f"sweeps/{job.name}")
-    job, creation = find_run(sweep, trials_job(job), resume=resume_sweep)
+    sweep = Run(open_storage(job), f"sweeps/{job.name}")
+    job, creation = find_run(sweep, job, resume=resume_sweep)
     if not creation and (finished := read_result(sweep, job.required_sweep)):
         return finished
     check_has_journal(sweep)
     check = partial(check_worker_group_fits, workers=job.required_sweep.workers)
-    with connected(job, storage, address, check) as job, locked(sweep) as lock, tracking(sweep, job.track):
+    with connected(job, sweep.storage, address, check) as job, locked(sweep) as lock, tracking(sweep, job.track):
         reporter.stage("preparing data")
         job = open_run(sweep, job, creation, progress=reporter.advance, resume=resume_sweep, resolve=resolve_sweep)
-        prepare_evaluation(job, sweep.dataset, stage=reporter.stage, progress=reporter.advance)  # once, not in the first of each group
-        context = prepare_context(sweep, job, sweep.dataset)
+        evaluation = prepare_evaluation(job, sweep.dataset, stage=reporter.stage, progress=reporter.advance)  # once, for all trials
+        context = prepare_context(sweep, job, sweep.dataset, evaluation)
         reporter.stage("searching")
         ended, trials, frame = run_search(context, reporter, lock)
         found = SweepResult(job.name, sweep.uri, ended, sum(trial.images for trial in trials), trials, dataframe=frame)

@@ -6,12 +6,11 @@ from typing import Any
 import torch
 
 from ganray.config import Job
-from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
-from ganray.evaluation.evaluation import AnyEvaluation, find_evaluation
-from ganray.evaluation.extractor import FittedExtractor, find_fitted
+from ganray.evaluation.evaluation import AnyEvaluation
+from ganray.evaluation.extractor import FittedExtractor
 from ganray.gan.layouts import Layout, encoding_in, layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
@@ -64,12 +63,12 @@ class WorkerContext:
         return PRECISIONS[self.job.train.precision]
 
 
-def prepare_context(run: Run, job: Job, dataset: PreparedDataset) -> WorkerContext:
-    """Return what the workers are handed, with resident data in the object store."""
+def prepare_context(
+    run: Run, job: Job, dataset: PreparedDataset, evaluation: AnyEvaluation | None, extractor: FittedExtractor | None = None
+) -> WorkerContext:
+    """Return what the workers are handed, with resident data in the object store, and evaluation and extractor as far as they are made."""
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
-    extractor = find_fitted(job, dataset) if job.evaluate.enabled and KINDS[dataset.card.kind].has_extractor else None
-    evaluation = find_evaluation(job, dataset, extractor)
     return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(f"run {job.name}"), start=start, extractor=extractor)
 
 

@@ -46,13 +46,12 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     import_in_background("torch")
     reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
     check_trackers(job.track)
-    storage = open_storage(job)
-    run = Run(storage, f"runs/{job.name}")
+    run = Run(open_storage(job), f"runs/{job.name}")
     job, creation = find_run(run, job)
     if not creation and (finished := run.result(limits_of(job.train))):
         return TrainingResult.from_json(finished)
     check = check_local_resources if own_local_ray(address) else check_reachable
-    with connected(job, storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
+    with connected(job, run.storage, address, check) as job, locked(run) as lock, recording(run) as events, tracking(run, job.track):
         reporter.stage("preparing data")
         job = open_run(run, job, creation, progress=reporter.advance)
         from ganray.train.trainer import train_to_end

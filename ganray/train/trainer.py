@@ -27,6 +27,7 @@ from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job
 from ganray.data.loading.streaming import Stream, StreamingConfig, streaming_source
 from ganray.errors import ClusterError, StorageError
+from ganray.evaluation.evaluation import find_evaluation
 from ganray.runs.checkpoint import Checkpoint, status_of
 from ganray.runs.lock import DriverLock
 from ganray.runs.run import Run
@@ -66,7 +67,7 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, event
                 return checkpoint, ended
             if has_trained and not checkpoint:
                 raise StorageError("storage", f"the workers' checkpoints are not in {run.uri}", "use storage that all nodes share")
-            context = prepare_context(run, job, run.dataset)
+            context = prepare_context(run, job, run.dataset, *find_evaluation(job, run.dataset))
             with stop_on_signal() as stop:
                 lock.on_lost(stop.set)  # since then nothing may be written any more
                 wait_for_room(demand_of(job), stop, reporter.stage)

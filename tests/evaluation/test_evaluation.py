@@ -32,12 +32,12 @@ def dataset(tmp_path: Path) -> PreparedDataset:
 
 
 def test_what_is_missing_is_made_once_with_progress_and_then_found(dataset: PreparedDataset) -> None:
-    assert find_evaluation(job(), dataset, find_fitted(job(), dataset)) is None
+    assert find_evaluation(job(), dataset)[0] is None
     seen: list[tuple[str, int, int]] = []
     made = make_evaluation(job(), dataset, CPU, progress=lambda *step: seen.append(step))
     assert {stage for stage, _, _ in seen} == {FITTING, MEASURING}
     assert [done for stage, done, _ in seen if stage == MEASURING] == [1, 2, 3]
-    assert find_evaluation(job(), dataset, find_fitted(job(), dataset)) == made
+    assert find_evaluation(job(), dataset)[0] == made
     seen.clear()
     assert make_evaluation(job(), dataset, CPU, progress=lambda *step: seen.append(step)) == made
     assert not seen
@@ -57,15 +57,15 @@ def test_a_fit_leaves_random_numbers_and_threads_of_its_process_as_they_are(data
 
 def test_an_extractor_that_cannot_be_is_met_before_training(dataset: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"evaluate\.extractor\.weights: there is no file .*none\.safetensors"):
-        find_fitted(job(weights=f"{tmp_path}/none.safetensors"), dataset)
+        find_fitted(job(weights=f"{tmp_path}/none.safetensors").evaluate.extractor, dataset)
     colour = write_numbered(open_store(tmp_path / "colour"), count=10, rows_per_shard=10, shape=(3, 16, 16))
     with pytest.raises(DataError, match="its network takes 1 channels and the data has 3"):
-        find_fitted(job(weights="shipped:fashion-mnist", kind="classifier"), colour)
+        find_fitted(job(weights="shipped:fashion-mnist", kind="classifier").evaluate.extractor, colour)
 
 
 def test_a_file_that_the_driver_has_read_is_not_looked_for_again(dataset: PreparedDataset, tmp_path: Path) -> None:
     named = job(weights=f"{tmp_path}/only-here.safetensors")
     (tmp_path / "only-here.safetensors").write_bytes(make_evaluation(job(), dataset, CPU).extractor.weights)
-    extractor = find_fitted(named, dataset)
+    extractor = find_fitted(named.evaluate.extractor, dataset)
     (tmp_path / "only-here.safetensors").unlink()
     assert make_evaluation(named, dataset, CPU, extractor=extractor).extractor == extractor

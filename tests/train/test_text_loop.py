@@ -52,7 +52,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PreparedDataset:
 def context_of(run: Run, dataset: PreparedDataset, networks: Networks = NETWORKS) -> WorkerContext:
     content = {**JOB, "networks": {**networks.model_dump(), "conditional": True}}
     job = check_job(decide_schedules(check_job(content).model_dump(mode="json"), 1280))
-    return WorkerContext(job, run, dataset, cast(Any, object()), find_evaluation(job, dataset, None), ACTOR)
+    return WorkerContext(job, run, dataset, cast(Any, object()), find_evaluation(job, dataset)[0], ACTOR)
 
 
 def train(run: Run, dataset: PreparedDataset, networks: Networks) -> None:
