@@ -17,7 +17,7 @@ from ganray.sweep.work_queue import ask
 from ganray.sweep.worker_group import train_pieces
 from ganray.train.context import WorkerContext
 from ganray.train.progress import start_progress_actor
-from ganray.train.reporter import Reporter
+from ganray.train.reporter import SnapshotReporter
 from ganray.train.trainer import fit
 from ganray.train.worker.loop import train_worker
 
@@ -26,11 +26,8 @@ logger = logging.getLogger(__name__)
 GRACE_S = 3.0  # for groups to leave once nothing is left to do: workers do at once, Ray Train's controllers take longer
 
 
-class WorkerGroups(Reporter):
-    """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced.
-
-    As their reporter it shows nothing of their stages.
-    """
+class WorkerGroups:
+    """The groups by name. One that has waited in vain for a piece leaves; one whose workers died too often is replaced."""
 
     def __init__(self, context: WorkerContext, queue: Any, search: SearchState) -> None:
         self.context, self.queue, self.search = context, queue, search
@@ -72,7 +69,7 @@ class WorkerGroups(Reporter):
         for actor in self.progress_actors.values():
             ray.kill(actor)
 
-    def update(self, snapshot: dict[str, Any]) -> None:
+    def _watch(self, snapshot: dict[str, Any]) -> None:
         """Pass on how far the trial is that a group trains."""
         if snapshot.get("trial") is not None:
             self.search.watch(snapshot["trial"], snapshot.get("images_seen", 0), snapshot.get(self.search.sweep.metric))
@@ -87,7 +84,8 @@ class WorkerGroups(Reporter):
 
     def _serve(self, name: str) -> None:
         queue, context = self.queue, replace(self.context, progress_actor=self.progress_actors[name])
+        reporter = SnapshotReporter(self._watch)
         if context.resident is not None:
-            fit(context, self, self.no_signal, lambda own: train_pieces(own, queue, name, train_worker))
+            fit(context, reporter, self.no_signal, lambda own: train_pieces(own, queue, name, train_worker))
         else:  # pieces with workers of their own each, from this thread: a stream of data belongs to one run
-            train_pieces(context, queue, name, lambda own: fit(own, self, self.no_signal))
+            train_pieces(context, queue, name, lambda own: fit(own, reporter, self.no_signal))

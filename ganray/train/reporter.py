@@ -1,6 +1,7 @@
 """Where a long command shows its progress. Lines for the user go through `logging` instead."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
@@ -33,3 +34,20 @@ class LogReporter:
     def update(self, snapshot: Any) -> None:
         """Log the snapshot, for debugging."""
         logger.debug("%s", snapshot)
+
+
+class SnapshotReporter:
+    """Hands snapshots on, and shows no stages: they are not the user's."""
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        self.take = take
+
+    def stage(self, title: str) -> None:
+        """Show nothing."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def update(self, snapshot: Any) -> None:
+        """Hand the snapshot on."""
+        self.take(snapshot)

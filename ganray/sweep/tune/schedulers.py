@@ -19,6 +19,7 @@ from ganray.config import Job
 from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
 from ganray.errors import GanrayError
 from ganray.runs.trials import Params
+from ganray.sweep.journal import Decision
 from ganray.sweep.plan import trial_job
 from ganray.sweep.tune.promotion import PromotingAsha
 from ganray.sweep.tune.search import Search
@@ -94,10 +95,10 @@ class RepeatableScheduler:
         """Return what becomes of a trial that has reported."""
         number, seen = int(trial.trial_id), self._finite(result)
         with self.search.guarded(), seeded(self.search.sweep.seed, number, result["images"]):
-            decision: Any = self.inner.on_trial_result(controller, trial, seen)
+            decision: Decision = self.inner.on_trial_result(controller, trial, seen)
         result.update({key: seen[key] for key in seen.keys() - result.keys()})  # what BOHB's searcher is told through it
-        if decision == TrialScheduler.PAUSE and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
-            decision = TrialScheduler.CONTINUE
+        if decision == "PAUSE" and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
+            decision = "CONTINUE"
         exploits: dict[int, tuple[int, Params]] = {}
         if isinstance(self.inner, Population):
             exploits, self.inner.exploits = self.inner.exploits, {}
