@@ -1,6 +1,7 @@
 """The structure of the package: import order of folders, sizes, docstrings, and the words of the glossary."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -65,9 +66,25 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(REPOSITORY))
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def lines_of(path: Path) -> list[str]:
+    """Return the file's own name and its lines."""
+    return [path.stem, *path.read_text().splitlines()]
+
+
+@functools.cache
+def text_of(path: Path) -> str:
+    return "\n".join(lines_of(path))
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the modules that a file imports, at its top or in a function."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -88,7 +105,7 @@ def functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunc
                 if isinstance(child, ast.ClassDef):
                     yield from below(child, f"{prefix}{child.name}.")
 
-    yield from below(ast.parse(path.read_text()), "")
+    yield from below(tree_of(path), "")
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent != PACKAGE], ids=name_of)
@@ -142,7 +159,7 @@ def test_everything_public_has_a_docstring() -> None:
         for name, node in functions(path)
         if not any(part.startswith("_") for part in name.split(".")) and not ast.get_docstring(node)
     ]
-    missing += [name_of(path) for path in FILES if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
+    missing += [name_of(path) for path in FILES if path.read_text().strip() and not ast.get_docstring(tree_of(path))]
     assert missing == []
 
 
@@ -151,8 +168,8 @@ def test_the_field_s_words_are_used(word: str, instead: str) -> None:
     found = [
         f"{name_of(path)}:{number}: {line.strip()}"
         for path in sorted(set(TEXTS))
-        if path.exists() and name_of(path) not in RENAMED
-        for number, line in enumerate([path.stem, *path.read_text().splitlines()])  # line 0: the file's own name
+        if path.exists() and name_of(path) not in RENAMED and re.search(word, text_of(path))
+        for number, line in enumerate(lines_of(path))
         if re.search(word, line)
     ]
     assert not found, f"say {instead!r}:\n" + "\n".join(found)

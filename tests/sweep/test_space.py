@@ -1,11 +1,11 @@
 """The space of a sweep: what is drawn from it, and one line for every mistake in it, before anything starts."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ganray.cli import main
 from ganray.config import Job, check_job
 from ganray.errors import GanrayError
 from ganray.sweep.plan import check_space, complete, sample, trial_job
@@ -110,11 +110,16 @@ def test_a_trials_job_has_its_point_and_the_same_seed_unless_told_otherwise() ->
         ("{train.batch_size: {choice: [64, many]}}", "sweep.space.train.batch_size"),
     ],
 )
-def test_a_bad_space_costs_one_line_and_exit_code_2_and_writes_nothing(tmp_path: Path, space: str, field: str) -> None:
-    command = [sys.executable, "-m", "ganray", "sweep", "jobs/quickstart.yaml", f"sweep.space={space}", f"storage={tmp_path / 'store'}"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+def test_a_bad_space_costs_one_line_and_exit_code_2_and_writes_nothing(
+    tmp_path: Path, space: str, field: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["ganray", "sweep", str(REPOSITORY / "jobs/quickstart.yaml"), f"sweep.space={space}", f"storage={tmp_path / 'store'}"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out) == (2, "")
+    (line,) = shown.err.splitlines()
     assert line.startswith(f"error: {field}: ")
     assert "; " in line
     assert not list(tmp_path.iterdir())
