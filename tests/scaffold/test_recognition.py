@@ -65,7 +65,7 @@ def column(samples: list[bytes], *, as_struct: bool) -> pa.Array:
     ],
 )
 def test_a_parquet_column_is_of_the_kind_that_its_bytes_are(name: str, make: Any, kind: str, as_struct: bool, tmp_path: Path) -> None:
-    samples = [make() for _ in range(60)]
+    samples = [make() for _ in range(10)] * 6
     classes = pa.array([["one", "two"][number % 2] for number in range(60)])
     pq.write_table(pa.table({name: column(samples, as_struct=as_struct), "label": classes}), tmp_path / "a.parquet", row_group_size=16)
     file, found = write_job(str(tmp_path / "a.parquet"), out=tmp_path / "job.yaml")
