@@ -18,7 +18,9 @@ quickstart: .venv/installed
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
 # What to run before each commit: style, types and the tests that need neither network nor Ray: three and a half minutes on two cores.
-check: lint types unit
+# Types are checked beside the first tests: mypy uses one core.
+check: lint
+	@$(MAKE) --no-print-directory --jobs 2 types unit COVERAGE="$(COVERAGE)"
 
 # Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about half an hour on two cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
