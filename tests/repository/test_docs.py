@@ -34,6 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.e2e
 def test_the_reference_has_every_command_field_and_public_name(site: Path) -> None:
     commands, job, python = ((site / f"reference/{name}/index.html").read_text() for name in ("commands", "job", "python"))
     for path, _ in leaves(group):
@@ -45,6 +46,7 @@ def test_the_reference_has_every_command_field_and_public_name(site: Path) -> No
     assert "Raises" in python
 
 
+@pytest.mark.e2e
 def test_the_site_asks_no_other_server_for_anything(site: Path) -> None:
     for page in site.rglob("*.html"):
         sources = re.findall(r"<(?:script|img|link)\b[^>]*?(?:src|href)=\"?(https?://[^\">\s]+)", page.read_text())

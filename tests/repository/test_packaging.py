@@ -41,6 +41,7 @@ def build(tree: Path, kind: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(wheel)
 
 
+@pytest.mark.e2e
 def test_a_wheel_has_the_jobs_and_data(tree: Path, tmp_path: Path) -> None:
     with build(tree, "wheel") as wheel:
         wheel.extractall(tmp_path)
@@ -61,6 +62,7 @@ def test_a_wheel_has_the_jobs_and_data(tree: Path, tmp_path: Path) -> None:
     assert all((tmp_path / "ganray" / name).is_file() for name in data)
 
 
+@pytest.mark.e2e
 def test_an_editable_install_is_a_path_that_type_checkers_follow(tree: Path) -> None:
     with build(tree, "editable") as wheel:
         (path,) = (name for name in wheel.namelist() if name.startswith("__editable__"))
