@@ -155,9 +155,11 @@ def _check_classes(networks: Networks, start: Start, card: DatasetCard) -> None:
 
 def _is_discriminator_alike(networks: Networks, penalties: Penalties, lineage: Mapping[str, Any]) -> bool:
     """Return whether a version's discriminator was built as a job's, as far as its lineage tells."""
-    theirs = lineage.get("job") or {}
+    job = lineage.get("job")
+    theirs = job if isinstance(job, dict) else {}  # nobody has checked what a manifest says
     ours = {"networks": networks.model_dump(include=OF_THE_DISCRIMINATOR), "penalties": penalties.model_dump(include={"spectral_norm"})}
-    return all(theirs.get(section, {}).get(name, value) == value for section, fields in ours.items() for name, value in fields.items())
+    known = {section: theirs[section] for section in ours if isinstance(theirs.get(section), dict)}
+    return all(fields.get(name, value) == value for section, fields in known.items() for name, value in ours[section].items())
 
 
 def _find_discriminator(storage: ObjectStore, lineage: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Tensor]]:

@@ -127,6 +127,25 @@ def test_no_other_discriminator_is_looked_for(tmp_path: Path, which: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("job", "is_alike"),
+    [
+        ({"networks": {"discriminator_norm": "none"}}, False),
+        ({"penalties": {"spectral_norm": True}}, False),
+        ({"networks": {"ghost_batch": 8, "minibatch_std": False}, "penalties": {"spectral_norm": False}}, True),
+        ({"networks": "dcgan", "penalties": None}, True),
+        ("hostile", True),
+    ],
+)
+def test_a_discriminator_that_its_lineage_says_was_built_otherwise_stays_behind(tmp_path: Path, job: Any, is_alike: bool) -> None:
+    _, lineage = train_elsewhere(tmp_path)
+    run = Run(open_store(tmp_path), "runs/new")
+    record(run, job_for(publish(tmp_path, 1, lineage={**lineage, "job": job})), CARD)
+    origin = start_origin(run)
+    assert origin is not None
+    assert origin["discriminator"] == ("runs/old@000-000000000064" if is_alike else None)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("networks.width=16", "networks.width: the generator of {} has 8 and this job 16; use 8, or another train.start_from"),
