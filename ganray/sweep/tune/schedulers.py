@@ -19,7 +19,6 @@ from ganray.config import Job
 from ganray.config.sweep import AshaScheduler, HyperbandScheduler, MedianScheduler, Pb2Scheduler, PbtScheduler
 from ganray.errors import GanrayError
 from ganray.runs.trials import Params
-from ganray.sweep.journal import Decision
 from ganray.sweep.plan import trial_job
 from ganray.sweep.tune.promotion import PromotingAsha
 from ganray.sweep.tune.search import Search
@@ -95,7 +94,7 @@ class RepeatableScheduler:
         """Return what becomes of a trial that has reported."""
         number, seen = int(trial.trial_id), self._finite(result)
         with self.search.guarded(), seeded(self.search.sweep.seed, number, result["images"]):
-            decision: Decision = self.inner.on_trial_result(controller, trial, seen)
+            decision: Any = self.inner.on_trial_result(controller, trial, seen)
         result.update({key: seen[key] for key in seen.keys() - result.keys()})  # what BOHB's searcher is told through it
         if decision == "PAUSE" and (isinstance(self.inner, MedianStoppingRule) or not getattr(self.inner, "_synch", True)):
             decision = "CONTINUE"
@@ -103,7 +102,7 @@ class RepeatableScheduler:
         if isinstance(self.inner, Population):
             exploits, self.inner.exploits = self.inner.exploits, {}
         self.search.decide(number, decision, exploits)
-        return decision
+        return str(decision)
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Take in a trial that has ended."""
