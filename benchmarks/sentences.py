@@ -12,7 +12,6 @@ import copy
 import dataclasses
 import hashlib
 import json
-import math
 import re
 import subprocess
 import tarfile
@@ -184,10 +183,9 @@ def held_out_nats(ganray: Ganray, tokens: torch.Tensor) -> float:
 def report(curves: dict[str, Curve], train: list[str], reals: list[str]) -> None:
     """Print the curves, the scores of real sentences, and which of the two is better where they are as diverse."""
     print("network      temperature  BLEU-4  self-BLEU-4  4-gram divergence")
-    for name, points in {**curves, "real": [{"temperature": math.nan, **scores(train, reals)}]}.items():
-        for point in points:
-            columns = f"{point['bleu']:>6.3f}  {point['self_bleu']:>11.3f}  {point['divergence']:>17.3f}"
-            print(f"{name:<11}  {point['temperature']:>11.1f}  {columns}")
+    rows = [(name, f"{point['temperature']:.1f}", point) for name, points in curves.items() for point in points]
+    for name, temperature, point in [*rows, ("real", "", scores(train, reals))]:
+        print(f"{name:<11}  {temperature:>11}  {point['bleu']:>6.3f}  {point['self_bleu']:>11.3f}  {point['divergence']:>17.3f}")
     theirs = sorted((point["self_bleu"], point["bleu"]) for point in curves["likelihood"])
     gaps = [
         point["bleu"] - float(np.interp(point["self_bleu"], *zip(*theirs, strict=True)))
