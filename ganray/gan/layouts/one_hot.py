@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 END = 0  # the token that ends a text
@@ -23,7 +22,8 @@ class OneHotLayout:
 
     def from_samples(self, samples: Tensor) -> Tensor:
         """Return token ids [N, L] as one-hot float32 [N, V, L]."""
-        return F.one_hot(samples.long(), self.num_tokens).transpose(1, 2).float().contiguous()
+        texts = torch.zeros(len(samples), self.num_tokens, self.length, device=samples.device)
+        return texts.scatter_(1, samples.long()[:, None], 1.0)
 
     def to_samples(self, outputs: Tensor) -> Tensor:
         """Return the most probable tokens [N, L] of probabilities [N, V, L]; what follows the first end is an end, too."""
