@@ -1,4 +1,7 @@
-"""A cluster at an address: its token is found, its dashboard's address is no head's, and when it dies its driver ends, in one line each."""
+"""A cluster at an address: its token is found, its dashboard's address is no head's, and when it dies its driver ends, in one line each.
+
+A job that was submitted to it goes on at the next head.
+"""
 
 import os
 import secrets
@@ -11,7 +14,7 @@ import pytest
 
 from tests.helpers.heads import Head, running_head
 from tests.helpers.refusals import mistake
-from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, ended, wait_until
+from tests.helpers.runs import REPOSITORY, TINY, checkpoints, descendants, ended, final_state, train, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -65,3 +68,18 @@ def test_a_driver_finds_the_token_is_told_a_wrong_port_and_ends_with_its_head(tm
             assert "task_manager" not in errors
         finally:
             ended(driver, descendants(driver.pid))
+
+
+@pytest.mark.slow
+def test_a_submitted_job_goes_on_at_a_new_head_and_ends_as_if_nothing_had_died(tmp_path: Path) -> None:
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train(whole).returncode == 0
+    with running_head(**token) as head, head.started_ganray("submit", "jobs/quickstart.yaml", *TINY, f"storage={broken}") as following:
+        wait_until(lambda: checkpoints(broken), following)
+        head.kill()
+        with running_head(head.ports, **token):
+            output, _ = following.communicate(timeout=240)
+    assert following.returncode == 0, output
+    assert "the head of the cluster died; submitting the job once more, as tiny-" in output
+    assert final_state(broken) == final_state(whole)

@@ -67,7 +67,7 @@ def autoscaling_head(folder: Path, *, idle_s: float) -> Iterator[Head]:
     ray = Path(sys.executable).with_name("ray")
     with (folder / "head.log").open("wb") as log:
         process = subprocess.Popen([ray, "start", "--head", "--block", *flags], stdout=log, stderr=log, env=environment)
-    head = Head(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment, process)
+    head = Head(tuple(ports), environment, process)
     try:
         until = time.monotonic() + 180
         while not is_open(ports[0]):

@@ -16,12 +16,21 @@ from tests.helpers.runs import REPOSITORY, descendants
 
 @dataclass(frozen=True)
 class Head:
-    """A head started with `ray start --head`: its address, its dashboard's, and the environment that holds the cluster's token."""
+    """A head started with `ray start --head`: its ports, and the environment that holds the cluster's token."""
 
-    gcs_address: str
-    address: str
+    ports: tuple[int, ...]
     environment: dict[str, str]
     process: subprocess.Popen[bytes]
+
+    @property
+    def gcs_address(self) -> str:
+        """Where drivers connect to."""
+        return f"127.0.0.1:{self.ports[0]}"
+
+    @property
+    def address(self) -> str:
+        """Where the dashboard is, which takes jobs."""
+        return f"http://127.0.0.1:{self.ports[1]}"
 
     def ganray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Return a finished command of ganray's that is told the dashboard's address."""
@@ -48,16 +57,16 @@ class Head:
 
 
 @contextlib.contextmanager
-def running_head(**variables: str) -> Iterator[Head]:
-    """Give a head of two CPUs, with these environment variables, whose ports are open."""
-    ports = [free_port() for _ in range(3)]
+def running_head(ports: tuple[int, ...] = (), **variables: str) -> Iterator[Head]:
+    """Give a head of two CPUs, with these environment variables, whose ports (of head, dashboard and clients; or free ones) are open."""
+    ports = ports or tuple(free_port() for _ in range(3))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **variables}
     environment.pop("RAY_ADDRESS", None)
     flags = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}", "--disable-usage-stats"]
     command = ["ray", "start", "--head", "--block", "--num-cpus=2", *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    head = Head(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment, process)
+    head = Head(ports, environment, process)
     try:
         until = time.monotonic() + 180
         while not all(map(is_open, ports[:2])):
