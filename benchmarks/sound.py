@@ -23,9 +23,10 @@ from ganray.config.modalities import SoundModality
 from ganray.gan.layouts import layout_of
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.fitting import Dataset, fit_classifier
-from ganray.modalities.sound.codec import SoundCodec, SpectrogramFitting, WaveCodec, decibels
+from ganray.modalities.sound.codec import SoundCodec, WaveCodec, decibels
 from ganray.modalities.sound.decoding import Clip, Wave, decode
 from ganray.modalities.sound.files import encode_sound, read_sound, sheet
+from ganray.modalities.sound.fitting import SpectrogramFitting
 from ganray.modalities.sound.spectrogram import Analysis, mel_spectrogram
 
 REPOSITORY = Path(__file__).parents[1]
@@ -73,7 +74,7 @@ def make_codec(job: Job, files: list[bytes]) -> SoundCodec:
     """Return the codec that a preparation of the files would fit."""
     modality = job.data.modality
     assert isinstance(modality, SoundModality)
-    clip = Clip(modality.rate, modality.samples, modality.trim, modality.loudness)
+    clip = Clip(modality.rate, modality.samples, modality.trim, modality.loudness, modality.channels)
     if modality.representation == "wave":
         return WaveCodec(clip)
     fitting = SpectrogramFitting(clip, Analysis(modality.rate, modality.hop, modality.frames, modality.bins))

@@ -15,7 +15,7 @@ FULL_SCALE = 32767
 
 
 def as_pixels(samples: Tensor) -> Tensor:
-    """Return waves int16 [N, 1, samples] as uint8 [N, 1, BANDS, frames], clips [N, T, C, H, W] as [N, T C, H, W], images as they are."""
+    """Return waves int16 [N, C, samples] as uint8 [N, C, BANDS, frames], clips [N, T, C, H, W] as [N, T C, H, W], images as they are."""
     if samples.dtype != torch.uint8:
         return wave_pixels(samples)
     return samples.flatten(1, 2) if samples.ndim == 5 else samples
@@ -27,14 +27,15 @@ def num_channels(shape: tuple[int, ...]) -> int:
 
 
 def wave_pixels(waves: Tensor) -> Tensor:
-    """Return the levels of waves int16 [N, 1, samples] in dB, from `FLOOR_DB` to 0, as uint8 [N, 1, BANDS, frames]."""
+    """Return the levels of waves int16 [N, C, samples] in dB, from `FLOOR_DB` to 0, as uint8 [N, C, BANDS, frames]."""
     analysis = Analysis(RATE, max(1, waves.shape[2] // FRAMES), FRAMES, BANDS)
     shape, filters = (tensor.to(waves.device) for tensor in _tensors(analysis))
     size, hop = analysis.fft_size, analysis.hop
-    padded = torch.nn.functional.pad(waves[:, 0].float() / FULL_SCALE, ((size - hop) // 2, size - hop - (size - hop) // 2))
-    spectrum = torch.fft.rfft(padded.unfold(1, size, hop) * shape).abs() * (2 / shape.sum())  # [N, frames, frequencies]
+    padded = torch.nn.functional.pad(waves.flatten(0, 1).float() / FULL_SCALE, ((size - hop) // 2, size - hop - (size - hop) // 2))
+    spectrum = torch.fft.rfft(padded.unfold(1, size, hop) * shape).abs() * (2 / shape.sum())  # [N C, frames, frequencies]
     levels = 20 * (spectrum @ filters.T).clamp(min=10 ** (FLOOR_DB / 20)).log10()
-    pixels: Tensor = (255 * (1 - levels / FLOOR_DB)).round().clamp(0, 255).to(torch.uint8).mT[:, None]
+    each = (255 * (1 - levels / FLOOR_DB)).round().clamp(0, 255).to(torch.uint8).mT
+    pixels: Tensor = each.unflatten(0, waves.shape[:2])
     return pixels
 
 

@@ -1,12 +1,14 @@
 """The key of a dataset: what decides its samples changes it, and what does not leaves the datasets of earlier versions where they are."""
 
+import hashlib
+import json
 import logging
 
 import pytest
 
-from ganray.config import Data, FolderSource, LinesSource, TextModality
-from ganray.data.card import DatasetCard
-from ganray.data.preparation.key import dataset_key
+from ganray.config import Data, FolderSource, LinesSource, SoundModality, TextModality
+from ganray.data.card import FORMAT, DatasetCard
+from ganray.data.preparation.key import dataset_key, sample_settings, settings_of
 from ganray.data.preparation.prepare import log_depth
 from ganray.data.sources.rows import Listing, Rows
 
@@ -31,6 +33,15 @@ def key(**settings: object) -> str:
 )
 def test_defaults_and_what_alters_no_sample_keep_the_key(settings: dict[str, object]) -> None:
     assert key(**settings) == KEY
+
+
+def test_mono_sounds_keep_the_key_that_they_had_before_there_was_stereo() -> None:
+    fields = {"kind": "sound", "rate": 8000, "seconds": 1.0, "trim": True, "loudness": "peak"}
+    settings = [FORMAT, "folder", {**fields, "representation": "spectrogram", "bins": 64, "frames": 64}, ["id"]]
+    mono, stereo = (key(modality={"kind": "sound", "rate": 8000, "channels": channels}) for channels in (1, 2))
+    assert mono == hashlib.sha256(json.dumps(settings).encode()).hexdigest() != stereo
+    data = Data(source=FolderSource(path="x"), modality=SoundModality(rate=8000, channels=2))
+    assert settings_of("sound", sample_settings(data))["modality"]["channels"] == 2
 
 
 def test_whatever_alters_samples_is_another_dataset() -> None:

@@ -76,6 +76,28 @@ def test_sounds_are_learned_published_written_and_traced(sounds: Path, address: 
 
 
 @pytest.mark.slow
+def test_stereo_is_learned_published_written_and_traced(address: str, tmp_path: Path) -> None:
+    time, folder, store = np.arange(2000) / 8000, tmp_path / "stereo", tmp_path / "store"
+    for number in range(64):
+        wave = 0.5 * np.sin(2 * np.pi * (300 + number) * time)
+        sides = np.stack([wave, 0.1 * wave], axis=1)[:, :: 1 if number % 2 else -1]
+        path = folder / ("right", "left")[number % 2] / f"{number:02d}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, sides, 8000)
+    evaluate = "evaluate={every: 128, num_samples: 256, extractor: {kind: classifier, fit_images: 500}}"
+    stereo = SOUND.replace("kind: sound", "kind: sound, channels: 2")
+    job = [JOB, *source(folder), stereo, *BRIEF, evaluate, "train.total_images=128", f"storage={store}"]
+    version = json.loads(succeed("train", *job, "--address", address, "--json"))["version"]
+    for file in (Path(version) / "samples.wav", *(store / "runs/spoken-digits/samples").glob("*.wav")):
+        assert soundfile.info(file).channels == 2
+    for name in ("out", "sheet.flac", "sounds.parquet"):
+        succeed("generate", version, "--num", "3", "--out", str(tmp_path / name), "--class", "left", "--local")
+        file = tmp_path / ("out/000001.wav" if name == "out" else name)
+        assert "0 16-bit steps" in succeed("provenance", str(file), "--storage", str(store))
+    assert read_sound(tmp_path / "out/000001.wav")[0].shape == (2, 2000)
+
+
+@pytest.mark.slow
 def test_waves_go_on_bit_by_bit(sounds: Path, address: str, tmp_path: Path) -> None:
     job = [JOB, *source(sounds), WAVE, *BRIEF[3:], *WAVEGAN, *STEADY, "evaluate=none", "train.checkpoint_every=64"]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"

@@ -29,6 +29,7 @@ COUNT = 320
 FOLDER = {"kind": "folder", "path": "somewhere"}
 KINDS: dict[str, tuple[WaveganNetworks | MotionNetworks, Codec]] = {
     "sound": (WAVES, WaveCodec(Clip(8000, 2048))),
+    "stereo": (WAVES, WaveCodec(Clip(8000, 2048, channels=2))),
     "video": (CLIPS, VideoCodec(ClipTarget(Target((1, 16, 16), "box"), 3))),
 }
 
@@ -60,14 +61,14 @@ def prepared(folder: Path, codec: Codec) -> PreparedDataset:
     return PreparedDataset(store, "datasets/x", card)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow) if kind == "stereo" else kind for kind in KINDS])
 def test_generators_are_scored_by_a_classifier_of_their_kind(kind: str, tmp_path: Path) -> None:
     networks, codec = KINDS[kind]
     dataset = prepared(tmp_path, codec)
     assert rows_per_shard(dataset.card.sample_type) >= COUNT
     extractor = {"kind": "classifier", "fit_images": 2000}
     job = Job(
-        data={"source": FOLDER, "modality": {"kind": kind, **({"representation": "wave"} if kind == "sound" else {})}},
+        data={"source": FOLDER, "modality": {"kind": codec.kind, **({"representation": "wave"} if codec.kind == "sound" else {})}},
         networks=networks,
         evaluate={"num_samples": 256, "neighbours": 3, "extractor": extractor},
     )
@@ -76,6 +77,6 @@ def test_generators_are_scored_by_a_classifier_of_their_kind(kind: str, tmp_path
     score = scorer(generator.eval(), Prior(networks.latent_dim, (0.3, 0.3, 0.4)))
     assert score is not None
     assert {"metric/frechet", "metric/class_coverage", "metric/conditional_accuracy", "metric/diversity"} <= score.scores.keys()
-    assert ({"metric/silent", "metric/clipped"} <= score.scores.keys()) == (kind == "sound")
+    assert ({"metric/silent", "metric/clipped"} <= score.scores.keys()) == (codec.kind == "sound")
     assert np.isfinite(list(score.scores.values())).all()
     assert score.scores["metric/frechet"] > 0

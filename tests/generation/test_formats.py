@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,11 @@ from tests.helpers.gan_runs import CLIPS, WAVES
 SPECTROGRAMS = SpectrogramCodec(Clip(8000, 1024), Analysis(8000, 64, 16, 16), (-60.0,) * 16, (0.0,) * 16)
 KINDS: dict[str, tuple[DcganNetworks | WaveganNetworks | MotionNetworks, Codec]] = {
     "spectrograms": (DcganNetworks(width=8, latent_dim=8, ghost_batch=4), SPECTROGRAMS),
+    "stereo spectrograms": (
+        DcganNetworks(width=8, latent_dim=8, ghost_batch=4),
+        replace(SPECTROGRAMS, clip=Clip(8000, 1024, channels=2)),
+    ),
+    "stereo waves": (WAVES.model_copy(update={"conditional": False}), WaveCodec(Clip(8000, 300, channels=2))),
     "waves": (WAVES.model_copy(update={"conditional": False}), WaveCodec(Clip(8000, 300))),
     "videos": (CLIPS.model_copy(update={"conditional": False}), VideoCodec(ClipTarget(Target((1, 16, 16), "box"), 3))),
 }
@@ -65,6 +71,8 @@ def published(folder: Path, kind: str, scale: float = 8) -> str:
     [
         ("spectrograms", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
         ("waves", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
+        ("stereo spectrograms", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
+        ("stereo waves", ["out/000001.wav", "all.wav", "all.flac", "all.png"]),
         ("videos", ["out/000001.webp", "out/000001.mp4", "all.webp", "all.mp4", "all.png"]),
     ],
 )
@@ -96,6 +104,11 @@ def test_parquet_holds_files_that_others_read(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "sounds.parquet")
     assert [soundfile.info(BytesIO(row["bytes"])).frames for row in table["audio"].to_pylist()] == [1024] * 3
     assert json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["audio"] == {"sampling_rate": 8000, "_type": "Audio"}
+    generate(published(tmp_path / "c", "stereo waves"), num=2, seed=0, out=tmp_path / "stereo.parquet", local=True)
+    table = pq.read_table(tmp_path / "stereo.parquet")
+    assert [soundfile.info(BytesIO(row["bytes"])).channels for row in table["audio"].to_pylist()] == [2, 2]
+    audio = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["audio"]
+    assert audio == {"sampling_rate": 8000, "mono": False, "num_channels": 2, "_type": "Audio"}
     generate(published(tmp_path / "b", "videos"), num=3, seed=0, out=tmp_path / "videos.parquet", local=True)
     clips = [read_webp(row["bytes"])[0] for row in pq.read_table(tmp_path / "videos.parquet")["video"].to_pylist()]
     assert np.stack(clips).shape == (3, 3, 3, 16, 16)

@@ -25,6 +25,7 @@ from tests.helpers.texts import CODEC
         (ImageCodec(Target((3, 8, 8), "box")), [".png"]),
         (CODEC, [".png"]),
         (WaveCodec(Clip(8000, 300)), [".png", ".wav"]),
+        (WaveCodec(Clip(8000, 300, channels=2)), [".png", ".wav"]),
         (VideoCodec(ClipTarget(Target((1, 16, 16), "box"), 3)), [".png", ".webp"]),
     ],
 )

@@ -10,9 +10,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from ganray.modalities.codec import UnreadableSample
-from ganray.modalities.sound.codec import MAX_PEAK, SpectrogramCodec, SpectrogramFitting, WaveCodec, decibels, sound_codec_from_json
+from ganray.modalities.sound.codec import MAX_PEAK, SpectrogramCodec, WaveCodec, decibels, sound_codec_from_json
 from ganray.modalities.sound.decoding import PEAK, Clip, decode
 from ganray.modalities.sound.files import encode_sound, read_sound, sheet, to_integers
+from ganray.modalities.sound.fitting import SpectrogramFitting
 from ganray.modalities.sound.formats import EXTENSIONS, starts_as_sound
 from ganray.modalities.sound.spectrogram import Analysis, griffin_lim, mel_spectrogram
 
@@ -215,7 +216,7 @@ def test_written_files_hold_the_wave_and_its_comment(tmp_path: Path, format: str
 
 
 def test_other_files_are_not_read_as_ours(tmp_path: Path) -> None:
-    for name, data in {"stereo": file_of(np.zeros((10, 2))), "text": b"hello", "deep": file_of(np.zeros(10), subtype="PCM_24")}.items():
+    for name, data in {"three": file_of(np.zeros((10, 3))), "text": b"hello", "deep": file_of(np.zeros(10), subtype="PCM_24")}.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(UnreadableSample):
             read_sound(tmp_path / name)

@@ -175,6 +175,11 @@ def test_sounds_get_a_rate_and_a_length_that_most_have(drums: Path, tmp_path: Pa
     assert (job.networks.conditional, job.evaluate.extractor.kind) == (True, "classifier")
     assert 1 / 120 < job.data.max_bad_fraction < 0.1
     assert "classes         2, of 60 to 60 sounds" in printed
+    assert "stereo 119" in printed
+    assert modality.channels == 1  # type: ignore[union-attr]
+    assert "119 of 119 have several channels, which are averaged unless channels is 2" in " ".join(
+        (tmp_path / "job.yaml").read_text().replace("#", " ").split()
+    )
     with zipfile.ZipFile(tmp_path / "drums.zip", "w") as archive:
         for file in sorted(drums.rglob("*.*")):
             archive.write(file, file.relative_to(drums))

@@ -11,11 +11,12 @@ Side = Annotated[Integer, Field(ge=16, le=256)]
 
 
 class SoundModality(Section):
-    """Mono sounds of one length, of wav, flac, ogg, mp3 or other files of any rate and number of channels. Needs the extra `sound`."""
+    """Sounds of one length, of wav, flac, ogg, mp3 or other files of any rate and number of channels. Needs the extra `sound`."""
 
     kind: Literal["sound"] = "sound"
     rate: Integer = Field(16_000, ge=1_000, le=192_000, description="Hz that every sound is resampled to")
     seconds: Real = Field(1.0, gt=0, le=600, description="length: longer sounds are cut, shorter ones padded with silence")
+    channels: Integer = Field(1, ge=1, le=2, description="1: mono, channels are averaged; 2: stereo, sounds of one channel get it on both")
     trim: bool = Field(True, description="cut off the silence before the first sound")
     loudness: Literal["peak", "rms", "keep"] = Field(
         "peak", description="peak: scaled to a peak of -1 dB; rms: to a level of -20 dB where there is sound; keep: as it is"

@@ -49,8 +49,10 @@ def check_shape(networks: Networks, shape: tuple[int, ...], *, field: str) -> No
                 raise FieldError(f"expected clips [frames, channels, height, width], got {list(shape)}", "use another family", field=field)
             check_sides((shape[2], shape[3]), field=field)
         case WaveganNetworks():
-            if len(shape) != 2 or shape[0] != 1:
-                raise FieldError(f"expected waves [1, samples], got {list(shape)}", "use another family", field=field)
+            if len(shape) != 2 or not 1 <= shape[0] <= 2:
+                raise FieldError(
+                    f"expected waves [channels, samples] of 1 or 2 channels, got {list(shape)}", "use another family", field=field
+                )
         case TextConvNetworks() | TextRecurrentNetworks():
             if len(shape) != 2:
                 raise FieldError(f"expected [tokens, length], got {list(shape)}", "use another family", field=field)

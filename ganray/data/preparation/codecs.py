@@ -12,8 +12,9 @@ from ganray.data.sources.rows import Rows
 from ganray.modalities.codec import Codec, Fitting
 from ganray.modalities.image import Target
 from ganray.modalities.image_codec import ImageCodec
-from ganray.modalities.sound.codec import SpectrogramFitting, WaveCodec
+from ganray.modalities.sound.codec import WaveCodec
 from ganray.modalities.sound.decoding import Clip
+from ganray.modalities.sound.fitting import SpectrogramFitting
 from ganray.modalities.sound.spectrogram import Analysis
 from ganray.modalities.table.fitting import TableFitting
 from ganray.modalities.text import TextFitting
@@ -41,7 +42,7 @@ def make_codec(data: Data, rows: Rows) -> Codec:
 
 
 def _sound_codec(modality: SoundModality, rows: Rows) -> Codec:
-    clip = Clip(modality.rate, modality.samples, modality.trim, modality.loudness)
+    clip = Clip(modality.rate, modality.samples, modality.trim, modality.loudness, modality.channels)
     if modality.representation == "wave":
         return WaveCodec(clip)
     return fit_codec(SpectrogramFitting(clip, Analysis(modality.rate, modality.hop, modality.frames, modality.bins)), rows)

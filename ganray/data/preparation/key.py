@@ -13,7 +13,8 @@ from ganray.data.card import FORMAT
 from ganray.data.sources.rows import Listing
 
 FOLDER = "datasets"
-LATER_FIELDS = {"tokens": "characters"}  # of `data.modality`, that came after `FORMAT`, as datasets were before: those keep their keys
+# Of `data.modality`, that came after `FORMAT`, as datasets were before: those keep their keys.
+LATER_FIELDS = {"tokens": "characters", "channels": 1}
 
 
 @dataclass(frozen=True)

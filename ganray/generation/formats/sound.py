@@ -27,14 +27,14 @@ SPECTRUM_HOP, SPECTRUM_BINS = 128, 32
 
 @dataclass(frozen=True)
 class SoundContent:
-    """A wave int16 [n] at a rate in Hz."""
+    """A wave int16 [n], or of stereo [2, n], at a rate in Hz."""
 
     wave: Integers
     rate: int
 
     def difference(self, other: "SoundContent") -> Difference:
         """Return how far two sounds are from each other: equal waves, or spectra that only rounding tells apart."""
-        if (len(self.wave), self.rate) != (len(other.wave), other.rate):
+        if (self.wave.shape, self.rate) != (other.wave.shape, other.rate):
             return Difference(None, "16-bit step", is_small=False)
         largest = int(distances(self.wave, other.wave).max())
         return Difference(largest, "16-bit step", is_small=largest <= MAX_STEPS or _sound_alike(self, other))
@@ -68,8 +68,9 @@ def write_sound_parquet(out: Path, chunks: Iterable[Samples], record: Record, co
     import pyarrow as pa  # takes a while to import
     import pyarrow.parquet as pq
 
-    rate, index = sound_codec(codec).clip.rate, 0
-    features = {"index": {"dtype": "int64", "_type": "Value"}, "audio": {"sampling_rate": rate, "_type": "Audio"}}
+    clip, index = sound_codec(codec).clip, 0
+    rate, stereo = clip.rate, {"mono": False, "num_channels": clip.channels} if clip.channels > 1 else {}
+    features = {"index": {"dtype": "int64", "_type": "Value"}, "audio": {"sampling_rate": rate, **stereo, "_type": "Audio"}}
     audio = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     metadata = {HUB: json.dumps({"info": {"features": features}}), KEY: record.to_json()}
     schema = pa.schema([("index", pa.int64()), ("audio", audio)], metadata=metadata)
@@ -104,11 +105,12 @@ def sounding(samples: Samples, codec: Codec, *, is_one: bool) -> SoundContent:
 
 
 def _sound_alike(left: SoundContent, right: SoundContent) -> bool:
-    """Return whether two waves of one length and rate differ in their spectra by no more than Griffin-Lim makes of roundings."""
-    if len(left.wave) < SPECTRUM_HOP:
+    """Return whether two waves of one shape and rate differ in their spectra by no more than Griffin-Lim makes of roundings."""
+    length = left.wave.shape[-1]
+    if length < SPECTRUM_HOP:
         return False
-    analysis = Analysis(left.rate, SPECTRUM_HOP, len(left.wave) // SPECTRUM_HOP, SPECTRUM_BINS)
-    one, other = (decibels(mel_spectrogram(sound.wave[None] / 32767, analysis)) for sound in (left, right))
+    analysis = Analysis(left.rate, SPECTRUM_HOP, length // SPECTRUM_HOP, SPECTRUM_BINS)
+    one, other = (decibels(mel_spectrogram(sound.wave.reshape(-1, length) / 32767, analysis)) for sound in (left, right))
     distance = np.abs(one - other)
     return bool(distance.mean() <= MAX_MEAN_DB and distance.max() <= MAX_DB)
 

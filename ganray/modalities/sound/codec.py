@@ -1,28 +1,29 @@
-"""The codecs of sounds: log mel spectrograms, normalised in each band, as uint8 images, or waves as they are, int16."""
+"""The codecs of sounds: log mel spectrograms, normalised in each band, as uint8 images, or waves as they are, int16.
+
+Waves are [N, samples] of mono, and [N, 2, samples] of stereo; stored samples have one or two channels.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganray.modalities.codec import Encoded, Samples, UnreadableSample, encode_each
+from ganray.modalities.codec import Encoded, Samples, encode_each
 from ganray.modalities.image import grid_png
 from ganray.modalities.sound.decoding import Clip, Wave, decode
 from ganray.modalities.sound.spectrogram import Analysis, Floats, griffin_lim, mel_spectrogram
 
 FLOOR_DB = -70.0  # of full scale: below it is silence
-DEVIATIONS = 3.0  # of a band's level, beyond which it is clipped (Donahue et al. 2019, section 3.2)
-MIN_RANGE_DB = 10.0  # of a band that never changes
 SILENT_DB = -40.0  # a sample that is nowhere louder is silent
 MAX_LOUDEST = 0.01  # fraction of a spectrogram's places that may be as loud as they can
 CLIPPED, MAX_CLIPPED = 0.999, 0.001  # of full scale, and the fraction of a wave's numbers that may be there
 ROUNDS = 32  # of Griffin-Lim
 MAX_PEAK = 10 ** (-0.1 / 20)  # of a wave that is written: louder ones are turned down, so that none is clipped
 FULL_SCALE = 32767
-MAX_SAMPLES, MAX_SIDE = 1 << 20, 1024
+MAX_SAMPLES, MAX_SIDE, MAX_CHANNELS = 1 << 20, 1024, 2
 LOUDNESS = ("peak", "rms", "keep")
 
 Pixels = NDArray[np.uint8]
@@ -30,7 +31,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SpectrogramCodec:
-    """Mel spectrograms uint8 [1, bins, frames], the lowest band first. `low` and `high` are levels in dB of each band: 0 and 255."""
+    """Mel spectrograms uint8 [C, bins, frames], the lowest band first. `low` and `high` are levels in dB of each band: 0 and 255."""
 
     clip: Clip
     analysis: Analysis
@@ -42,8 +43,8 @@ class SpectrogramCodec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """One channel, bands, frames."""
-        return 1, self.analysis.bins, self.analysis.frames
+        """Channels, bands, frames."""
+        return self.clip.channels, self.analysis.bins, self.analysis.frames
 
     @property
     def noun(self) -> str:
@@ -55,32 +56,38 @@ class SpectrogramCodec:
         return encode_each(lambda raw: self.of_waves(decode(raw, self.clip)[None])[0], data.to_pylist())
 
     def of_waves(self, waves: Wave) -> Pixels:
-        """Return the spectrograms [N, 1, bins, frames] of waves [N, samples]."""
+        """Return the spectrograms [N, C, bins, frames] of waves [N, samples], or of stereo [N, 2, samples]."""
         low, high = self._range
-        scaled = (decibels(mel_spectrogram(waves.astype(np.float64), self.analysis)) - low) * (255 / (high - low))
-        return scaled.round().clip(0, 255).astype(np.uint8)[:, None]
+        each = waves.reshape(-1, waves.shape[-1]).astype(np.float64)  # [N C, samples]
+        scaled = (decibels(mel_spectrogram(each, self.analysis)) - low) * (255 / (high - low))
+        return scaled.round().clip(0, 255).astype(np.uint8).reshape(-1, *self.shape)
 
     def waves(self, samples: Samples) -> Wave:
-        """Return the waves float32 [N, samples] that spectrograms [N, 1, bins, frames] describe, by Griffin-Lim, none of them clipped."""
+        """Return the waves float32, as `of_waves` takes them, that spectrograms [N, C, bins, frames] describe, by Griffin-Lim.
+
+        None is clipped; channels are turned down together.
+        """
         low, high = self._range
-        magnitudes = 10 ** ((samples[:, 0].astype(np.float64) * ((high - low) / 255) + low) / 20)
+        each = samples.reshape(-1, *self.shape[1:])  # [N C, bins, frames]
+        magnitudes = 10 ** ((each.astype(np.float64) * ((high - low) / 255) + low) / 20)
         # One at a time: the last bits of a matrix product may depend on how many there are.
         waves = np.concatenate([griffin_lim(one[None], self.analysis, rounds=ROUNDS) for one in magnitudes])
+        waves = waves.reshape(len(samples), -1)  # of stereo, channels one after the other
         limited: Wave = (waves / np.maximum(np.abs(waves).max(1, keepdims=True) / MAX_PEAK, 1)).astype(np.float32)
-        return limited
+        return limited.reshape(len(samples), *self.clip.shape)
 
     def are_silent(self, samples: Samples) -> NDArray[np.bool_]:
         """Return for each sample whether its loudest place is below -40 dB, [N]."""
         low, high = self._range
-        return np.asarray((samples[:, 0] * ((high - low) / 255) + low).max((1, 2)) < SILENT_DB)
+        return np.asarray((samples * ((high - low) / 255) + low).max((1, 2, 3)) < SILENT_DB)
 
     def are_clipped(self, samples: Samples) -> NDArray[np.bool_]:
         """Return for each sample whether over one in a hundred places are as loud as they can be, [N]."""
         return np.asarray((samples == 255).mean((1, 2, 3)) > MAX_LOUDEST)
 
     def preview(self, samples: Samples, texts: Mapping[str, str] | None = None) -> bytes:
-        """Return a grid of spectrograms, low bands at the bottom, loud ones dark."""
-        return grid_png(255 - samples[:, :, ::-1], texts)
+        """Return a grid of spectrograms, low bands at the bottom, loud ones dark; of stereo the left channel above the right one."""
+        return _drawn(samples, texts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the clip, the analysis and the levels."""
@@ -95,7 +102,7 @@ class SpectrogramCodec:
 
 @dataclass(frozen=True)
 class WaveCodec:
-    """Waves int16 [1, samples]."""
+    """Waves int16 [C, samples]."""
 
     clip: Clip
 
@@ -104,8 +111,8 @@ class WaveCodec:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """One channel, samples."""
-        return 1, self.clip.samples
+        """Channels, samples."""
+        return self.clip.channels, self.clip.samples
 
     @property
     def noun(self) -> str:
@@ -117,27 +124,28 @@ class WaveCodec:
         return encode_each(lambda raw: self.of_waves(decode(raw, self.clip)[None])[0], data.to_pylist())
 
     def of_waves(self, waves: Wave) -> NDArray[np.int16]:
-        """Return waves [N, samples] in -1 to 1 as int16 [N, 1, samples]."""
-        return (waves * FULL_SCALE).round().astype(np.int16)[:, None]
+        """Return waves [N, samples], or of stereo [N, 2, samples], in -1 to 1 as int16 [N, C, samples]."""
+        return (waves * FULL_SCALE).round().astype(np.int16).reshape(-1, *self.shape)
 
     def waves(self, samples: Samples) -> Wave:
-        """Return samples [N, 1, samples] as waves float32 [N, samples]."""
-        return samples[:, 0].astype(np.float32) / np.float32(FULL_SCALE)
+        """Return samples [N, C, samples] as waves float32, as `of_waves` takes them."""
+        return samples.reshape(-1, *self.clip.shape).astype(np.float32) / np.float32(FULL_SCALE)
 
     def are_silent(self, samples: Samples) -> NDArray[np.bool_]:
         """Return for each sample whether its peak is below -40 dB, [N]."""
-        return np.asarray(np.abs(self.waves(samples)).max(1) < 10 ** (SILENT_DB / 20))
+        return np.asarray(np.abs(_flat(self.waves(samples))).max(1) < 10 ** (SILENT_DB / 20))
 
     def are_clipped(self, samples: Samples) -> NDArray[np.bool_]:
         """Return for each sample whether over one in a thousand of its numbers are at full scale, [N]."""
-        return np.asarray((np.abs(self.waves(samples)) > CLIPPED).mean(1) > MAX_CLIPPED)
+        return np.asarray((np.abs(_flat(self.waves(samples))) > CLIPPED).mean(1) > MAX_CLIPPED)
 
     def preview(self, samples: Samples, texts: Mapping[str, str] | None = None) -> bytes:
-        """Return a grid of spectrograms, low bands at the bottom, loud ones dark."""
+        """Return a grid of spectrograms, low bands at the bottom, loud ones dark; of stereo the left channel above the right one."""
         analysis = preview_analysis(self.clip)
-        levels = decibels(mel_spectrogram(self.waves(samples).astype(np.float64), analysis))
-        pixels = (255 * (1 - levels / FLOOR_DB)).clip(0, 255).astype(np.uint8)[:, None]
-        return grid_png(255 - pixels[:, :, ::-1], texts)
+        each = self.waves(samples).reshape(-1, self.clip.samples)  # [N C, samples]
+        levels = decibels(mel_spectrogram(each.astype(np.float64), analysis))
+        pixels = (255 * (1 - levels / FLOOR_DB)).clip(0, 255).astype(np.uint8)
+        return _drawn(pixels.reshape(-1, self.clip.channels, *pixels.shape[1:]), texts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the clip."""
@@ -147,52 +155,13 @@ class WaveCodec:
 SoundCodec = SpectrogramCodec | WaveCodec
 
 
-@dataclass(frozen=True)
-class BandSums:
-    """A summary of spectrograms: how many frames there were, and the sums of levels and of their squares in each band, [bins]."""
-
-    frames: int
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SpectrogramFitting:
-    """Fits the range of each band to the mean and deviation of its level over a dataset."""
-
-    clip: Clip
-    analysis: Analysis
-
-    def observe(self, data: Any) -> BandSums:
-        """Return the sums of a batch of files; those that cannot be read are passed over."""
-        frames, total, squares = 0, np.zeros(self.analysis.bins), np.zeros(self.analysis.bins)
-        for raw in data.to_pylist():
-            try:
-                wave = decode(raw, self.clip)
-            except UnreadableSample:
-                continue
-            levels = decibels(mel_spectrogram(wave[None].astype(np.float64), self.analysis))[0]  # [bins, frames]
-            frames, total, squares = frames + levels.shape[1], total + levels.sum(1), squares + (levels**2).sum(1)
-        return BandSums(frames, total, squares)
-
-    def codec(self, summaries: Iterable[BandSums]) -> SpectrogramCodec:
-        """Return the codec whose bands span the mean plus and minus three deviations, as far as there is sound."""
-        frames, total, squares = 0, np.zeros(self.analysis.bins), np.zeros(self.analysis.bins)
-        for part in summaries:
-            frames, total, squares = frames + part.frames, total + part.total, squares + part.squares
-        mean = total / max(frames, 1)
-        reach = DEVIATIONS * np.sqrt(np.maximum(squares / max(frames, 1) - mean**2, 0))
-        low = np.maximum(mean - reach, FLOOR_DB)
-        high = np.maximum(mean + reach, low + MIN_RANGE_DB)
-        return SpectrogramCodec(self.clip, self.analysis, *(tuple(np.round(levels, 3).tolist()) for levels in (low, high)))
-
-
 def sound_codec_from_json(data: Mapping[str, Any]) -> SoundCodec:
     """Return the codec that `to_json` described. Raises `ValueError` for anything else, which may come from outside."""
     rate, samples = _integer(data, "rate", 1000, 768_000), _integer(data, "samples", 64, MAX_SAMPLES)
     if data.get("loudness") not in LOUDNESS or not isinstance(data.get("trim"), bool):
         raise ValueError("a sound has a loudness, and says whether it is trimmed")
-    clip = Clip(rate, samples, data["trim"], data["loudness"])
+    channels = _integer({"channels": 1, **data}, "channels", 1, MAX_CHANNELS)
+    clip = Clip(rate, samples, data["trim"], data["loudness"], channels)
     if data.get("representation") == "wave":
         return WaveCodec(clip)
     if data.get("representation") != "spectrogram":
@@ -217,13 +186,25 @@ def preview_analysis(clip: Clip) -> Analysis:
 
 
 def clip_json(clip: Clip) -> dict[str, Any]:
-    """Return a clip as JSON data."""
-    return {"rate": clip.rate, "samples": clip.samples, "trim": clip.trim, "loudness": clip.loudness}
+    """Return a clip as JSON data; that of mono is as it was before there was stereo."""
+    channels = {"channels": clip.channels} if clip.channels > 1 else {}
+    return {"rate": clip.rate, "samples": clip.samples, "trim": clip.trim, "loudness": clip.loudness, **channels}
 
 
 def sound_noun(clip: Clip) -> str:
     """Return what sounds are, in the plural."""
-    return f"sounds of {clip.samples / clip.rate:.3g} s at {clip.rate:,} Hz"
+    return f"{'stereo ' if clip.channels > 1 else ''}sounds of {clip.samples / clip.rate:.3g} s at {clip.rate:,} Hz"
+
+
+def _drawn(samples: Pixels, texts: Mapping[str, str] | None) -> bytes:
+    """Return spectrograms [N, C, bins, frames] as a grid, the channels of each below one another."""
+    upright = 255 - samples[:, :, ::-1]
+    return grid_png(upright.reshape(len(samples), 1, -1, samples.shape[3]), texts)
+
+
+def _flat(waves: Wave) -> Wave:
+    """Return waves as [N, numbers]."""
+    return waves.reshape(len(waves), -1)
 
 
 def _integer(data: Mapping[str, Any], name: str, low: int, high: int) -> int:

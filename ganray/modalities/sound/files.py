@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganray.modalities.codec import UnreadableSample
+from ganray.modalities.sound.codec import MAX_CHANNELS
 from ganray.modalities.sound.decoding import Wave
 from ganray.modalities.sound.optional import soundfile
 from ganray.storage.files import open_regular
 
 SoundFormat = Literal["wav", "flac"]
-Integers = NDArray[np.int16]  # [samples]
+Integers = NDArray[np.int16]  # [samples] of mono, [2, samples] of stereo
 
 SOFTWARE = b"ganray"
 LIST, INFO, COMMENT, MAKER = b"LIST", b"INFO", b"ICMT", b"ISFT"  # of a RIFF file: a list of texts, a comment and what wrote it
@@ -26,12 +27,12 @@ FULL_SCALE = 32767
 
 
 def encode_sound(samples: Wave, rate: int, format: SoundFormat, comment: str = "", xmp: str = "") -> bytes:
-    """Return a wave [samples] in -1 to 1 as a file of 16 bits, with texts as its comment and, in a wav file, as XMP."""
+    """Return a wave, [samples] or [2, samples], in -1 to 1 as a file of 16 bits, with texts as its comment and, in a wav file, as XMP."""
     return _encode_wav(samples, rate, comment, xmp) if format == "wav" else _encode_flac(samples, rate, comment)
 
 
 def read_sound(path: Path) -> tuple[Integers, int, str]:
-    """Return the samples [n] of a mono wav or flac file of 16 bits, its rate and its comment. Raises `UnreadableSample`."""
+    """Return the wave of a wav or flac file of 16 bits, mono or stereo, its rate and its comment. Raises `UnreadableSample`."""
     try:
         with open_regular(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -46,31 +47,31 @@ def sound_of(data: bytes) -> tuple[Integers, int, str]:
     """Return what `read_sound` does of a file's bytes. Raises `UnreadableSample`."""
     try:
         with soundfile().SoundFile(BytesIO(data)) as sound:
-            if sound.channels != 1 or sound.subtype != "PCM_16":
-                raise UnreadableSample("is not mono of 16 bits")
+            if sound.channels > MAX_CHANNELS or sound.subtype != "PCM_16":
+                raise UnreadableSample("is not mono or stereo of 16 bits")
             comment = _wav_comment(data) if sound.format == "WAV" else str(sound.copy_metadata().get("comment", ""))
-            return sound.read(dtype="int16"), sound.samplerate, comment
+            return np.ascontiguousarray(sound.read(dtype="int16").T), sound.samplerate, comment
     except soundfile().LibsndfileError as error:
         raise UnreadableSample(" ".join(str(error).split())[:100]) from None
 
 
 def sheet(waves: Wave, rate: int) -> Wave:
-    """Return waves [N, samples] one after the other, each with a short silence after it, as one [samples]."""
-    gap = np.zeros((len(waves), round(GAP_S * rate)), np.float32)
-    return np.concatenate([waves, gap], axis=1).reshape(-1)
+    """Return waves [N, samples], or of stereo [N, 2, samples], one after the other, each with a short silence after it, as one."""
+    gap = np.zeros((*waves.shape[:-1], round(GAP_S * rate)), np.float32)
+    return np.concatenate(list(np.concatenate([waves, gap], axis=-1)), axis=-1)
 
 
 def to_integers(samples: Wave) -> Integers:
-    """Return a wave in -1 to 1 as 16-bit integers."""
+    """Return a wave in -1 to 1 as 16-bit integers, of one shape with it."""
     return (np.clip(samples, -1, 1) * FULL_SCALE).round().astype(np.int16)
 
 
 def _encode_flac(samples: Wave, rate: int, comment: str) -> bytes:
     buffer = BytesIO()
-    with soundfile().SoundFile(buffer, "w", rate, 1, "PCM_16", format="FLAC") as file:
+    with soundfile().SoundFile(buffer, "w", rate, _num_channels(samples), "PCM_16", format="FLAC") as file:
         if comment:
             file.comment, file.software = comment, SOFTWARE.decode()
-        file.write(to_integers(samples))
+        file.write(to_integers(samples).T)
     return buffer.getvalue()
 
 
@@ -78,16 +79,20 @@ def _encode_wav(samples: Wave, rate: int, comment: str, xmp: str) -> bytes:
     """Return a wav file, by the standard library: a training worker writes sheets, and needs no other for them."""
     buffer = BytesIO()
     with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(_num_channels(samples))
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(to_integers(samples).astype("<i2").tobytes())
+        file.writeframes(to_integers(samples).T.astype("<i2").tobytes())
     body = buffer.getvalue()[8:]
     if comment:
         body += _chunk(LIST, INFO + _chunk(COMMENT, comment.encode() + b"\0") + _chunk(MAKER, SOFTWARE + b"\0"))
     if xmp:
         body += _chunk(XMP, xmp.encode())
     return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def _num_channels(wave: Wave) -> int:
+    return 1 if wave.ndim == 1 else len(wave)
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
