@@ -55,17 +55,17 @@ def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in kind:
         return "{start, end, images} of a cosine"
     bounded = schema | kind
-    limits = [
-        f"{sign} {bound_text(bounded[key])}"
-        for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
-        if key in bounded
-    ]
+    lower = max(((bounded[key], sign) for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">")) if key in bounded), default=None)
+    upper = min(((bounded[key], sign) for key, sign in (("maximum", "<="), ("exclusiveMaximum", "<")) if key in bounded), default=None)
+    limits = [f"{sign} {bound_text(bound)}" for bound, sign in filter(None, (lower, upper))]
     return ", ".join([str(kind.get("enum") or kind.get("const") or kind.get("type", "value")), *limits])
 
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:
-    names = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-    return {key: getattr(bound, name) for bound in field.metadata for name, key in names.items() if getattr(bound, name, None) is not None}
+    """Return the narrowest bounds of a field: those of its type are among them."""
+    names = {"ge": ("minimum", max), "gt": ("exclusiveMinimum", max), "le": ("maximum", min), "lt": ("exclusiveMaximum", min)}
+    found = {name: [value for bound in field.metadata if (value := getattr(bound, name, None)) is not None] for name in names}
+    return {key: narrowest(found[name]) for name, (key, narrowest) in names.items() if found[name]}
 
 
 def short(value: Any) -> str:

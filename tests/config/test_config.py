@@ -132,6 +132,15 @@ def test_every_field_is_described() -> None:
     assert all(len(row["meaning"]) > 5 for row in rows)
 
 
+def test_a_field_shows_its_narrowest_bounds_once() -> None:
+    types = {row["field"]: row["type"] for row in describe_fields()}
+    assert types["data.modality[sound].rate"] == "integer, >= 1000, <= 192000"
+    assert types["seed"] == "integer, >= 0, < 2^63"
+    doubled = [name for name, text in types.items() for kind in text.split(" or ") if kind.count("<") > 1 or kind.count(">") > 1]
+    assert not doubled
+    assert not [name for name, text in types.items() if ">= -2^63" in text and "<" in text.replace("< 2^63", "")]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["config", "jobs/quickstart.yaml"], ["train", "jobs/quickstart.yaml", "--dry-run"]])
 def test_light_commands_import_neither_torch_nor_ray(arguments: list[str]) -> None:
     code = """import sys
