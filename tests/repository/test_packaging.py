@@ -1,5 +1,6 @@
 """What is installed: a wheel with all that errors and commands point to, an editable install for type checkers, and `make`'s .venv."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,8 @@ def make(folder: Path, python: str) -> subprocess.CompletedProcess[str]:
     script = folder / "python"
     script.write_text(python)
     script.chmod(0o755)
-    return subprocess.run(["make", f"PYTHON={script}", ".venv/installed"], cwd=folder, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}  # not of the make that runs tests
+    return subprocess.run(["make", f"PYTHON={script}", ".venv/installed"], cwd=folder, capture_output=True, text=True, env=own)
 
 
 @pytest.mark.parametrize(("python", "says"), [(WRONG, "is not Python 3.11 or 3.12; install one"), (NO_VENV, "makes no venv; install one")])
