@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse", "serving")
-BENCHMARKS += ("tables", "scaling", "recovery", "first_step")
+BENCHMARKS += ("tables", "text", "sentences", "video", "scaling", "recovery", "first_step")
 
 for name in BENCHMARKS:
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -65,7 +65,7 @@ KINDS = {
     ),
     "text": KindRules(
         noun="text",
-        families=("text-conv", "text-recurrent"),
+        families=("text-recurrent", "text-conv"),
         sources=("lines", "parquet"),
         score="metric/ngram_4",
         example="samples.txt",

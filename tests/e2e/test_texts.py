@@ -14,11 +14,12 @@ from tests.helpers.runs import ganray
 pytestmark = pytest.mark.e2e
 
 JOB = "jobs/city-names.yaml"
-BRIEF = ["data.modality={kind: text, length: 12}", "networks={kind: text-conv, width: 8, depth: 1, latent_dim: 8, conditional: true}"]
+SMALL = "kind: text-recurrent, units: 16, width: 8, blocks: 1, pretrain_images: 128"
+BRIEF = ["data.modality={kind: text, length: 12}", f"networks={{{SMALL}, conditional: true}}", "optimizer.generator.lr=1e-3"]
 BRIEF += ["train.precision=float32", "train.total_images=256", "train.batch_size=32", "train.log_every=64", "train.samples_every=128"]
 BRIEF += ["train.max_seconds=null", "resources.cpus_per_worker=0.5", "workers=2", "evaluate={every: 128, num_samples: 256}"]
 VERBS = ("dream", "wait", "listen")
-BRIEF_SENTENCES = ["networks={kind: text-recurrent, units: 16, width: 8, blocks: 1, pretrain_images: 128}", *BRIEF[2:]]
+BRIEF_SENTENCES = [f"networks={{{SMALL}}}", *BRIEF[2:]]
 PARTS = {"AA": ("ka", "lo", "mi"), "BB": ("ster", "burg", "öd")}
 
 
