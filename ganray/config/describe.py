@@ -1,6 +1,7 @@
 """Reference of the job file: every field with its type, bounds, default and meaning; and paths and values of fields in few letters."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, TypedDict
 
 from pydantic import TypeAdapter
@@ -55,9 +56,10 @@ def _kind(kind: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in kind:
         return "{start, end, images} of a cosine"
     bounded = schema | kind
-    lower = max(((bounded[key], sign) for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">")) if key in bounded), default=None)
-    upper = min(((bounded[key], sign) for key, sign in (("maximum", "<="), ("exclusiveMaximum", "<")) if key in bounded), default=None)
-    limits = [f"{sign} {bound_text(bound)}" for bound, sign in filter(None, (lower, upper))]
+    lower = [(bounded[key], sign) for key, sign in (("exclusiveMinimum", ">"), ("minimum", ">=")) if key in bounded]
+    upper = [(bounded[key], sign) for key, sign in (("exclusiveMaximum", "<"), ("maximum", "<=")) if key in bounded]
+    narrowest = [choose(sides, key=itemgetter(0)) for choose, sides in ((max, lower), (min, upper)) if sides]  # of equal ones the first
+    limits = [f"{sign} {bound_text(bound)}" for bound, sign in narrowest]
     return ", ".join([str(kind.get("enum") or kind.get("const") or kind.get("type", "value")), *limits])
 
 

@@ -19,6 +19,15 @@ from ganray.modalities.sound.spectrogram import Analysis, griffin_lim, mel_spect
 
 CLIP = Clip(rate=8000, samples=4096)
 ANALYSIS = Analysis(rate=8000, hop=128, frames=32, bins=32)
+FORMATS = [  # rates, containers and encodings of files
+    (8000, "WAV", "PCM_U8"),
+    (8000, "WAV", "PCM_16"),
+    (96_000, "WAV", "PCM_24"),
+    (44_100, "WAV", "FLOAT"),
+    (48_000, "FLAC", None),
+    (22_050, "OGG", None),
+    (48_000, "MP3", None),
+]
 
 
 def tone(frequency: float = 440.0, *, rate: int = 8000, seconds: float = 0.4, amplitude: float = 0.5) -> NDArray[np.float64]:
@@ -38,18 +47,7 @@ def strongest_frequency(wave: NDArray[np.floating], rate: int = 8000) -> float:
     return float(np.abs(np.fft.rfft(wave)).argmax() * rate / len(wave))
 
 
-@pytest.mark.parametrize(
-    ("rate", "format", "subtype"),
-    [
-        (8000, "WAV", "PCM_U8"),
-        (8000, "WAV", "PCM_16"),
-        (96_000, "WAV", "PCM_24"),
-        (44_100, "WAV", "FLOAT"),
-        (48_000, "FLAC", None),
-        (22_050, "OGG", None),
-        (48_000, "MP3", None),
-    ],
-)
+@pytest.mark.parametrize(("rate", "format", "subtype"), FORMATS)
 def test_any_format_and_rate_is_the_same_sound(rate: int, format: str, subtype: str | None) -> None:
     wave = decode(file_of(tone(rate=rate), rate, format, subtype), CLIP)
     assert wave.shape == (4096,)

@@ -22,7 +22,7 @@ from ganray.modalities.sound.codec import MAX_PEAK, SpectrogramCodec, WaveCodec,
 from ganray.modalities.sound.decoding import PEAK, Clip, decode, probe
 from ganray.modalities.sound.files import encode_sound, read_sound, sheet, to_integers
 from ganray.modalities.sound.fitting import SpectrogramFitting
-from tests.modalities.test_sound import ANALYSIS, CLIP, file_of, strongest_frequency, tone
+from tests.modalities.test_sound import ANALYSIS, CLIP, FORMATS, file_of, strongest_frequency, tone
 
 STEREO = replace(CLIP, channels=2)
 
@@ -32,18 +32,7 @@ def two(left: float = 440, right: float = 1000, *, rate: int = 8000, seconds: fl
     return np.stack([tone(left, rate=rate, seconds=seconds), quieter * tone(right, rate=rate, seconds=seconds)], axis=1)
 
 
-@pytest.mark.parametrize(
-    ("rate", "format", "subtype"),
-    [
-        (8000, "WAV", "PCM_U8"),
-        (8000, "WAV", "PCM_16"),
-        (96_000, "WAV", "PCM_24"),
-        (44_100, "WAV", "FLOAT"),
-        (48_000, "FLAC", None),
-        (22_050, "OGG", None),
-        (48_000, "MP3", None),
-    ],
-)
+@pytest.mark.parametrize(("rate", "format", "subtype"), FORMATS)
 def test_both_channels_of_any_format_and_rate_are_kept(rate: int, format: str, subtype: str | None) -> None:
     data = file_of(two(rate=rate), rate, format, subtype)
     wave = decode(data, STEREO)
