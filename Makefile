@@ -25,11 +25,13 @@ check: lint
 # Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about half an hour on two cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
-	$(PARALLEL) --dist loadfile -m storage
+	@# the storage tier, which waits more than it computes and has no Ray, runs beside the others; its output comes at the end
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it; 5: a folder whose Ray tests are all slow
-	@failed=0; for folder in $$(grep -rlE "mark\.(cluster|e2e)" tests --include="test_*.py" | xargs dirname | sort -u); do \
+	@output=$$(mktemp); $(PARALLEL) --dist loadfile -m storage >$$output 2>&1 & storage=$$!; failed=0; \
+	for folder in $$(grep -rlE "mark\.(cluster|e2e)" tests --include="test_*.py" | xargs dirname | sort -u); do \
 	  $(BIN)/pytest $$folder -m "(cluster or e2e) and not chaos and not slow" || [ $$? = 5 ] || failed=1; \
-	done; exit $$failed
+	done; \
+	wait $$storage || failed=1; cat $$output; rm $$output; exit $$failed
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 def job(**extractor: object) -> Job:
     """Return a resolved job that scores by rotations, by a quick fit."""
-    section = {"kind": "rotation", "fit_images": 512, **extractor}
+    section = {"kind": "rotation", "fit_images": 128, **extractor}
     return check_job({"use_gpu": False, "evaluate": {"num_samples": 256, "neighbours": 5, "extractor": section}})
 
 

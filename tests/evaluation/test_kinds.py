@@ -66,7 +66,7 @@ def test_generators_are_scored_by_a_classifier_of_their_kind(kind: str, tmp_path
     networks, codec = KINDS[kind]
     dataset = prepared(tmp_path, codec)
     assert rows_per_shard(dataset.card.sample_type) >= COUNT
-    extractor = {"kind": "classifier", "fit_images": 640}
+    extractor = {"kind": "classifier", "fit_images": 256}
     job = Job(
         data={"source": FOLDER, "modality": {"kind": codec.kind, **({"representation": "wave"} if codec.kind == "sound" else {})}},
         networks=networks,

@@ -34,17 +34,17 @@ def dataset(images: Tensor, labels: Tensor) -> Dataset:
 
 def test_a_classifier_learns_classes_and_says_how_far_it_is() -> None:
     seen: list[tuple[int, int]] = []
-    network, accuracy = fit_classifier(dataset(*stripes()), 2, num_images=3000, progress=lambda done, total: seen.append((done, total)))
+    network, accuracy = fit_classifier(dataset(*stripes()), 2, num_images=1000, progress=lambda done, total: seen.append((done, total)))
     assert accuracy is not None
     assert accuracy > 0.9
     assert not network.training
-    assert seen[-1] == (3000, 3000)
+    assert seen[-1] == (1000, 1000)
     assert seen == sorted(seen)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     def fitted(seed: int) -> str:
-        return extractor_hash(save(fit_classifier(dataset(*stripes()), 2, num_images=600, seed=seed)[0], {}))
+        return extractor_hash(save(fit_classifier(dataset(*stripes()), 2, num_images=300, seed=seed)[0], {}))
 
     torch.manual_seed(1)
     first = fitted(0)
@@ -67,7 +67,7 @@ def test_a_fit_leaves_threads_and_global_random_numbers_alone() -> None:
 def test_images_without_a_label_are_left_out() -> None:
     images, labels = stripes()
     unlabelled = torch.arange(NUM) % 3 == 0
-    _, accuracy = fit_classifier(dataset(images, labels.masked_fill(unlabelled, -1)), 2, num_images=3000)
+    _, accuracy = fit_classifier(dataset(images, labels.masked_fill(unlabelled, -1)), 2, num_images=1000)
     assert accuracy is not None
     assert accuracy > 0.9
 
@@ -80,7 +80,7 @@ def test_a_classifier_without_any_label_is_a_users_mistake() -> None:
 
 def test_rotations_are_learnt_without_labels_from_images_that_are_not_square() -> None:
     images = noise(24, 16) + torch.linspace(0, 190, 24)[:, None].to(torch.uint8)  # dark above, light below
-    _, accuracy = fit_rotation(dataset(images, torch.full((NUM,), -1)), num_images=4000)
+    _, accuracy = fit_rotation(dataset(images, torch.full((NUM,), -1)), num_images=1000)
     assert accuracy is not None
     assert accuracy > 0.9
 

@@ -1,4 +1,4 @@
-"""A browser that the tests of a module share, and what it looks for on a page."""
+"""A browser that the tests of pages share."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,8 @@ import pytest
 from tests.helpers.browser import Browser, chromium
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser that a module's tests share."""
+    """A browser; each visit has a tab of its own."""
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
