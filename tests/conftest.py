@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from ganray.cluster.session import ray_session, use_settings
+from tests.helpers.rays import SHARED_RAY
 from tests.helpers.s3_server import READER, WRITER, S3Server, running_server
 
 TIERS = ("unit", "storage", "cluster", "e2e", "chaos", "slow")
@@ -35,6 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker("storage" if uses_s3(item) else "unit")
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures, which may start another
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """End the Ray that tests share before one that does not use it."""
+    if "ray_address" not in getattr(item, "fixturenames", ()):
+        SHARED_RAY.end()
+
+
+def pytest_sessionfinish() -> None:
+    """End the Ray that tests share."""
+    SHARED_RAY.end()
 
 
 def uses_s3(item: pytest.Item) -> bool:
@@ -109,6 +122,12 @@ def read_only_identity(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> 
     """Makes this process one that may read and list every bucket, and write to none."""
     for name, value in s3_server.environment(READER).items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def ray_address() -> str:
+    """The address of a local Ray of two CPUs, to which this process is connected, and which commands in processes of their own may use."""
+    return SHARED_RAY.address()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource
 from ganray.data.card import DatasetCard
 from ganray.data.dataset import load_dataset
@@ -26,26 +24,21 @@ from ganray.errors import GanrayError
 from ganray.modalities.image import Target, resize
 from ganray.storage import ObjectStore, open_store
 from tests.helpers.prepared import keys_of, prepare, prepared_earlier, read_back
+from tests.helpers.runs import REPOSITORY
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
 BUNDLED = Data(source=FashionMnistSource(split="test"), resolution=32, channels=1)
-PREPARE_BUNDLED = """
-import ray, sys
-from ganray.config import Data, FashionMnistSource
-from tests.helpers.prepared import prepare
+PREPARE = """
+import sys
+from ganray.cluster.session import ray_session
+from ganray.config import Data
 from ganray.storage import open_store
-ray.init(address="local", include_dashboard=False, num_cpus=1, log_to_driver=False)
-data = Data(source=FashionMnistSource(split="test"), resolution=32, channels=1)
-card = prepare(data, open_store(sys.argv[1])).card
+from tests.helpers.prepared import prepare
+with ray_session("local"):
+    card = prepare(Data.model_validate_json(sys.argv[1]), open_store(sys.argv[2])).card
 print(card.fingerprint, *[shard.sha256 for shard in card.shards])
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    with ray_session("local"):
-        yield
 
 
 def test_fashion_mnist_end_to_end(storage: ObjectStore) -> None:
@@ -77,10 +70,13 @@ def test_images_that_repeat_others_are_counted_in_the_card(storage: ObjectStore,
     assert DatasetCard.model_validate(stored) == plain.model_copy(update={"duplicates": None})
 
 
-def test_the_bytes_written_do_not_depend_on_the_number_of_cpus(storage: ObjectStore, tmp_path: Path) -> None:
-    card = prepare(BUNDLED, storage).card
-    command = [sys.executable, "-c", PREPARE_BUNDLED, str(tmp_path / "other")]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+def test_the_bytes_written_do_not_depend_on_the_number_of_cpus(storage: ObjectStore, image_folder: Path, tmp_path: Path) -> None:
+    data = Data(source=FolderSource(path=str(image_folder)), resolution=512)
+    card = prepare(data, storage).card
+    assert [shard.rows for shard in card.shards] == [21, 9]
+    command = [sys.executable, "-c", PREPARE, data.model_dump_json(), str(tmp_path / "other")]
+    one = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=REPOSITORY, env=one)
     assert result.stdout.split() == [card.fingerprint, *[shard.sha256 for shard in card.shards]]
 
 

@@ -4,47 +4,50 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import ray
-from PIL import Image
 
-from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource
+from ganray.data import shard
 from ganray.errors import GanrayError
 from ganray.storage import ObjectInfo, ObjectStore
 from tests.helpers.prepared import keys_of, prepare, prepared_earlier, read_back
+from tests.helpers.runs import REPOSITORY
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
-PREPARE_SLOWLY = """
-import ray, sys
+SMALL_SHARD = 5 * 8 * 8 * 3  # bytes of five images
+PREPARE_UNTIL_KILLED = f"""
+import pathlib, ray, sys
 from ganray.config import Data, FolderSource
-from tests.helpers.prepared import prepare
+from ganray.data import shard
 from ganray.storage import open_store
+from tests.data.test_prepare_faults import WatchedStore
+from tests.helpers.prepared import prepare
 
+shard.MAX_SHARD_BYTES = {SMALL_SHARD}
 ray.init(address=sys.argv[1], log_to_driver=False)
-prepare(Data(source=FolderSource(path=sys.argv[2]), resolution=512), open_store(sys.argv[3]))
+store, folder = open_store(sys.argv[3]), pathlib.Path(sys.argv[4])
+store = WatchedStore(store, folder / "writes", waits=folder / "never", stands_at="00003.parquet")
+prepare(Data(source=FolderSource(path=sys.argv[2]), resolution=8), store)
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    with ray_session("local"):
-        yield
+@pytest.fixture
+def data(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Data:
+    """Thirty images, which make six shards: of five images rather than of 16 MB."""
+    monkeypatch.setattr(shard, "MAX_SHARD_BYTES", SMALL_SHARD)
+    return Data(source=FolderSource(path=str(image_folder)), resolution=8)
 
 
-def test_a_killed_attempt_leaves_nothing_that_looks_like_a_dataset(storage: ObjectStore, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for index in range(600):
-        Image.new("L", (8, 8), index % 256).save(folder / f"{index:03d}.png")
-    address = ray.get_runtime_context().gcs_address
-    process = subprocess.Popen([sys.executable, "-c", PREPARE_SLOWLY, address, str(folder), storage.uri], stderr=subprocess.DEVNULL)
+def test_a_killed_attempt_leaves_nothing_that_looks_like_a_dataset(
+    storage: ObjectStore, data: Data, image_folder: Path, tmp_path: Path, ray_address: str
+) -> None:
+    command = [sys.executable, "-c", PREPARE_UNTIL_KILLED, ray_address, str(image_folder), storage.uri, str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=REPOSITORY)
     try:
         deadline = time.monotonic() + 60
         while not keys_of(storage) and time.monotonic() < deadline:
@@ -54,11 +57,10 @@ def test_a_killed_attempt_leaves_nothing_that_looks_like_a_dataset(storage: Obje
         process.wait()
     left = keys_of(storage)
     assert left
-    assert not [key for key in left if key.endswith("card.json")]
-    data = Data(source=FolderSource(path=str(folder)), resolution=512)
+    assert not [key for key in left if key.endswith(("00003.parquet", "card.json"))]
     assert prepared_earlier(data, storage) is None
     prepared = prepare(data, storage)
-    assert read_back(prepared)[0][:, 0, 0, 0].tolist() == [index % 256 for index in range(600)]
+    assert read_back(prepared)[0][:, 0, 0, 0].tolist() == [*range(1, 30, 2), *range(0, 30, 2)]
     assert left <= keys_of(storage) == {*prepared.shard_keys(), f"{prepared.folder}/card.json"}
 
 
@@ -69,7 +71,8 @@ class WatchedStore:
     inner: ObjectStore
     notes: Path
     fails_at: int | None = None
-    waits: Path | None = None  # a file that must be there before the card is written
+    waits: Path | None = None  # a file that must be there before what `stands_at` ends the name of is written
+    stands_at: str = "card.json"
 
     @property
     def uri(self) -> str:
@@ -95,7 +98,7 @@ class WatchedStore:
             raise OSError("the disk is gone")
         with self.notes.open("a") as notes:
             notes.write(f"{key}\n")
-        while self.waits and key.endswith("card.json") and not self.waits.exists():
+        while self.waits and key.endswith(self.stands_at) and not self.waits.exists():
             time.sleep(0.01)
         self.inner.write(key, data)
 
@@ -105,25 +108,23 @@ def watched(storage: ObjectStore, tmp_path: Path) -> WatchedStore:
     return WatchedStore(storage, tmp_path / "writes")
 
 
-def test_every_shard_is_written_once_and_the_card_last(watched: WatchedStore, image_folder: Path) -> None:
-    prepared = prepare(Data(source=FolderSource(path=str(image_folder)), resolution=1024), watched)
+def test_every_shard_is_written_once_and_the_card_last(watched: WatchedStore, data: Data) -> None:
+    prepared = prepare(data, watched)
     *shards, card = watched.written()
     assert sorted(shards) == prepared.shard_keys()
     assert len(shards) == 6
     assert card == f"{prepared.folder}/card.json"
 
 
-@pytest.mark.parametrize("fails_at", range(7))
-def test_a_preparation_that_fails_at_any_write_leaves_nothing(fails_at: int, watched: WatchedStore, image_folder: Path) -> None:
-    data = Data(source=FolderSource(path=str(image_folder)), resolution=1024)  # six shards and a card
+@pytest.mark.parametrize("fails_at", range(7))  # six shards and a card
+def test_a_preparation_that_fails_at_any_write_leaves_nothing(fails_at: int, watched: WatchedStore, data: Data) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         prepare(data, replace(watched, fails_at=fails_at))
     assert keys_of(watched.inner) == set()
     assert prepare(data, watched.inner).is_complete()
 
 
-def test_two_preparations_at_once_end_with_one_whole_dataset(watched: WatchedStore, image_folder: Path, tmp_path: Path) -> None:
-    data = Data(source=FolderSource(path=str(image_folder)), resolution=1024)
+def test_two_preparations_at_once_end_with_one_whole_dataset(watched: WatchedStore, data: Data, tmp_path: Path) -> None:
     patient = replace(watched, waits=tmp_path / "go on")
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(prepare, data, patient)
@@ -136,10 +137,7 @@ def test_two_preparations_at_once_end_with_one_whole_dataset(watched: WatchedSto
     assert read_back(second)[1].tolist() == [0] * 15 + [1] * 15
 
 
-def test_shards_that_another_failed_preparation_removed_are_written_again(
-    watched: WatchedStore, image_folder: Path, tmp_path: Path
-) -> None:
-    data = Data(source=FolderSource(path=str(image_folder)), resolution=1024)
+def test_shards_that_another_failed_preparation_removed_are_written_again(watched: WatchedStore, data: Data, tmp_path: Path) -> None:
     patient = replace(watched, waits=tmp_path / "go on")
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(prepare, data, patient)
@@ -152,21 +150,21 @@ def test_shards_that_another_failed_preparation_removed_are_written_again(
         assert first.result(60).is_complete()
 
 
-def test_shards_without_a_card_are_swept_once_they_are_old(storage: ObjectStore, image_folder: Path) -> None:
+def test_shards_without_a_card_are_swept_once_they_are_old(storage: ObjectStore, data: Data) -> None:
     for name, age_s in (("old-0123456789ab", 8 * 86_400), ("young-0123456789ab", 86_400)):
         storage.write(f"datasets/{name}/shard-00000.parquet", b"x")
         storage.write(f"datasets/{name}/notes.txt", b"x")
         for file in (Path(storage.root) / "datasets" / name).iterdir():
             os.utime(file, (time.time() - age_s,) * 2)
-    prepared = prepare(Data(source=FolderSource(path=str(image_folder)), resolution=8), storage)
+    prepared = prepare(data, storage)
     old, young = ({key for key in keys_of(storage) if key.startswith(f"datasets/{name}-")} for name in ("old", "young"))
     assert (len(old), len(young)) == (1, 2)
     assert prepared.is_complete()
 
 
-def test_a_storage_that_cannot_be_written_is_an_error_of_one_line(storage: ObjectStore, image_folder: Path) -> None:
+def test_a_storage_that_cannot_be_written_is_an_error_of_one_line(storage: ObjectStore, data: Data) -> None:
     (Path(storage.root) / "datasets").symlink_to("nowhere")
     with pytest.raises(GanrayError) as error:
-        prepare(Data(source=FolderSource(path=str(image_folder)), resolution=8), storage)
+        prepare(data, storage)
     assert error.value.field == "storage"
     assert "\n" not in str(error.value)

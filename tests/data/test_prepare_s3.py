@@ -1,7 +1,6 @@
 """Preparing from and to a real S3 server."""
 
 import hashlib
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -10,21 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ganray.cluster.session import ray_session
 from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import GanrayError
 from ganray.storage import open_store
 from tests.helpers.prepared import prepare
-from tests.helpers.s3_server import S3Server
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray(s3_server: S3Server) -> Iterator[None]:
-    with ray_session("local"):  # after the server, so that Ray's workers have its environment
-        yield
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("s3_server", "ray_address")]  # workers know the server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import functools
 import gzip
 import shutil
 import threading
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 from PIL import Image
 
 from ganray.cluster.errors import unwrapped_errors
-from ganray.cluster.session import ray_session
 from ganray.config import Data, FashionMnistSource, FolderSource, ParquetSource
 from ganray.data.card import DatasetCard
 from ganray.data.preparation.shards import encode_rows
@@ -30,15 +28,9 @@ from ganray.storage import open_store
 from tests.helpers.make_bundled_data import bundle
 from tests.helpers.prepared import prepare
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
 GREYS = [10, 20, 30, 40, 50, 60]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    with ray_session("local"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,8 @@ def test_a_damaged_or_different_parquet_file_is_one_line(tmp_path: Path) -> None
 
 
 @pytest.mark.cluster
-def test_both_sources_give_the_same_rows_and_those_held_out_last(tmp_path: Path, address: str) -> None:
+@pytest.mark.usefixtures("ray_address")
+def test_both_sources_give_the_same_rows_and_those_held_out_last(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     table = pa.table({"n": random.integers(0, 50, 1500), "k": random.choice(["a", "b"], 1500), "m": random.normal(size=1500).round(2)})
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=400)
