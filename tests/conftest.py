@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from ganray.cluster.session import ray_session, use_settings
+from ganray.cluster.session import use_settings
 from tests.helpers.rays import SHARED_RAY
 from tests.helpers.s3_server import READER, WRITER, S3Server, running_server
 
@@ -128,13 +128,6 @@ def read_only_identity(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> 
 def ray_address() -> str:
     """The address of a local Ray of two CPUs, to which this process is connected, and which commands in processes of their own may use."""
     return SHARED_RAY.address()
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The address of a local cluster for commands in processes of their own, which would spend most of their time starting one."""
-    with ray_session("local"):
-        yield ray.get_runtime_context().gcs_address
 
 
 @pytest.fixture(scope="module")

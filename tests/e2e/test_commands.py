@@ -1,4 +1,7 @@
-"""What the README promises of the commands, on one small published run and on images in a folder."""
+"""What the README promises of the commands, on one small published run and on images in a folder.
+
+Each command runs in a process of its own once; then in this one.
+"""
 
 import json
 import re
@@ -20,9 +23,11 @@ from ganray.metrics.feature_extractor import extractor_hash
 from ganray.modalities.image import grid
 from ganray.runs.run import Run
 from ganray.storage import open_store
-from tests.helpers.runs import REPOSITORY, TINY, ganray
+from tests.helpers.commands import succeed, succeed_here
+from tests.helpers.rays import SHARED_RAY
+from tests.helpers.runs import REPOSITORY, TINY
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_address")]
 
 FASHION_MNIST = ["jobs/fashion-mnist.yaml", "networks.width=32"]  # as the README types it; the rest keeps it short
 BRIEF = [*TINY, "name=quickstart", "publish.model=quickstart", "data.source.split=test", "resources.cpus_per_worker=0.5"]
@@ -31,13 +36,6 @@ BRIEF += [f"optimizer.{network}={{lr: 1e-4, beta1: 0.0}}" for network in ("gener
 BRIEF += ["train.precision=float32", "train.checkpoint_every=5120", "train.samples_every=5120"]
 BRIEF += ["evaluate.every=5120", "evaluate.num_samples=256", "publish.directions=2"]
 WEIGHTS_AGREE_TO = 2e-3  # by one worker and by two, 70 steps from one state: measured 3e-4, where the steps moved weights by 4e-2
-
-
-def succeed(*arguments: str) -> str:
-    """Return what a command that ended well has printed."""
-    done = ganray(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def read_json(path: Path) -> Any:
@@ -51,20 +49,20 @@ def state(storage: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def storage(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storage of one brief run by four workers, published; what the command printed as JSON lies in `printed.json`."""
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The storage of one brief run by three workers, published; what the command printed as JSON lies in `printed.json`."""
     storage = tmp_path_factory.mktemp("cwd") / "store"
-    told = ["track=[tensorboard]", f"storage={storage}"]
-    printed = succeed("train", *FASHION_MNIST, "workers=4", *BRIEF, "train.total_images=640", *told, "--address", address, "--json")
+    told = ["track=[tensorboard]", f"storage={storage}", "--address", SHARED_RAY.address(), "--json"]
+    printed = succeed("train", *FASHION_MNIST, "workers=3", *BRIEF, "train.total_images=640", *told)
     (storage / "printed.json").write_text(printed)
     return storage
 
 
 @pytest.fixture(scope="module")
-def seventy(address: str, storage: Path) -> Path:
+def seventy(storage: Path) -> Path:
     """70 samples that Ray made from the model's folder, as files."""
     out = storage / "seventy"
-    succeed("generate", str(storage / "models/quickstart"), "--num", "70", "--out", str(out), "--address", address)
+    succeed("generate", str(storage / "models/quickstart"), "--num", "70", "--out", str(out), "--address", SHARED_RAY.address())
     return out
 
 
@@ -98,16 +96,16 @@ def test_directions_are_found_in_what_was_trained(storage: Path) -> None:
     assert (out / "directions.png").exists()
 
 
-def test_prepare_finds_what_training_prepared(address: str, storage: Path) -> None:
+def test_prepare_finds_what_training_prepared(ray_address: str, storage: Path) -> None:
     before = sorted(storage.glob("datasets/**/*.parquet"))
-    card = json.loads(succeed("prepare", *FASHION_MNIST, *BRIEF, f"storage={storage}", "--address", address, "--json"))
+    card = json.loads(succeed("prepare", *FASHION_MNIST, *BRIEF, f"storage={storage}", "--address", ray_address, "--json"))
     assert (card["count"], card["channels"], card["height"], len(card["classes"])) == (10_000, 1, 16, 10)
     assert [str(path.parent) for path in before] == [card["uri"]] * len(card["shards"])
     assert sorted(storage.glob("datasets/**/*.parquet")) == before
 
 
 def test_publishing_again_by_hand_gives_the_same_version(storage: Path) -> None:
-    printed = [json.loads(succeed("publish", "quickstart", "--storage", str(storage), "--json")) for _ in range(2)]
+    printed = [json.loads(run("publish", "quickstart", "--storage", str(storage), "--json")) for run in (succeed, succeed_here)]
     assert printed == [{"version": str(storage / "models/quickstart/0001")}] * 2
 
 
@@ -115,7 +113,7 @@ def test_models_list_shows_versions_and_marks_the_best(storage: Path) -> None:
     (version,) = json.loads(succeed("models", "list", "--storage", str(storage), "--json"))
     assert (version["model"], version["version"], version["is_best"], version["images_seen"]) == ("quickstart", "0001", True, 640)
     assert version["score"] == read_json(storage / "models/quickstart/0001/metrics.json")["scores"]["metric/frechet"]
-    header, line = succeed("models", "list", "quickstart", "--storage", str(storage)).splitlines()
+    header, line = succeed_here("models", "list", "quickstart", "--storage", str(storage)).splitlines()
     assert header.split() == ["model", "version", "score", "images", "published"]
     assert re.fullmatch(r"quickstart +0001 +frechet [\d.]+ +640 +\S+ \S+ +best", line)
 
@@ -137,7 +135,7 @@ def test_a_grid_shows_the_samples_and_another_seed_shows_others(storage: Path, s
     expected = np.asarray(grid(pixels(seventy)[:64, None]))
     for seed, same in ((0, True), (1, False)):
         out = storage / f"grid-{seed}.png"
-        succeed("generate", str(storage / "models/quickstart"), "--num", "64", "--seed", str(seed), "--out", str(out), "--local")
+        succeed_here("generate", str(storage / "models/quickstart"), "--num", "64", "--seed", str(seed), "--out", str(out), "--local")
         assert np.array_equal(np.asarray(Image.open(out)), expected) is same
 
 
@@ -150,12 +148,12 @@ def test_the_python_of_readme_and_pages_loads_what_was_published(storage: Path) 
 
 
 @pytest.mark.slow
-def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(address: str, storage: Path, tmp_path: Path) -> None:
+def test_a_finished_run_goes_on_for_more_images_with_any_number_of_workers(ray_address: str, storage: Path, tmp_path: Path) -> None:
     ended = {}
     for workers in (2, 1):
         copy = shutil.copytree(storage, tmp_path / str(workers))
         more = ["train.total_images=5120", f"workers={workers}", f"storage={copy}"]
-        printed = json.loads(succeed("train", *FASHION_MNIST, *BRIEF, *more, "--address", address, "--json"))
+        printed = json.loads(succeed("train", *FASHION_MNIST, *BRIEF, *more, "--address", ray_address, "--json"))
         assert (printed["images_seen"], printed["best_images_seen"], printed["was_finished"]) == (5120, 5120, False)
         assert printed["version"] == str(copy / "models/quickstart/0002")
         assert read_json(copy / "models/quickstart/best.json")["version"] == "0002"
@@ -177,18 +175,20 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_images_without_classes_are_scored_by_rotations_and_published_by_hand(address: str, image_folder: Path, tmp_path: Path) -> None:
+def test_images_without_classes_are_scored_by_rotations_and_published_by_hand(ray_address: str, image_folder: Path, tmp_path: Path) -> None:
     folder = ["jobs/folder.yaml", f"data.source.path={image_folder}", f"storage={tmp_path}", "name=bars", "publish.model=bars"]
-    folder += ["data.resolution=[32, 64]", "data.channels=3", "evaluate.extractor.kind=rotation", "--address", address, "--json"]
+    folder += ["data.resolution=[32, 64]", "data.channels=3", "evaluate.extractor.kind=rotation", "--json"]
     weights = tmp_path / "new" / "bars.safetensors"
-    fitted = json.loads(succeed("fit-extractor", *folder, "evaluate.extractor.fit_images=640", "--out", str(weights)))
+    fitted = json.loads(
+        succeed("fit-extractor", *folder, "evaluate.extractor.fit_images=640", "--out", str(weights), "--address", ray_address)
+    )
     assert (fitted["kind"], fitted["hash"]) == ("rotation", extractor_hash(weights.read_bytes()))
-    brief = ["networks.width=8", "train.total_images=1920", "evaluate.num_samples=256", "publish.auto=false"]
-    printed = json.loads(succeed("train", *folder, *brief, f"evaluate.extractor.weights={weights}"))
+    brief = ["networks.width=8", "train.total_images=640", "evaluate.num_samples=256", "publish.auto=false"]
+    printed = json.loads(succeed_here("train", *folder, *brief, f"evaluate.extractor.weights={weights}"))
     assert (printed["ended"], printed["version"]) == ("done", None)
     assert not (tmp_path / "models").exists()
-    published = [succeed("publish", "bars", "--storage", str(tmp_path)) for _ in range(2)]
+    published = [succeed_here("publish", "bars", "--storage", str(tmp_path)) for _ in range(2)]
     assert published == [f"published  {tmp_path}/models/bars/0001\n"] * 2
     assert read_json(tmp_path / "models/bars/0001/metrics.json")["protocol"]["extractor"] == fitted["hash"]
-    succeed("generate", str(tmp_path / "models/bars"), "--num", "3", "--out", str(tmp_path / "made"), "--local")
+    succeed_here("generate", str(tmp_path / "models/bars"), "--num", "3", "--out", str(tmp_path / "made"), "--local")
     assert pixels(tmp_path / "made").shape == (3, 32, 64, 3)

@@ -12,6 +12,7 @@ from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import PROTOCOL, artifact
+from tests.helpers.commands import ganray_here
 from tests.helpers.refusals import as_root, mistake, mounted, objects
 from tests.helpers.runs import ganray, train
 
@@ -46,7 +47,7 @@ def model(tmp_path: Path) -> Path:
     ],
 )
 def test_a_job_that_cannot_be_is_refused(override: str, field: str, says: str, tmp_path: Path) -> None:
-    named, line = mistake(ganray("train", QUICKSTART, f"storage={tmp_path / 'store'}", override))
+    named, line = mistake(ganray_here("train", QUICKSTART, f"storage={tmp_path / 'store'}", override))
     assert named == field
     assert says in line
     assert list(tmp_path.iterdir()) == []
@@ -65,7 +66,7 @@ def test_a_job_file_that_cannot_be_read_is_refused(content: bytes | None, says: 
     job = tmp_path / "job.yaml"
     if content is not None:
         job.write_bytes(content)
-    field, line = mistake(ganray("train", str(job), f"storage={tmp_path / 'store'}"))
+    field, line = mistake(ganray_here("train", str(job), f"storage={tmp_path / 'store'}"))
     assert field == str(job)
     assert says in line
     assert not (tmp_path / "store").exists()
@@ -88,7 +89,7 @@ def test_a_job_file_that_cannot_be_read_is_refused(content: bytes | None, says: 
 )
 def test_a_command_about_what_is_not_there_is_refused(arguments: list[str], field: str, says: str, tmp_path: Path) -> None:
     here = [argument.replace("STORE", str(tmp_path)).replace("x.", f"{tmp_path}/x.") for argument in arguments]
-    named, line = mistake(ganray(*here))
+    named, line = mistake(ganray_here(*here))
     assert named == field.replace("STORE", str(tmp_path))
     assert says in line
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +117,7 @@ def test_an_artifact_that_is_not_what_was_published_is_refused(
     model: Path, file: str, damage: Callable[[Path], None], says: str, tmp_path: Path
 ) -> None:
     damage(model / file)
-    field, line = mistake(ganray("generate", str(model), "--out", str(tmp_path / "grid.png"), "--local"))
+    field, line = mistake(ganray_here("generate", str(model), "--out", str(tmp_path / "grid.png"), "--local"))
     assert field == str(model / file)
     assert re.search(says, line)
     assert not (tmp_path / "grid.png").exists()
@@ -124,7 +125,7 @@ def test_an_artifact_that_is_not_what_was_published_is_refused(
 
 def test_a_listing_names_the_file_that_is_broken(model: Path, tmp_path: Path) -> None:
     cut(model / "0001/metrics.json")
-    field, _ = mistake(ganray("models", "list", "--storage", str(tmp_path)))
+    field, _ = mistake(ganray_here("models", "list", "--storage", str(tmp_path)))
     assert field == str(model / "0001/metrics.json")
 
 
@@ -151,7 +152,7 @@ def test_more_workers_than_this_machine_can_hold_are_refused(tmp_path: Path) -> 
 def test_samples_that_a_full_disk_cannot_hold_are_an_error(model: Path, out: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "-o", "size=8k") as disk:
         (disk / "other").write_bytes(bytes(4096))
-        field, line = mistake(ganray("generate", str(model), "--num", "256", "--out", str(disk / out), "--local"), exit_code=3)
+        field, line = mistake(ganray_here("generate", str(model), "--num", "256", "--out", str(disk / out), "--local"), exit_code=3)
         assert field == "--out"
         assert "no space left on device; free some space" in line
         assert not (disk / out).is_file()

@@ -10,11 +10,12 @@ import boto3
 import pytest
 from PIL import Image
 
+from tests.helpers.commands import ganray_here
 from tests.helpers.refusals import as_root, mistake, mounted, objects
 from tests.helpers.runs import TINY, checkpoints, ganray, train
 from tests.helpers.s3_server import READER, S3Server
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("s3_server", "ray_address")]
 
 QUICKSTART = "jobs/quickstart.yaml"
 
@@ -61,14 +62,12 @@ def images_and_a_locked_one(folder: Path) -> None:
     ],
     ids=["locked", "missing", "empty", "texts", "broken", "partly broken"],
 )
-def test_a_folder_that_is_not_one_of_images_is_refused(
-    address: str, fill: Callable[[Path], object], field: str, says: str, tmp_path: Path
-) -> None:
+def test_a_folder_that_is_not_one_of_images_is_refused(fill: Callable[[Path], object], field: str, says: str, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     fill(folder)
     storage = tmp_path / "store"
-    named, line = mistake(ganray("train", "jobs/folder.yaml", f"data.source.path={folder}", f"storage={storage}", "--address", address))
+    named, line = mistake(ganray_here("train", "jobs/folder.yaml", f"data.source.path={folder}", f"storage={storage}"))
     assert named == field
     assert re.search(says, line), line
     assert objects(storage) == []
@@ -84,10 +83,10 @@ def test_a_folder_that_is_not_one_of_images_is_refused(
     ids=["unknown bucket", "wrong secret", "read-only"],
 )
 def test_a_bucket_that_cannot_be_written_is_refused(
-    address: str, s3_server: S3Server, bucket: str, who: dict[str, str], bucket_name: str | None, says: str
+    s3_server: S3Server, bucket: str, who: dict[str, str], bucket_name: str | None, says: str
 ) -> None:
     storage = f"s3://{bucket_name}/prefix" if bucket_name else bucket
-    field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address, **who), exit_code=3)
+    field, line = mistake(ganray_here("train", QUICKSTART, f"storage={storage}", **who), exit_code=3)
     assert field == "storage"
     assert says in line
     assert "secret-0123456789" not in line
@@ -97,18 +96,18 @@ def test_a_bucket_that_cannot_be_written_is_refused(
 
 
 @as_root
-def test_a_store_on_a_read_only_file_system_is_refused(address: str, tmp_path: Path) -> None:
+def test_a_store_on_a_read_only_file_system_is_refused(tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "ro,size=1m") as storage:
-        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address), exit_code=3)
+        field, line = mistake(ganray_here("train", QUICKSTART, f"storage={storage}"), exit_code=3)
         assert field == "storage"
         assert "read-only file system; mount it for writing" in line
         assert list(storage.iterdir()) == []
 
 
 @as_root
-def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothing(address: str, tmp_path: Path) -> None:
+def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "size=1m") as storage:
-        field, line = mistake(ganray("train", QUICKSTART, f"storage={storage}", "--address", address), exit_code=3)
+        field, line = mistake(ganray_here("train", QUICKSTART, f"storage={storage}"), exit_code=3)
         assert field == "storage"
         assert "no space left on device; free some space" in line
         assert objects(storage) == []
@@ -116,17 +115,17 @@ def test_a_disk_that_fills_while_data_is_prepared_is_an_error_that_leaves_nothin
 
 @as_root
 @pytest.mark.slow
-def test_a_disk_that_fills_while_a_run_trains_is_said_once_and_with_room_again_the_run_goes_on(address: str, tmp_path: Path) -> None:
+def test_a_disk_that_fills_while_a_run_trains_is_said_once_and_with_room_again_the_run_goes_on(ray_address: str, tmp_path: Path) -> None:
     with mounted(tmp_path / "store", "-o", "size=6m") as storage:
-        prepared = ganray("prepare", QUICKSTART, *TINY, f"storage={storage}", "--address", address)
+        prepared = ganray("prepare", QUICKSTART, *TINY, f"storage={storage}", "--address", ray_address)
         assert prepared.returncode == 0, prepared.stderr
         subprocess.run(["mount", "-o", f"remount,size={used_kb(storage) + 1000}k", str(storage)], check=True)
-        full = train(storage, "--address", address)
+        full = train(storage, "--address", ray_address)
         assert full.returncode == 3, full.stderr
         assert full.stderr.count("no space left on device") == 1
         assert full.stderr.splitlines()[-1].startswith("error: storage: cannot write")
         subprocess.run(["mount", "-o", "remount,size=20m", str(storage)], check=True)
-        again = train(storage, "--address", address)
+        again = train(storage, "--address", ray_address)
         assert again.returncode == 0, again.stderr
         folders = sorted(path.name for path in (storage / "runs/tiny/checkpoints").iterdir())
         assert folders == [path.name for path in checkpoints(storage)]

@@ -15,6 +15,7 @@ import torch
 from ray.cluster_utils import Cluster
 
 import ganray
+from tests.helpers.commands import succeed_here
 from tests.helpers.heads import Head, driver_below, running_head
 from tests.helpers.runs import (
     REPOSITORY,
@@ -27,24 +28,22 @@ from tests.helpers.runs import (
     training,
     wait_until,
 )
-from tests.helpers.runs import ganray as command_line
 from tests.helpers.sweeps import SMALL
 
 pytestmark = pytest.mark.e2e
 
-SHORT = ["train.total_images=6400", "evaluate.every=6400", "train.samples_every=6400"]
+SHORT = ["train.total_images=1280", "evaluate.every=1280", "train.samples_every=1280", "train.checkpoint_every=640"]
 BUNDLED = REPOSITORY / "ganray/data/bundled/fashion-mnist-test.parquet"
 
 
-def test_a_whole_run_lives_on_s3(bucket: str, tmp_path: Path) -> None:
+def test_a_whole_run_lives_on_s3(bucket: str, ray_address: str, tmp_path: Path) -> None:
     name, _, prefix = bucket.removeprefix("s3://").partition("/")
     few = tmp_path / "few.parquet"
     pq.write_table(pq.read_table(BUNDLED).slice(0, 2000), few)
     boto3.client("s3").upload_file(str(few), name, "raw/few.parquet")
     source = ["data.source.kind=parquet", f"data.source.path=s3://{name}/raw", "data.source.raw_shape=[28,28,1]"]
-    done = train(
-        bucket, *SHORT, *source, "data.source.label_column=label", "evaluate.extractor={kind: classifier, fit_images: 2560}", "--json"
-    )
+    source += ["data.source.label_column=label", "evaluate.extractor={kind: classifier, fit_images: 640}"]
+    done = train(bucket, *SHORT, *source, "--address", ray_address, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["version"] == f"{bucket}/models/tiny/0001"
@@ -59,10 +58,9 @@ def test_a_whole_run_lives_on_s3(bucket: str, tmp_path: Path) -> None:
         assert any(key.startswith(f"{prefix}/{part}") for key in keys), part
     generator = ganray.load_generator(f"{bucket}/models/tiny")
     assert generator(torch.randn(2, generator.latent_dim)).shape == (2, 1, 16, 16)
-    listed = command_line("models", "list", "tiny", "--storage", bucket, "--json")
-    assert [version["is_best"] for version in json.loads(listed.stdout)] == [True]
-    made = command_line("generate", f"{bucket}/models/tiny", "--num", "70", "--out", str(tmp_path / "many"), "--local")
-    assert made.returncode == 0, made.stderr
+    (version,) = json.loads(succeed_here("models", "list", "tiny", "--storage", bucket, "--json"))
+    assert version["is_best"]
+    succeed_here("generate", f"{bucket}/models/tiny", "--num", "70", "--out", str(tmp_path / "many"), "--local")
     assert len(list((tmp_path / "many").glob("*.png"))) == 70
 
 
@@ -77,7 +75,7 @@ def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
     finally:
         ray.shutdown()
         cluster.shutdown()
-    assert (result.ended, result.images_seen) == ("done", 6400)
+    assert (result.ended, result.images_seen) == ("done", 1280)
     assert ganray.load_generator(result.version)(torch.randn(1, 64)).isfinite().all()
 
 

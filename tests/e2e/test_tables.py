@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.runs import ganray
+from tests.helpers.commands import succeed_here
 from tests.helpers.tables import people
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_address")]
 
 JOB = "jobs/adult.yaml"
 BRIEF = ["networks.width=16", "networks.latent_dim=8", "train.batch_size=50", "train.log_every=500", "train.samples_every=1000"]
@@ -19,12 +19,10 @@ BRIEF += ["evaluate={every: 2000, num_samples: 512}", "data.modality.rules=[star
 BRIEF += ["optimizer.generator.lr=1e-3", "optimizer.discriminator.lr=1e-3"]  # a schedule would stretch over `train.total_images`
 
 
-def train(table: Path, store: Path, address: str, rows: int) -> dict[str, Any]:
+def train(table: Path, store: Path, rows: int) -> dict[str, Any]:
     """Return the result of a run on so many rows."""
-    more = [f"data.source.path={table}", f"storage={store}", f"train.total_images={rows}", "--address", address, "--json"]
-    done = ganray("train", JOB, *BRIEF, *more)
-    assert done.returncode == 0, done.stdout + done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
+    more = [f"data.source.path={table}", f"storage={store}", f"train.total_images={rows}", "--json"]
+    printed: dict[str, Any] = json.loads(succeed_here("train", JOB, *BRIEF, *more))
     return printed
 
 
@@ -37,13 +35,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_table_is_learned_scored_and_completed(address: str, table: Path, tmp_path: Path) -> None:
-    printed = train(table, tmp_path / "store", address, 2000)
+def test_a_table_is_learned_scored_and_completed(table: Path, tmp_path: Path) -> None:
+    printed = train(table, tmp_path / "store", 2000)
     assert {"metric/quality", "metric/shapes", "metric/pairs", "metric/tstr", "metric/closest_record"} <= set(printed["scores"])
     out = tmp_path / "rows.csv"
     where = ["--where", "income=>50K", "--out", str(out), "--num", "150"]
-    done = ganray("generate", f"{tmp_path}/store/models/people", *where, "--address", address)
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeed_here("generate", f"{tmp_path}/store/models/people", *where)
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert (len(rows), {row["income"] for row in rows}) == (150, {">50K"})
@@ -51,9 +48,9 @@ def test_a_table_is_learned_scored_and_completed(address: str, table: Path, tmp_
 
 
 @pytest.mark.slow
-def test_a_run_on_a_table_that_goes_on_ends_as_an_unbroken_one(address: str, table: Path, tmp_path: Path) -> None:
+def test_a_run_on_a_table_that_goes_on_ends_as_an_unbroken_one(table: Path, tmp_path: Path) -> None:
     whole, half = tmp_path / "whole", tmp_path / "half"
     for store, rows in ((whole, 2000), (half, 1000), (half, 2000)):
-        train(table, store, address, rows)
+        train(table, store, rows)
     ends = [sorted((store / "runs/people/checkpoints").iterdir())[-1] / "generator.safetensors" for store in (whole, half)]
     assert ends[0].read_bytes() == ends[1].read_bytes()

@@ -34,15 +34,16 @@ WHERE = {"income": ">50K", "hours": "unknown", "left": "", "wage": "20.5"}
 AWKWARD = ['a "quoted" one', "two\nlines", "comma, and; more", " spaces ", "=1+1", "emoji 🙂", "carriage\rreturn", ""]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A storage with a version whose rows keep rules, model `people`, and one with awkward values, model `awkward`."""
-    registry = Registry(open_store(str(tmp_path / "store")))
+    folder = str(tmp_path_factory.mktemp("store"))
+    registry = Registry(open_store(folder))
     registry.publish("people", files(fit(people(), rules=RULES)), {"images_seen": 1}, key="k")
     table = people().append_column("note, or so", [[AWKWARD[row % len(AWKWARD)] for row in range(1000)]])
     typed = table.set_column(0, "age", table["age"].cast(pa.int16())).set_column(2, "started", table["started"].cast(pa.timestamp("s")))
     registry.publish("awkward", files(fit(typed)), {"images_seen": 1}, key="k")
-    return str(tmp_path / "store")
+    return folder
 
 
 def made(store: str, out: Path, model: str = "people", **settings: object) -> Path:

@@ -38,12 +38,12 @@ def files(codec: TableCodec, networks: TableNetworks = NETWORKS) -> dict[str, by
     }
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URI of a published version whose rows keep rules."""
-    registry = Registry(open_store(str(tmp_path / "store")))
-    number = registry.publish("people", files(fit(people(), rules=RULES)), {"images_seen": 1}, key="k")
-    return f"{tmp_path}/store/models/people/{number}"
+    store = tmp_path_factory.mktemp("store")
+    number = Registry(open_store(str(store))).publish("people", files(fit(people(), rules=RULES)), {"images_seen": 1}, key="k")
+    return f"{store}/models/people/{number}"
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
