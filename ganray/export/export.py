@@ -14,7 +14,6 @@ from ganray.export.onnx import to_onnx
 from ganray.export.torch_export import to_torch_export
 from ganray.export.trace import Inputs, trace
 from ganray.registry.artifact import PublishedGenerator, build_checked, open_artifact, read_artifact
-from ganray.registry.manifest import read_manifest
 from ganray.storage import ObjectStore
 from ganray.storage.files import atomic_write, local_errors
 
@@ -57,9 +56,10 @@ def export_generator(artifact: str, *, to: str, out: Path | None = None, public_
 
 def make_export(version: ObjectStore, *, to: str, public_key: Path | None = None) -> Export:
     """Return the generator of the version in a store in the format `to`; see `export_generator`."""
-    generator = build_checked(read_artifact(version, public_key=public_key), where=version.uri)
+    manifest, files = read_artifact(version, public_key=public_key)
+    generator = build_checked(files, where=version.uri)
     inputs = generator.prior.sample(0, "samples", 0, NUM_SAMPLES)
-    metadata = Metadata.of(generator, read_manifest(version), version.uri, tolerance=TOLERANCE)
+    metadata = Metadata.of(generator, manifest, version.uri, tolerance=TOLERANCE)
     data, run = WRITERS[to](trace(generator, inputs), metadata)
     return Export(data, _check(generator, inputs, run, where=version.uri))
 

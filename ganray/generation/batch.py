@@ -21,7 +21,6 @@ from ganray.generation.record import make_record
 from ganray.generation.rows import UniqueRows, conditions, given_codes
 from ganray.modalities.codec import Codec, Samples
 from ganray.registry.artifact import PublishedGenerator, build, build_checked, open_artifact, read_artifact
-from ganray.registry.manifest import read_manifest
 from ganray.storage.base import Progress
 from ganray.storage.files import local_errors
 
@@ -61,11 +60,11 @@ def generate(
     check_numbers(num, seed, truncation)
     check_place(out, num)
     version = open_artifact(artifact)
-    files = read_artifact(version, public_key=public_key)
+    manifest, files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     write, number = find_writer(out, generator.codec.kind), class_number(generator, label)
     settings = Settings(seed, number, truncation, given_codes(generator, where or {}))
-    record = make_record(version, read_manifest(version), seed=seed, label=number, truncation=truncation, where=where).of(num=num)
+    record = make_record(version, manifest, seed=seed, label=number, truncation=truncation, where=where).of(num=num)
     tried = num_tried(generator.codec, num)
     with _chunks(files, settings, tried, local=local, address=address) as chunks, local_errors("write", out, field="--out"):
         write(out, first_samples(chunks, num, generator.codec, progress), record, generator.codec)

@@ -18,7 +18,7 @@ from ganray.gan.sampling import CHUNK, chunk_inputs
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor
 from ganray.modalities.image import Pixels, grid
 from ganray.registry.artifact import PublishedGenerator, build_checked, open_artifact, read_artifact
-from ganray.registry.manifest import DIRECTIONS, METRICS, read_manifest
+from ganray.registry.manifest import DIRECTIONS, METRICS
 from ganray.storage.files import atomic_write, local_errors
 
 STEPS = 7  # samples along a direction, from -reach to reach
@@ -55,7 +55,7 @@ def write_directions(
     extractor, `ArtifactError` for an artifact that is missing or damaged, or whose generator does not begin with a linear layer.
     """
     version = open_artifact(artifact)
-    files = read_artifact(version, public_key=public_key)
+    manifest, files = read_artifact(version, public_key=public_key)
     generator = _of_images(build_checked(files, where=version.uri))
     if not 1 <= num <= generator.latent_dim:
         raise ConfigError("--num", f"expected 1 to {generator.latent_dim}, the size of a latent vector, got {num}", "ask for fewer")
@@ -66,7 +66,7 @@ def write_directions(
     classifier = find_classifier(files, extractor)
     effects = [measure_effects(generator, vector, reach, classifier) if classifier else {} for vector in directions.vectors]
     entries = [entry | {"effects": effect} for entry, effect in zip(directions.to_json(), effects, strict=True)]
-    facts = {"manifest": read_manifest(version).hash, "reach": reach, "directions": entries}
+    facts = {"manifest": manifest.hash, "reach": reach, "directions": entries}
     strips = [draw_strip(generator, vector, reach, samples=samples, seed=seed) for vector in directions.vectors]
     captions = [_caption(number, entry) for number, entry in enumerate(entries, start=1)]
     with local_errors("write", out, field="--out"):

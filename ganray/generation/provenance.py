@@ -67,7 +67,7 @@ def provenance(file: Path, *, storage: str, public_key: Path | None = None, prog
     record = read_claim(file)
     version = find_version(record, storage)
     _check_version(file, record, version.uri, read_manifest(version))
-    files = read_artifact(version, public_key=public_key)
+    _, files = read_artifact(version, public_key=public_key)
     generator = build_checked(files, where=version.uri)
     if record.label is not None and record.label >= generator.num_classes:
         raise DataError(str(file), f"claims class {record.label}, which its generator does not have", DISTRUST)

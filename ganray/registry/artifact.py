@@ -16,7 +16,7 @@ from ganray.gan.prior import Prior
 from ganray.modalities.codec import Codec
 from ganray.registry.alias import read_best
 from ganray.registry.generator_config import FORMAT, FORMAT_OF_OTHERS, InvalidConfig, check_weights, parse_config
-from ganray.registry.manifest import CONFIG, GENERATOR, read_file, read_manifest
+from ganray.registry.manifest import CONFIG, GENERATOR, Manifest, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
 
@@ -73,7 +73,8 @@ def load_generator(uri: str, *, public_key: str | Path | None = None) -> Publish
     be read.
     """
     store = open_artifact(uri)
-    return build_checked(read_artifact(store, public_key=public_key), where=store.uri)
+    _, files = read_artifact(store, public_key=public_key)
+    return build_checked(files, where=store.uri)
 
 
 def open_artifact(uri: str) -> ObjectStore:
@@ -83,13 +84,16 @@ def open_artifact(uri: str) -> ObjectStore:
     return store.child(best.version) if best else store
 
 
-def read_artifact(store: ObjectStore, *, public_key: Ed25519PublicKey | str | Path | None = None) -> dict[str, bytes]:
-    """Return an artifact's files by name, verified against the manifest, and that against its signature if a key, or its file, is given."""
+def read_artifact(store: ObjectStore, *, public_key: Ed25519PublicKey | str | Path | None = None) -> tuple[Manifest, dict[str, bytes]]:
+    """Return an artifact's manifest, verified against its signature if a key, or its file, is given, and its files by name.
+
+    Each file is verified against the manifest.
+    """
     manifest = read_manifest(store)
     if public_key is not None:
         key = public_key if isinstance(public_key, Ed25519PublicKey) else load_public_key(public_key, field="--public-key")
         check_signature(store, manifest, key)
-    return {name: read_file(store, name, entry) for name, entry in manifest.files.items()}
+    return manifest, {name: read_file(store, name, entry) for name, entry in manifest.files.items()}
 
 
 def build_checked(files: Mapping[str, bytes], *, where: str) -> PublishedGenerator:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ganray.registry.artifact import build_checked, read_artifact
-from ganray.registry.manifest import GENERATOR, read_manifest
+from ganray.registry.manifest import GENERATOR
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry, read_metrics
 from ganray.registry.signing import is_signed
@@ -31,8 +31,7 @@ def push(
     be signed, and `signing_key` are PEM files; the source's own signature holds for its model and version alone. Raises `ArtifactError`
     for a source that is damaged, not signed, or holds no generator.
     """
-    manifest = read_manifest(source)
-    files = read_artifact(source, public_key=public_key)
+    manifest, files = read_artifact(source, public_key=public_key)
     metrics = read_metrics(source, manifest)
     build_checked(files, where=source.uri)
     origin = {"model": manifest.lineage.get("model"), "version": manifest.lineage.get("version"), "manifest": manifest.hash}

@@ -23,7 +23,7 @@ from ganray.errors import ConfigError, DataError
 from ganray.gan.state import GanState
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
 from ganray.registry.generator_config import GeneratorConfig, parse_config
-from ganray.registry.manifest import CONFIG, GENERATOR, read_manifest
+from ganray.registry.manifest import CONFIG, GENERATOR
 from ganray.runs.checkpoint import DamagedCheckpoint, read_checkpoint
 from ganray.runs.run import Run
 from ganray.storage import MissingObject, ObjectStore
@@ -54,7 +54,7 @@ def find_start(job: Job) -> Start | None:
     if job.train.start_from is None:
         return None
     store = open_artifact(job.train.start_from)
-    manifest, files = read_manifest(store), read_artifact(store)
+    manifest, files = read_artifact(store)
     build_checked(files, where=store.uri)
     start = Start(
         files,

@@ -35,7 +35,8 @@ def serve_until_interrupted(
     cannot run it.
     """
     store = open_artifact(settings.artifact)
-    build_checked(read_artifact(store, public_key=settings.public_key), where=store.uri)
+    _, files = read_artifact(store, public_key=settings.public_key)
+    build_checked(files, where=store.uri)
     is_local = own_local_ray(address)
     port = _free_port(host, port) if is_local or port == 0 else port
     if is_local:  # or else where the cluster's nodes were started

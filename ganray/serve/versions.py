@@ -15,7 +15,7 @@ from ganray.generation.published_directions import read_directions
 from ganray.generation.record import Record, make_record
 from ganray.registry.alias import read_best
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
-from ganray.registry.manifest import CARD, Manifest, read_manifest
+from ganray.registry.manifest import CARD, Manifest
 from ganray.registry.registry import Metrics, read_metrics
 from ganray.serve.engine import Engine
 from ganray.storage import ObjectStore, open_store
@@ -64,7 +64,7 @@ class Served:
 
 def load_version(store: ObjectStore, *, public_key: Ed25519PublicKey | None, device: str) -> Served:
     """Return a version, verified and measured. Raises `ArtifactError` for one that is missing, damaged or not signed."""
-    manifest, files = read_manifest(store), read_artifact(store, public_key=public_key)
+    manifest, files = read_artifact(store, public_key=public_key)
     generator = build_checked(files, where=store.uri)
     card = files.get(CARD, b"").decode(errors="replace")
     directions = read_directions(files, generator.latent_dim, where=store.uri)

@@ -159,7 +159,7 @@ def test_a_record_beside_a_file_that_lies_is_found_out(store: str, tmp_path: Pat
 def shifted(store: str, out: Path, step: int, rows: slice = slice(0, 40), model: str = "people") -> Path:
     """Write a file, some of whose rows are made of levels beside those that the version makes: as where a machine rounds otherwise."""
     made(store, out, model)
-    loaded = read_artifact(open_store(f"{store}/models/{model}/0001"))
+    _, loaded = read_artifact(open_store(f"{store}/models/{model}/0001"))
     codec = cast(TableCodec, build(loaded).codec)
     chunks = in_process(loaded, Settings(4), chunks=range(num_chunks(num_tried(codec, 300))))
     codes = np.concatenate(list(first_samples(chunks, 300, codec)))

@@ -52,7 +52,7 @@ def generated(model: Path, versions: Sequence[str], *, seeds: int, start: int, n
     """Return samples of versions of a model, by version and seed, as `ganray generate` makes them."""
     found = {}
     for version in versions:
-        files = read_artifact(open_artifact(str(model / version)))
+        _, files = read_artifact(open_artifact(str(model / version)))
         for seed in range(seeds):
             samples = np.concatenate(list(in_process(files, Settings(seed), chunks=range(num_chunks(start + num)))))
             found[version, seed] = samples[start : start + num].tobytes()
