@@ -85,9 +85,14 @@ class DatasetCard(_Part):
     peak: int | None = None
 
     @property
+    def num_readable(self) -> int:
+        """Samples that could be read, those that are held out included."""
+        return self.count + self.held_out
+
+    @property
     def num_distinct(self) -> int:
         """Samples that differ from one another, as far as they were compared."""
-        return self.count + self.held_out - (self.duplicates or 0)
+        return self.num_readable - (self.duplicates or 0)
 
     @property
     def num_classes(self) -> int:

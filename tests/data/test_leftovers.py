@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 
 from ganray.config import Data, FolderSource
+from ganray.data.card import Skipped
 from ganray.data.dataset import CARD
 from ganray.data.preparation.key import identify
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
-from ganray.errors import StorageError
+from ganray.errors import DataError, StorageError
 from ganray.modalities.image import encode_png
 from ganray.storage import ObjectStore, open_store
 from ganray.storage.files import TEMPORARY
 from ganray.storage.leftovers import LIVE_S
 from tests.helpers.cards import card
 from tests.helpers.s3_server import S3Server
+from tests.helpers.texts import WORDS
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -79,3 +81,13 @@ def test_what_may_not_be_looked_for_stays(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("ganray.storage.local.LocalStore.leftovers", refuse)
     store = open_store(tmp_path / "store")
     assert prepare(*prepared(store, tmp_path / "images"), store).card == card()
+
+
+def test_samples_that_are_held_out_count_as_read_when_a_dataset_is_found_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    data, listing = prepared(store, tmp_path / "images")
+    facts = {"modality": WORDS.to_json(), "settings": {}, "held_out": 100, "skipped": Skipped(count=10)}  # 10 of 1,000
+    store.write(f"{identify(data, listing).folder}/{CARD}", card(890, **facts).model_dump_json().encode())
+    assert prepare(data.model_copy(update={"max_bad_fraction": 0.01}), listing, store).card.held_out == 100
+    with pytest.raises(DataError, match="10 of 1,000 samples could not be read"):
+        prepare(data.model_copy(update={"max_bad_fraction": 0.009}), listing, store)

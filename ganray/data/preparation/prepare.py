@@ -5,6 +5,8 @@ Two preparations of one key write the same bytes, and what a killed one left is 
 """
 
 import contextlib
+import hashlib
+import json
 import logging
 import platform
 import time
@@ -22,7 +24,7 @@ from ganray.data.dataset import CARD, PreparedDataset, find_dataset
 from ganray.data.preparation.changes import warn_of_earlier
 from ganray.data.preparation.codecs import make_codec
 from ganray.data.preparation.key import FOLDER, Identity, identify
-from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, encode_rows, fingerprint, write_shards
+from ganray.data.preparation.shards import MAX_EXAMPLES, DecodeCounts, ShardTarget, WrittenShard, encode_rows, write_shards
 from ganray.data.shard import SampleType, is_shard_file, rows_per_shard
 from ganray.data.sources.rows import PATH_FIELD, Listing, Rows
 from ganray.errors import DataError, enumerated, plural
@@ -53,17 +55,15 @@ def prepare(
         logger.warning("%s", message)
     identity = identify(data, listing)
     remove_leftovers(storage.child(identity.folder))
-    if (found := find_dataset(storage, identity.folder)) is not None:
-        skipped = found.card.skipped
-        check_skipped(skipped.count, skipped.examples, found.card.count + skipped.count, data)
-        log_depth(data, found.card)
-        log_classes(found.card)
-        return found
-    warn_of_earlier(data, identity.folder, storage)
-    dataset = _write_dataset(data, identity, listing, storage, codec, progress)
-    if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
+    dataset = find_dataset(storage, identity.folder)
+    if dataset is None:
+        warn_of_earlier(data, identity.folder, storage)
         dataset = _write_dataset(data, identity, listing, storage, codec, progress)
-    _remove_abandoned(storage)
+        if not dataset.is_complete():  # another preparation of it failed at the same time, and removed shards before the card was there
+            dataset = _write_dataset(data, identity, listing, storage, codec, progress)
+        _remove_abandoned(storage)
+    skipped = dataset.card.skipped
+    check_skipped(skipped.count, skipped.examples, dataset.card.num_readable + skipped.count, data)
     log_depth(data, dataset.card)
     log_classes(dataset.card)
     return dataset
@@ -109,23 +109,25 @@ def _write_dataset(
         rows = listing.open()
         codec = codec or make_codec(data, rows)
         counts, target = DecodeCounts(), ShardTarget(storage, folder, SampleType(codec.shape, codec.dtype), len(rows.classes or []))
-        shards = write_shards(encode_rows(rows, codec), counts, target, _checker(data, rows.count, progress))
+        encoded = encode_rows(rows, codec)
+        shards = write_shards(encoded, target, _counter(counts, data, rows.count, progress))
         check_skipped(counts.skipped, counts.examples, counts.seen, data)
         card = _make_card(data, identity, listing, rows, codec, shards, counts)
         storage.write(f"{folder}/{CARD}", card.model_dump_json(indent=2).encode())
     return PreparedDataset(storage, folder, card)
 
 
-def _checker(data: Data, total: int, progress: Progress | None) -> Callable[[DecodeCounts], None]:
-    """Return what shows progress, and raises early once too much of the whole is unreadable."""
+def _counter(counts: DecodeCounts, data: Data, total: int, progress: Progress | None) -> Callable[[DecodeCounts], None]:
+    """Return what adds the counts of a block to all, shows progress, and raises early once too much of the whole is unreadable."""
 
-    def check(counts: DecodeCounts) -> None:
+    def count(block: DecodeCounts) -> None:
+        counts.add(block)
         if progress:
             progress(counts.seen, total)
         if len(counts.examples) >= NUM_NAMED and counts.skipped > data.max_bad_fraction * total:
             check_skipped(counts.skipped, counts.examples, counts.seen, data)
 
-    return check
+    return count
 
 
 def _make_card(
@@ -151,6 +153,12 @@ def _make_card(
         duplicates=sum(shard.rows for shard in shards) - num_distinct,
         created_by={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     )
+
+
+def fingerprint(codec: Codec, contents: list[str]) -> str:
+    """Return the SHA-256 of what samples are and the shards' content hashes, in order: the same however Parquet encodes them."""
+    meaning = [] if codec.kind == "image" else [json.dumps(codec.to_json(), sort_keys=True)]
+    return hashlib.sha256("\n".join(["ganray dataset", repr(tuple(codec.shape)), *meaning, *contents]).encode()).hexdigest()
 
 
 def unreadable_classes(classes: list[str], class_counts: list[int], counts: DecodeCounts) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Raw rows to shards: decoding in Ray Data, cutting at exact row counts, and writing in Ray tasks, each shard once."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -93,18 +92,16 @@ def encode_rows(rows: Rows, codec: Codec) -> ray.data.Dataset:
     return rows.dataset.map_batches(partial(_encode_batch, codec=codec), batch_size=batch_size, batch_format="pyarrow")
 
 
-def write_shards(
-    encoded: ray.data.Dataset, counts: DecodeCounts, target: ShardTarget, check: Callable[[DecodeCounts], None]
-) -> list[WrittenShard]:
+def write_shards(encoded: ray.data.Dataset, target: ShardTarget, count: Callable[[DecodeCounts], None]) -> list[WrittenShard]:
     """Write the readable rows, in order, as shards of `rows_per_shard` rows; the last may be shorter.
 
-    Blocks never pass through this process. `check` is called whenever a block is encoded and `counts` have grown; it may raise.
+    Blocks never pass through this process. `count` takes what is in each block when it is encoded; it may raise.
     If anything raises, the writes under way are awaited first, so that what they wrote can be removed.
     """
     running: list[ray.ObjectRef[WrittenShard]] = []
     written: list[ray.ObjectRef[WrittenShard]] = []
     try:
-        for number, parts in enumerate(cut_shards(_inspect(encoded, counts, check), rows_per_shard(target.sample_type))):
+        for number, parts in enumerate(cut_shards(_inspect(encoded, count), rows_per_shard(target.sample_type))):
             if len(running) == MAX_CONCURRENT_WRITES:
                 running = first_done(running, WRITING)
             blocks, bounds = [block for block, _, _ in parts], [(start, stop) for _, start, stop in parts]
@@ -135,21 +132,12 @@ def cut_shards(blocks: Iterable[tuple[Block, int]], num_rows: int) -> Iterator[l
         yield parts
 
 
-def fingerprint(codec: Codec, contents: list[str]) -> str:
-    """Return the SHA-256 of what samples are and the shards' content hashes, in order: the same however Parquet encodes them."""
-    meaning = [] if codec.kind == "image" else [json.dumps(codec.to_json(), sort_keys=True)]
-    return hashlib.sha256("\n".join(["ganray dataset", repr(tuple(codec.shape)), *meaning, *contents]).encode()).hexdigest()
-
-
-def _inspect(
-    encoded: ray.data.Dataset, counts: DecodeCounts, check: Callable[[DecodeCounts], None]
-) -> Iterator[tuple[ray.ObjectRef[pa.Table], int]]:
-    """Yield every block with the number of its readable rows as they are decoded, in order, and count the others."""
+def _inspect(encoded: ray.data.Dataset, count: Callable[[DecodeCounts], None]) -> Iterator[tuple[ray.ObjectRef[pa.Table], int]]:
+    """Yield every block with the number of its readable rows as they are decoded, in order, and have what is in it counted."""
     for bundle in encoded.iter_internal_ref_bundles():
         for block in bundle.block_refs:
             (found,) = results_of([_inspect_block.remote(block)], "looking at decoded samples")
-            counts.add(found)
-            check(counts)
+            count(found)
             yield block, found.seen - found.skipped
 
 
