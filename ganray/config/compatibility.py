@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-from ganray.config.evaluate import DEFAULT_SCORE, SCORES
 from ganray.config.fields import FieldError, Section
-from ganray.errors import ConfigError, enumerated
+from ganray.errors import enumerated
 
 PIXEL_FIELDS = ("resolution", "channels", "filter", "background", "bit_depth")  # of `data`, for kinds whose samples are images or frames
-METRIC, PREFIX = "sweep.metric", "metric/"
 OF_RAW_PIXELS = ("raw_shape", "raw_layout")  # fields of Parquet sources of images
 
 
@@ -153,31 +150,6 @@ def check_extractor(kind: str, extractor: str) -> None:
         raise FieldError(problem, "leave it at auto", field="evaluate.extractor.kind")
 
 
-def check_metric(kind: str, metric: str, mode: str) -> None:
-    """Raise `ConfigError` if a sweep's metric is no score of a kind of sample, or its mode not the way in which that is better."""
-    if metric not in SCORES:
-        raise ConfigError(METRIC, f"there is no score {metric!r}", _meant(metric))
-    score = SCORES[metric]
-    if kind not in score.kinds:
-        having = [name for name, other in SCORES.items() if kind in other.kinds]
-        raise ConfigError(METRIC, f"{KINDS[kind].nouns} have no {metric}", f"use {enumerated(having, last='or')}")
-    if score.mode is None and mode == "auto":
-        problem = f"of {metric} {score.direction}, neither less nor more"
-        raise ConfigError(METRIC, problem, f"use {KINDS[kind].score}, or set sweep.mode")
-    if score.mode and mode not in ("auto", score.mode):
-        raise ConfigError("sweep.mode", f"{mode} is against {metric}, of which {score.direction}", "leave it at auto")
-
-
-def check_has_score(metric: str, *, extractor: str, conditional: bool) -> None:
-    """Raise `ConfigError` if generators that an extractor of a kind scores, conditional or not, do not have a sweep's metric."""
-    needs = SCORES[metric].needs
-    if needs and extractor == "rotation":
-        problem = f"{metric} compares classes, which an extractor of kind rotation does not tell apart"
-        raise ConfigError(METRIC, problem, f"use {DEFAULT_SCORE}, or data with labels and evaluate.extractor.kind=classifier")
-    if needs == "conditional" and not conditional:
-        raise ConfigError(METRIC, f"only conditional generators have {metric}", "set networks.conditional=true, or use another score")
-
-
 def with_defaults(job: Any) -> Any:
     """Return a job's plain data with the defaults of its kind of sample: the network family, the deciding score, and whole sections."""
     if not isinstance(job, dict) or (kind := str(_kind(job))) not in KINDS or kind == "image":
@@ -227,13 +199,6 @@ def _kind(job: dict[str, Any]) -> object:
     if modality is None:
         return "image"
     return modality if isinstance(modality, str) else modality.get("kind", "image") if isinstance(modality, dict) else modality.kind
-
-
-def _meant(name: str) -> str:
-    """Return the score that a typo meant, or all that there are."""
-    short = {known.removeprefix(PREFIX): known for known in SCORES}
-    close = get_close_matches(name.lower().removeprefix(PREFIX), short, n=1)
-    return f"did you mean {short[close[0]]}?" if close else f"use {', '.join(SCORES)}"
 
 
 def _check(kind: str, name: str, fitting: Sequence[str], *, field: str, what: str) -> None:

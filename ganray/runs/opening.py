@@ -1,31 +1,28 @@
-"""Opening a run: its driver's lock, and its job and dataset, which are resolved and prepared when it is created."""
+"""Opening a run: a connection to Ray, its driver's lock, and its job and dataset, which are resolved and prepared when it is created."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ganray.cluster.background import BackgroundCall
+from ganray.cluster.gpus import decide_gpus
+from ganray.cluster.session import ray_session
+from ganray.cluster.shared_storage import check_shared
 from ganray.config import Job
 from ganray.data.card import DatasetCard
-from ganray.data.preparation.changes import warn_of_change_in_background
+from ganray.data.preparation.changes import warn_of_change
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
+from ganray.registry.signing import load_private_key
 from ganray.runs.lock import DriverLock, driver_lock
 from ganray.runs.resolve import resolve_job, resume_job
 from ganray.runs.run import Run
+from ganray.storage import ObjectStore
 
 if TYPE_CHECKING:
     from ganray.runs.start import Start  # needs torch, which is imported only where there is one
-
-
-@contextlib.contextmanager
-def locked(run: Run) -> Iterator[DriverLock]:
-    """Hold a run's lock while the block runs, and fence whatever is written to it by that."""
-    with driver_lock(run.store, run.name) as lock:
-        run.fence = lock.fence
-        run.refresh()
-        yield lock
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,28 @@ def find_run(run: Run, job: Job, *, resume: Callable[[Job, Job], Job] = resume_j
     return job, Creation(listing, find_start(job))
 
 
+@contextlib.contextmanager
+def connected(job: Job, storage: ObjectStore, address: str | None, check: Callable[[Job], None]) -> Iterator[Job]:
+    """Be connected to a Ray cluster that shares the storage; give the job with its GPUs decided. `check` looks whether its workers fit."""
+    if job.publish.signing_key:
+        load_private_key(job.publish.signing_key, field="publish.signing_key")
+    with ray_session(address):
+        job = decide_gpus(job)
+        check(job)
+        storage.check_writable()
+        check_shared(storage)
+        yield job
+
+
+@contextlib.contextmanager
+def locked(run: Run) -> Iterator[DriverLock]:
+    """Hold a run's lock while the block runs, and fence whatever is written to it by that."""
+    with driver_lock(run.store, run.name) as lock:
+        run.fence = lock.fence
+        run.refresh()
+        yield lock
+
+
 def open_run(
     run: Run,
     job: Job,
@@ -66,7 +85,8 @@ def open_run(
     """
     if run.exists():
         dataset, job = run.dataset, resume(job, run.job)
-        warn_of_change_in_background(job.data, dataset)
+        changes = BackgroundCall(lambda: warn_of_change(job.data, dataset), name="source")
+        changes.start()  # a large prefix takes a while to list, and nothing waits for it
     else:
         assert creation is not None, f"{run.uri} vanished"
         dataset = prepare(job.data, creation.listing, run.storage, progress=progress)

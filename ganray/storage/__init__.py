@@ -27,4 +27,16 @@ def open_store(uri: str | Path) -> ObjectStore:
     return LocalStore(os.path.abspath(os.path.expanduser(folder)))
 
 
-__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "open_store"]
+def open_job_storage(uri: str) -> ObjectStore:
+    """Open a job's storage as `open_store` does. Raises `ConfigError`, too, for a relative folder where Ray runs the job.
+
+    The working directory there vanishes with the job.
+    """
+    is_relative = "://" not in uri and not os.path.isabs(uri)
+    if is_relative and os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
+        problem = f"{uri!r} is relative, and a Ray job's working directory vanishes"
+        raise ConfigError(FIELD, problem, "use s3://... or an absolute folder that all nodes share")
+    return open_store(uri)
+
+
+__all__ = ["MissingObject", "ObjectInfo", "ObjectStore", "RefusedObject", "open_job_storage", "open_store"]

@@ -5,17 +5,17 @@ from functools import partial
 
 from ganray.cluster.capacity import check_worker_group_fits
 from ganray.config import Job
-from ganray.config.compatibility import check_has_score
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import prepare_evaluation
-from ganray.runs.opening import find_run, locked, open_run
+from ganray.runs.opening import connected, find_run, locked, open_run
 from ganray.runs.resolve import MAY_CHANGE, resolve_job, resume_job
 from ganray.runs.run import Run
 from ganray.runs.trials import read_trials, write_table
+from ganray.storage import open_job_storage
 from ganray.sweep.driver import run_search
 from ganray.sweep.journal import FOLDER as JOURNAL
-from ganray.sweep.plan import check_packages, check_space, trials_job
+from ganray.sweep.plan import check_has_score, check_packages, check_space, trials_job
 from ganray.sweep.result import SweepResult, check_any_scored, publish_winner, read_result, score_finalists, write_result
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.view import SweepView
@@ -23,7 +23,6 @@ from ganray.track.process import tracking
 from ganray.track.sync import check_trackers
 from ganray.train.context import WorkerContext, prepare_context
 from ganray.train.reporter import Reporter
-from ganray.train.train import connected, open_storage
 from ganray.train.view import line_reporter
 
 MAY_GROW = ("sweep.max_images", "sweep.max_hours")
@@ -41,7 +40,7 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     check_packages(job.required_sweep)
     job = trials_job(job)
     check_trackers(job.track)
-    sweep = Run(open_storage(job), f"sweeps/{job.name}")
+    sweep = Run(open_job_storage(job.storage), f"sweeps/{job.name}")
     job, creation = find_run(sweep, job, resume=resume_sweep)
     if not creation and (finished := read_result(sweep, job.required_sweep)):
         return finished

@@ -4,14 +4,12 @@ What needs torch is imported where it is called: torch itself, two seconds, whil
 """
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ganray.cluster.background import import_in_background
 from ganray.cluster.capacity import check_local_resources, check_reachable
-from ganray.cluster.gpus import decide_gpus
 from ganray.cluster.prometheus import RunMetrics, has_agent
 from ganray.cluster.session import own_local_ray, ray_session
 from ganray.cluster.shared_storage import check_shared
@@ -21,13 +19,12 @@ from ganray.data.dataset import PreparedDataset
 from ganray.data.preparation.prepare import prepare
 from ganray.data.sources import list_source
 from ganray.errors import ConfigError, TrainingDiverged
-from ganray.registry.signing import load_private_key
 from ganray.runs.checkpoint import Checkpoint, limits_of
-from ganray.runs.opening import find_run, locked, open_run
+from ganray.runs.opening import connected, find_run, locked, open_run
 from ganray.runs.resolve import resolve_job
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, TrainingResult
-from ganray.storage import ObjectStore, open_store
+from ganray.storage import open_job_storage
 from ganray.storage.files import atomic_write, local_errors
 from ganray.track.process import tracking
 from ganray.track.sync import check_trackers
@@ -46,7 +43,7 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
     import_in_background("torch")
     reporter, job = reporter or line_reporter(TrainingView(job)), job.model_copy(update={"sweep": None})
     check_trackers(job.track)
-    run = Run(open_storage(job), f"runs/{job.name}")
+    run = Run(open_job_storage(job.storage), f"runs/{job.name}")
     job, creation = find_run(run, job)
     if not creation and (finished := run.result(limits_of(job.train))):
         return TrainingResult.from_json(finished)
@@ -63,19 +60,6 @@ def run_training(job: Job, *, address: str | None = None, reporter: Reporter | N
 def recording(run: Run) -> EventRecorder:
     """Return the recorder of a run's events and metrics, once there is a connection to Ray."""
     return EventRecorder(run, RunMetrics(run.name) if has_agent() else None)
-
-
-@contextlib.contextmanager
-def connected(job: Job, storage: ObjectStore, address: str | None, check: Callable[[Job], None]) -> Iterator[Job]:
-    """Be connected to a Ray cluster that shares the storage; give the job with its GPUs decided. `check` looks whether its workers fit."""
-    if job.publish.signing_key:
-        load_private_key(job.publish.signing_key, field="publish.signing_key")
-    with ray_session(address):
-        job = decide_gpus(job)
-        check(job)
-        storage.check_writable()
-        check_shared(storage)
-        yield job
 
 
 def conclude(
@@ -149,22 +133,10 @@ def fit_extractor(job: Job, *, address: str | None = None, reporter: Reporter | 
 @contextlib.contextmanager
 def _prepared(job: Job, address: str | None, reporter: Reporter) -> Iterator[PreparedDataset]:
     """Give a job's prepared dataset, connected to Ray while the block runs."""
-    storage = open_storage(job)
+    storage = open_job_storage(job.storage)
     listing = list_source(job.data, storage)  # its errors are raised before anything is started or written
     with ray_session(address):
         storage.check_writable()
         check_shared(storage)
         reporter.stage("preparing data")
         yield prepare(job.data, listing, storage, progress=reporter.advance)
-
-
-def open_storage(job: Job) -> ObjectStore:
-    """Return the job's storage; inside a Ray job, whose working directory vanishes, a relative folder is an error."""
-    relative = "://" not in job.storage and not os.path.isabs(job.storage)
-    if relative and os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
-        raise ConfigError(
-            "storage",
-            f"{job.storage!r} is relative, and a Ray job's working directory vanishes",
-            "use s3://... or an absolute folder that all nodes share",
-        )
-    return open_store(job.storage)

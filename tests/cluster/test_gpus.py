@@ -178,7 +178,7 @@ def test_what_was_decided_before_the_data_was_prepared_stays() -> None:
 @pytest.mark.skipif(torch.backends.cuda.is_built(), reason="needs a torch without CUDA")
 def test_a_node_that_came_after_nodes_were_asked_ends_training_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
-    monkeypatch.setattr("ganray.train.train.decide_gpus", lambda job: job)
+    monkeypatch.setattr("ganray.runs.opening.decide_gpus", lambda job: job)
     try:
         source = {"source": {"kind": "fashion-mnist"}, "channels": 1, "mode": "resident"}
         asked = job(use_gpu=True, storage=str(tmp_path / "store"), data=source, evaluate="none")

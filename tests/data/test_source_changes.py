@@ -14,7 +14,7 @@ from PIL import Image
 from ganray.config import Data, FolderSource, ParquetSource, Source
 from ganray.data.card import DatasetCard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
-from ganray.data.preparation.changes import warn_of_change, warn_of_change_in_background, warn_of_earlier
+from ganray.data.preparation.changes import warn_of_change, warn_of_earlier
 from ganray.data.preparation.key import dataset_key, identify
 from ganray.data.sources import list_source
 from ganray.storage import ObjectStore
@@ -75,7 +75,6 @@ def test_a_resume_whose_source_is_gone_says_nothing(image_folder: Path, storage:
     data = Data(source=FolderSource(path=str(image_folder)))
     dataset = prepared(data, storage)
     image_folder.rename(image_folder.with_name("elsewhere"))
-    warn_of_change_in_background(data, dataset)
     warn_of_change(data, dataset)
     assert warnings(caplog) == []
 

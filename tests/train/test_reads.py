@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 def test_job_and_dataset_are_read_once_a_command_and_the_state_once_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
-    monkeypatch.setattr(train, "open_store", lambda uri: RecordingStore(LocalStore(str(Path(uri).absolute())).root, str(log)))
+    monkeypatch.setattr(train, "open_job_storage", lambda uri: RecordingStore(LocalStore(str(Path(uri).absolute())).root, str(log)))
 
     def run(total_images: int) -> TrainingResult:
         log.unlink(missing_ok=True)

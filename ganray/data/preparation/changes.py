@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from ganray.cluster.background import BackgroundCall
 from ganray.config import Data
 from ganray.config.compatibility import KINDS
 from ganray.config.renamed import modernise
@@ -15,11 +14,6 @@ from ganray.errors import GanrayError, plural
 from ganray.storage import MissingObject, ObjectStore
 
 logger = logging.getLogger(__name__)
-
-
-def warn_of_change_in_background(data: Data, dataset: PreparedDataset) -> None:
-    """Do `warn_of_change` in a thread, since the listing of a large prefix takes a while, and nothing waits for it."""
-    BackgroundCall(lambda: warn_of_change(data, dataset), name="source").start()
 
 
 def warn_of_change(data: Data, dataset: PreparedDataset) -> None:
