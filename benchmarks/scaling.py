@@ -121,12 +121,12 @@ def checkpoints(folder: Path, number: int) -> Actions:
     """Write a checkpoint and prune, and find the latest, where so many are kept."""
     run = Run(open_store(folder), "runs/r")
     for count in range(number):
-        run.save_checkpoint({STATE: bytes(1000)}, images_seen=count, attempt=0, progress=Progress())
+        run.checkpoints.save({STATE: bytes(1000)}, images_seen=count, attempt=0, progress=Progress())
     yield "find the latest checkpoint", run.latest_checkpoint
 
     def write() -> None:
-        newest = run.save_checkpoint({STATE: bytes(1000)}, images_seen=number, attempt=0, progress=Progress())
-        run.prune_checkpoints(newest=newest.name, keep=number + 1)
+        newest = run.checkpoints.save({STATE: bytes(1000)}, images_seen=number, attempt=0, progress=Progress())
+        run.checkpoints.prune(newest=newest.name, keep=number + 1)
 
     yield "write a checkpoint and prune", write
 

@@ -32,7 +32,8 @@ from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
 from ganray.gan.sampling import CHUNK, sample_chunk, sample_inputs
 from ganray.modalities.image_codec import ImageCodec
-from ganray.registry.artifact import generator_config, load_generator
+from ganray.registry.artifact import load_generator
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ganray.config import Networks
 from ganray.errors import ArtifactError
 from ganray.gan.layouts import layout_of
 from ganray.gan.prior import Prior
 from ganray.modalities.codec import Codec
 from ganray.registry.alias import read_best
-from ganray.registry.generator_config import FORMAT, FORMAT_OF_OTHERS, InvalidConfig, check_weights, parse_config
+from ganray.registry.generator_config import InvalidConfig, check_weights, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, Manifest, read_file, read_manifest
 from ganray.registry.signing import check_signature, load_public_key
 from ganray.storage import ObjectStore, open_store
@@ -47,20 +45,6 @@ class PublishedGenerator(nn.Module):
         """Return samples, [N, C, H, W] in [-1, 1] of images, of latents float [N, latent_dim] and, if conditional, labels int64 [N]."""
         samples: Tensor = self.network(latents, labels)
         return samples
-
-
-def generator_config(networks: Networks, codec: Codec, prior: Prior, classes: list[str] | None) -> dict[str, Any]:
-    """Return the content of an artifact's `config.json`: all that `build` needs beside the weights."""
-    modality = {} if codec.kind == "image" else {"modality": codec.to_json()}
-    return {
-        "format": FORMAT_OF_OTHERS if modality else FORMAT,
-        "networks": networks.model_dump(mode="json"),
-        "shape": list(codec.shape),
-        **modality,
-        "num_classes": prior.num_classes,
-        "class_shares": list(prior.class_shares),
-        "classes": classes,
-    }
 
 
 def load_generator(uri: str, *, public_key: str | Path | None = None) -> PublishedGenerator:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeAdapter, ValidationError, model_validator
@@ -23,6 +23,9 @@ from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.modalities.codec import Codec
 from ganray.modalities.codecs import codec_from_json
+
+if TYPE_CHECKING:
+    from ganray.data.card import DatasetCard  # needs pyarrow, which generating does without
 
 FORMAT = 2  # of images; 1 had other names for some fields, which `modernise` reads
 FORMAT_OF_OTHERS = 3  # of other kinds of samples, whose codec it holds
@@ -91,6 +94,26 @@ class GeneratorConfig(BaseModel):
     def network(self) -> nn.Module:
         """Return the generator, freshly initialised."""
         return build_generator(self.networks, self.layout.shape, self.prior.num_classes, encoding_in(self.layout))
+
+
+def prior_of(networks: Networks, card: "DatasetCard") -> Prior:
+    """Return what a generator samples from: labels as frequent as in its dataset, if it is conditional."""
+    shares = tuple(count / card.count for count in card.class_counts or ()) if networks.conditional else ()
+    return Prior(networks.latent_dim, shares)
+
+
+def generator_config(networks: Networks, codec: Codec, prior: Prior, classes: list[str] | None) -> dict[str, Any]:
+    """Return the content of an artifact's `config.json`: all that `build` needs beside the weights."""
+    modality = {} if codec.kind == "image" else {"modality": codec.to_json()}
+    return {
+        "format": FORMAT_OF_OTHERS if modality else FORMAT,
+        "networks": networks.model_dump(mode="json"),
+        "shape": list(codec.shape),
+        **modality,
+        "num_classes": prior.num_classes,
+        "class_shares": list(prior.class_shares),
+        "classes": classes,
+    }
 
 
 def parse_config(data: bytes) -> GeneratorConfig:

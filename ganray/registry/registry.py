@@ -4,7 +4,6 @@ A version's number is reserved by write-if-absent, its files are written, and th
 it never changes.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +29,8 @@ from ganray.registry.manifest import (
     read_manifest,
 )
 from ganray.registry.reservation import reserve
-from ganray.registry.signing import is_signed, load_private_key, sign_manifest
+from ganray.registry.signing import is_signed, load_private_key, sign_manifest, sign_published
 from ganray.storage import ObjectStore, open_store
-
-logger = logging.getLogger(__name__)
 
 
 class Metrics(BaseModel):
@@ -148,7 +145,7 @@ class Registry:
             version = reserve(model, key)
             store, lineage = model.child(version.number), {**lineage, "model": name, "version": version.number}
             if version.manifest and signer:
-                _sign_published(store, version.manifest, make_manifest(files, lineage), signer)
+                sign_published(store, version.manifest, signer, expected=make_manifest(files, lineage))
             manifest = version.manifest or _write(store, files, lineage, signer)
             if not manifest.deleted:
                 return version.number
@@ -199,14 +196,6 @@ def _write(version: ObjectStore, files: Mapping[str, bytes], lineage: Mapping[st
     if version.write_if_absent(MANIFEST, manifest.data):
         return manifest
     return find_manifest(version) or manifest
-
-
-def _sign_published(version: ObjectStore, published: Manifest, expected: bytes, signer: Ed25519PrivateKey) -> None:
-    """Sign a version that was published before, unless its manifest is not the one that would be published now."""
-    if published.data == expected:
-        sign_manifest(version, published, signer)
-    elif not is_signed(version, published):
-        logger.warning("%s was published before, with another manifest, and stays unsigned", version.uri)
 
 
 def _write_file(version: ObjectStore, name: str, data: bytes) -> bytes:

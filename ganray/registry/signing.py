@@ -3,6 +3,7 @@
 A signature is a file of 64 raw bytes named by the manifest's hash, so `openssl pkeyutl -verify -rawin` checks it too.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ganray.errors import ArtifactError, ConfigError
 from ganray.registry.manifest import Manifest, misplacement
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 from ganray.storage.files import open_regular
+
+logger = logging.getLogger(__name__)
 
 SIGNATURE_BYTES = 64
 MAX_KEY_BYTES = 1 << 20
@@ -82,6 +85,14 @@ def is_signed(store: ObjectStore, manifest: Manifest) -> bool:
 def sign_manifest(store: ObjectStore, manifest: Manifest, key: Ed25519PrivateKey) -> None:
     """Store the signature of the artifact in `store`, unless there is one."""
     store.write_if_absent(signature_name(manifest.hash), key.sign(manifest.data))
+
+
+def sign_published(store: ObjectStore, published: Manifest, key: Ed25519PrivateKey, *, expected: bytes) -> None:
+    """Sign an artifact that was published before, unless its manifest is not the one that is `expected`, as it would be published now."""
+    if published.data == expected:
+        sign_manifest(store, published, key)
+    elif not is_signed(store, published):
+        logger.warning("%s was published before, with another manifest, and stays unsigned", store.uri)
 
 
 def _read(path: str | Path, field: str) -> bytes:

@@ -58,7 +58,7 @@ def read_newest(run: Run) -> Grid | None:
 
 
 def _facts(run: Run, log: Sequence[Record]) -> dict[str, Any]:
-    job, checkpoint = run.job, run.latest_checkpoint()
+    job, checkpoint = run.job, run.checkpoints.latest()
     best = checkpoint.progress.best if checkpoint else None
     facts: dict[str, Any] = {
         "status": status_of(checkpoint, job.train).value.replace("_", " "),

@@ -28,7 +28,7 @@ ORIGIN = "start.json"
 
 def render_run(run: Run, progress: Progress | None = None) -> str:
     """Return a run's page as HTML; what there is nothing to show of yet has no section. `progress` is called as data is read."""
-    job, records, events, checkpoint = run.job, run.metrics(), run.events(), run.latest_checkpoint()
+    job, records, events, checkpoint = run.job, run.metrics(), run.events(), run.checkpoints.latest()
     best = checkpoint.progress.best if checkpoint else None
     scores = [record for record in records if record["kind"] == "score"]
     values = {

@@ -18,7 +18,6 @@ from ganray.config import Train
 from ganray.runs.status import Progress, RunStatus
 from ganray.storage import MissingObject, ObjectStore
 from ganray.storage.files import local_errors
-from ganray.storage.leftovers import remove_leftovers
 
 FOLDER = "checkpoints"
 STATE = "state.pt"
@@ -125,17 +124,6 @@ def load_state(file: Path | bytes) -> dict[str, Any]:
     return state
 
 
-def write_checkpoint(
-    run: ObjectStore, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress
-) -> Checkpoint:
-    """Write a checkpoint from memory or local files, its manifest last. The same one again replaces it."""
-    folder = f"{FOLDER}/{checkpoint_name(attempt, images_seen)}"
-    entries = {file: _write_file(run, f"{folder}/{file}", content) for file, content in files.items()}
-    checkpoint = Checkpoint(run, attempt, images_seen, progress, entries)
-    write_manifest(checkpoint)
-    return checkpoint
-
-
 def write_manifest(checkpoint: Checkpoint) -> None:
     """Commit a checkpoint whose files are written."""
     manifest = {
@@ -184,52 +172,3 @@ def status_of(checkpoint: Checkpoint | None, train: Train, *, until: int | None 
 def limits_of(train: Train) -> dict[str, float | None]:
     """Return where a run ends, which is what a result stands for."""
     return {"total_images": train.total_images, "max_seconds": train.max_seconds}
-
-
-def _write_file(run: ObjectStore, key: str, content: bytes | Path) -> FileEntry:
-    if isinstance(content, Path):
-        return FileEntry(content.stat().st_size, run.upload(content, key))
-    run.write(key, content)
-    return FileEntry(len(content), hashlib.sha256(content).hexdigest())
-
-
-def committed_checkpoints(run: ObjectStore) -> list[str]:
-    """Return the names of all checkpoints with a manifest, oldest first."""
-    return [info.key.split("/")[1] for info in run.list(f"{FOLDER}/") if info.key.endswith(f"/{MANIFEST}")]
-
-
-def progress_at(run: ObjectStore, name: str) -> Progress | None:
-    """Return what a run knew at a checkpoint, None if its manifest cannot be read."""
-    try:
-        return read_checkpoint(run, name).progress
-    except DamagedCheckpoint:
-        return None
-
-
-def prune(run: ObjectStore, *, newest: str, keep: int) -> None:
-    """Delete what is older than the `keep` checkpoints up to `newest`, but for those that one of these names as its best.
-
-    Manifests go first: a checkpoint without one is then deleted, also if a writer that died or had no room left it.
-    """
-    names = [name for name in committed_checkpoints(run) if name <= newest]
-    kept = [progress for name in names[-keep:] if (progress := progress_at(run, name))]
-    pinned = {progress.best.checkpoint for progress in kept if progress.best}
-    for name in names[:-keep]:
-        if name not in pinned:
-            run.delete(f"{FOLDER}/{name}/{MANIFEST}")
-    _delete_uncommitted(run, up_to=newest)
-
-
-def remove_unfinished(run: ObjectStore) -> None:
-    """Delete what is left of checkpoints that were never committed, temporary files included, while nobody writes any."""
-    _delete_uncommitted(run)
-    remove_leftovers(run.child(FOLDER), older_than_s=0)
-
-
-def _delete_uncommitted(run: ObjectStore, *, up_to: str | None = None) -> None:
-    """Delete the files of checkpoints without a manifest, up to a name if one is given."""
-    names = {info.key: info.key.split("/")[1] for info in run.list(f"{FOLDER}/")}
-    committed = {name for key, name in names.items() if key.endswith(f"/{MANIFEST}")}
-    for key, name in names.items():
-        if name not in committed and (up_to is None or name <= up_to):
-            run.delete(key)

@@ -51,7 +51,7 @@ def list_runs(storage: ObjectStore) -> list[RunOverview]:
 def summarise(run: Run) -> RunOverview:
     """Return an overview of one run; what cannot be read of it is left out."""
     try:
-        job, checkpoint = run.job, run.latest_checkpoint()
+        job, checkpoint = run.job, run.checkpoints.latest()
     except GanrayError:
         return RunOverview(run.name, "unreadable", driver=_driver(run))
     best, driver = checkpoint.progress.best if checkpoint else None, _driver(run)
@@ -85,7 +85,7 @@ def existing_run(storage: ObjectStore, name: str) -> Run:
 def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
     """Return what there is to know of a run, by name and in reading order. Raises `ConfigError` if there is none of that name."""
     run = existing_run(storage, name)
-    job, checkpoint, overview = run.job, run.latest_checkpoint(), summarise(run)
+    job, checkpoint, overview = run.job, run.checkpoints.latest(), summarise(run)
     progress = checkpoint.progress if checkpoint else None
     facts: dict[str, Any] = {
         "run": run.name,
@@ -94,7 +94,7 @@ def describe_run(storage: ObjectStore, name: str) -> dict[str, Any]:
         "images": f"{overview.images_seen:,} of {overview.total_images:,}",
         "trained": f"{progress.trained_s:,.0f} s" if progress else "0 s",
         "rollbacks": progress.num_rollbacks if progress else 0,
-        "checkpoints": ", ".join(run.checkpoints()) or "none",
+        "checkpoints": ", ".join(run.checkpoints.names()) or "none",
         "driver": overview.driver or "none",
         "dataset": run.dataset.uri,
         "model": job.model_name,

@@ -4,41 +4,21 @@ A run of `ganray train` lies in `runs/<name>`, a trial of a sweep in `sweeps/<sw
 and command line ask it how a run stands. It can be pickled, with what it has read.
 """
 
-import dataclasses
 import json
-import logging
 from collections.abc import Mapping
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from ganray.config import Job, check_job
 from ganray.config.renamed import modernise
 from ganray.data.dataset import PreparedDataset, load_recorded
-from ganray.errors import ConfigError, DataError
-from ganray.runs.checkpoint import (
-    FOLDER,
-    GENERATOR,
-    MANIFEST,
-    STATE,
-    Checkpoint,
-    DamagedCheckpoint,
-    check_sizes,
-    committed_checkpoints,
-    progress_at,
-    prune,
-    read_checkpoint,
-    remove_unfinished,
-    write_checkpoint,
-    write_manifest,
-)
+from ganray.errors import ConfigError
+from ganray.runs.checkpoints import Checkpoints
 from ganray.runs.event_log import RunEvent, fold_events, read_events, write_event
 from ganray.runs.lock import Fence
 from ganray.runs.metrics_log import Record, read_log, write_log, write_part
-from ganray.runs.status import Best, Progress
 from ganray.runs.trials import trial_name
 from ganray.storage import MissingObject, ObjectInfo, ObjectStore
-
-logger = logging.getLogger(__name__)
 
 JOB, DATASET, RESULT = "job.json", "dataset.json", "result.json"
 
@@ -53,12 +33,16 @@ class Run:
         self._job: Job | None = None
         self._dataset: PreparedDataset | None = None
         self._seen: tuple[ObjectInfo, ...] = ()  # of the files that the job and dataset were read from
-        self._reported: set[str] = set()  # damage that was logged already
 
     @property
     def uri(self) -> str:
         """Where the run lies, as `open_store` takes it."""
         return self.store.uri
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The run's checkpoints, which are written under its fence, too."""
+        return Checkpoints(self.name, self.store, self.check_fence)
 
     def trial(self, number: int) -> "Run":
         """Return the run of a trial, below the record of a sweep, which this is, and under its lock."""
@@ -71,7 +55,7 @@ class Run:
         infos = self._creation_files()
         if len(infos) == 2 and self._read_creation(infos):
             return True
-        if self.checkpoints():
+        if self.checkpoints.names():
             problem = f"{self.uri} has checkpoints but no readable {JOB} and {DATASET}"
             raise ConfigError("name", problem, "restore them, or use another name")
         return False
@@ -110,49 +94,6 @@ class Run:
         if self._creation_files() != self._seen:
             self._job = self._dataset = None
 
-    def checkpoints(self) -> list[str]:
-        """Return the names of all committed checkpoints, oldest first."""
-        return committed_checkpoints(self.store)
-
-    def latest_checkpoint(self, *, fewer_than: int | None = None) -> Checkpoint | None:
-        """Return the newest checkpoint that can be resumed from, by a listing and its manifest, without reading its state.
-
-        With `fewer_than`, the newest that has seen fewer images than that. Damaged ones are logged and passed over.
-        """
-        sizes = {info.key: info.size for info in self.store.list(f"{FOLDER}/")}
-        names = [key.split("/")[1] for key in sizes if key.endswith(f"/{MANIFEST}")]
-        for name in reversed(names):
-            try:
-                checkpoint = read_checkpoint(self.store, name)
-                if fewer_than is not None and checkpoint.images_seen >= fewer_than:
-                    continue
-                check_sizes(checkpoint, sizes)
-            except DamagedCheckpoint as error:
-                self._report(f"{error}; the checkpoint before it is used")
-            else:
-                if STATE in checkpoint.files:
-                    return checkpoint
-        return None
-
-    def best(self) -> Best | None:
-        """Return the best score so far, by the newest readable manifest; None if there is none."""
-        progresses = (progress for name in reversed(self.checkpoints()) if (progress := progress_at(self.store, name)))
-        latest = next(progresses, None)
-        return latest.best if latest else None
-
-    def best_checkpoint(self) -> Checkpoint:
-        """Return the checkpoint with the best generator. Raises `ConfigError` if none was scored, `DataError` if it is damaged."""
-        best = self.best()
-        if best is None:
-            remedy = "let it train past evaluate.every images, and look at the losses in its metrics"
-            raise ConfigError("RUN", f"run {self.name!r} has no generator with a finite score", remedy)
-        try:
-            checkpoint = read_checkpoint(self.store, best.checkpoint)
-            checkpoint.read(GENERATOR)
-        except DamagedCheckpoint as error:
-            raise DataError("RUN", f"the best of run {self.name!r} is damaged ({error})", "raise train.total_images to train on") from error
-        return checkpoint
-
     def metrics(self) -> list[Record]:
         """Return the metrics log, in order of images seen."""
         return read_log(self.store)
@@ -168,26 +109,6 @@ class Run:
         except (MissingObject, ValueError):
             return None
         return {**stored, "was_finished": True} if {key: stored.pop(key, None) for key in limits} == limits else None
-
-    def save_checkpoint(self, files: Mapping[str, bytes | Path], *, images_seen: int, attempt: int, progress: Progress) -> Checkpoint:
-        """Commit a checkpoint from memory or local files. The same one again replaces it."""
-        self.check_fence()
-        return write_checkpoint(self.store, files, images_seen=images_seen, attempt=attempt, progress=progress)
-
-    def discard_state(self, checkpoint: Checkpoint) -> None:
-        """Take a training state whose hash is wrong out of its manifest, so that nobody resumes from it; a generator stays."""
-        self.check_fence()
-        files = {file: entry for file, entry in checkpoint.files.items() if file != STATE}
-        write_manifest(dataclasses.replace(checkpoint, files=files))
-
-    def prune_checkpoints(self, *, newest: str, keep: int) -> None:
-        """Delete what is older than the `keep` checkpoints up to `newest`, but for the best: see `prune`. What is newer was damaged."""
-        prune(self.store, newest=newest, keep=keep)
-
-    def remove_unfinished(self) -> None:
-        """Delete what is left of checkpoints that were never committed. For the holder of the lock, while nobody writes any."""
-        self.check_fence()
-        remove_unfinished(self.store)
 
     def write_samples(self, images_seen: int, files: Mapping[str, bytes]) -> None:
         """Write previews of samples: files' bytes by their suffixes."""
@@ -235,11 +156,6 @@ class Run:
         self._job, self._seen = check_job(modernise(job)), infos
         self._dataset = load_recorded(self.storage, dataset["folder"], run=self.name)
         return True
-
-    def _report(self, message: str) -> None:
-        if message not in self._reported:
-            self._reported.add(message)
-            logger.warning("%s", message)
 
     def _write_json(self, key: str, data: Any) -> None:
         self._write(key, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())

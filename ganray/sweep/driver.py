@@ -18,8 +18,8 @@ from ganray.cluster.prometheus import SweepMetrics, has_agent
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
 from ganray.config import Job, Sweep
+from ganray.runs.checkpoints import Checkpoints
 from ganray.runs.lock import DriverLock
-from ganray.runs.rollback import clone_state
 from ganray.runs.run import Run
 from ganray.runs.trials import Exploit, Trial, read_trials
 from ganray.storage import MissingObject, ObjectStore
@@ -131,9 +131,9 @@ def limit_reached(sweep: Sweep, timer: "Timer", stop: threading.Event) -> SweepE
 
 def clone_trials(sweep: Run, exploits: dict[int, Exploit]) -> None:
     """Let trials of a population take over the states of others, in the store."""
-    clone: Any = ray.remote(num_cpus=0, max_retries=3)(clone_state)
-    pairs = [(sweep.trial(trial), sweep.trial(exploit["from"]), exploit["checkpoint"]) for trial, exploit in exploits.items()]
-    results_of([clone.remote(*pair) for pair in pairs], "cloning states")
+    clone: Any = ray.remote(num_cpus=0, max_retries=3)(Checkpoints.clone)
+    runs = [(sweep.trial(trial), sweep.trial(exploit["from"]), exploit["checkpoint"]) for trial, exploit in exploits.items()]
+    results_of([clone.remote(run.checkpoints, donor.checkpoints, name) for run, donor, name in runs], "cloning states")
 
 
 def read_data_frame(store: ObjectStore) -> pd.DataFrame | None:

@@ -19,7 +19,8 @@ from ganray.errors import ConfigError, TrainingDiverged
 from ganray.evaluation.evaluation import AnyEvaluation, prepare_evaluation
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
-from ganray.registry.artifact import build, generator_config
+from ganray.registry.artifact import build
+from ganray.registry.generator_config import generator_config, prior_of
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.run import RESULT, Run
@@ -29,7 +30,7 @@ from ganray.storage import MissingObject, ObjectStore
 from ganray.sweep.driver import read_data_frame
 from ganray.sweep.plan import finalists_job, trial_job
 from ganray.sweep.search_state import SweepEnd
-from ganray.train.context import WorkerContext, prior_of
+from ganray.train.context import WorkerContext
 from ganray.train.publish import publish_checkpoint, scored
 
 FINALISTS = "finalists.json"
@@ -126,13 +127,13 @@ def score_finalists(context: WorkerContext, trials: list[Trial]) -> list[Finalis
 @ray.remote(max_retries=3)
 def score_trial(job: Job, sweep: Run, evaluation: AnyEvaluation, trial: Trial, known: dict[tuple[int, str], Finalist]) -> Finalist:
     """Return a trial's second scores, and write a preview of its samples."""
-    checkpoint = sweep.trial(trial.number).best_checkpoint()
+    checkpoint = sweep.trial(trial.number).checkpoints.best()
     before = known.get((trial.number, checkpoint.name))
     if before and before.protocol == evaluation.protocol:
         return before
     own = trial_job(job, trial.params, trial.number)
     card = evaluation.dataset.card
-    config = generator_config(own.networks, card.codec, prior_of(own, card), card.classes)
+    config = generator_config(own.networks, card.codec, prior_of(own.networks, card), card.classes)
     generator = build({CONFIG: to_json(config), GENERATOR: checkpoint.read(GENERATOR)})
     score = evaluation.scorer()(generator, generator.prior)
     assert score is not None  # of a single process
@@ -164,7 +165,7 @@ def publish_winner(context: WorkerContext, winner: Trial, finalist: Finalist) ->
         "sweep": sweep.model_dump(mode="json"),
     }
     job = trial_job(finalists_job(context.job), winner.params, winner.number)
-    checkpoint = with_scores(run.best_checkpoint(), finalist)
+    checkpoint = with_scores(run.checkpoints.best(), finalist)
     return publish_checkpoint(job, run, context.dataset, checkpoint, origin={"sweep": origin, "started_from": start_origin(context.run)})
 
 

@@ -85,7 +85,7 @@ def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:
     """Train a run until its budget, once more after each rollback, and return how the trial then stands: see `Outcome`."""
     has_trained = False
     while True:
-        latest = context.run.latest_checkpoint() if rank() == 0 else None
+        latest = context.run.checkpoints.latest() if rank() == 0 else None
         run_status = broadcast(status_of(latest, context.job.train, until=context.stop_at))  # as rank 0 sees it
         if ended := run_status.end_reason:
             return TrialStatus(ended.value) if ended.is_failure else TrialStatus.PAUSED
@@ -98,7 +98,7 @@ def train_to_budget(context: WorkerContext, train: Train) -> TrialStatus:
 def outcome_of(run: Run, metric: str, status: TrialStatus, *, reason: str | None, busy_s: float) -> Outcome:
     """Return a piece's outcome, with the scores that its trial's run has recorded."""
     run.fold_metrics()
-    records, checkpoint = run.metrics(), run.latest_checkpoint()
+    records, checkpoint = run.metrics(), run.checkpoints.latest()
     curve = [[images, score] for images, score in scores_of(records, metric)]
     best = checkpoint.progress.best if checkpoint else None
     return Outcome(

@@ -35,7 +35,7 @@ class BackgroundPublisher(threading.Thread):
     def __init__(self, run: Run, job: Job, *, poll_s: float = POLL_S) -> None:
         super().__init__(name="background publisher", daemon=True)
         self.run_record, self.job, self.poll_s = run, job, poll_s
-        best = run.best()
+        best = run.checkpoints.best_score()
         self.published_at = best.images_seen if best else 0
         self.published: str | None = None
         self.warned: str | None = None  # the error that the user was told last
@@ -58,11 +58,11 @@ class BackgroundPublisher(threading.Thread):
                 self.closed.wait(RETRY_POLLS * self.poll_s)
 
     def _publish_if_due(self) -> None:
-        names = self.run_record.checkpoints()
+        names = self.run_record.checkpoints.names()
         images_seen = int(names[-1].split("-")[1]) if names else 0
         if images_seen - self.published_at < self.job.publish.every:
             return
-        best = self.run_record.best()
+        best = self.run_record.checkpoints.best_score()
         if best is None or best.checkpoint == self.published:
             return
         self.run_record.check_fence()

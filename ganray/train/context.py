@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from ganray.config import Job
-from ganray.data.card import DatasetCard
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.resident import ResidentShards, load_resident
 from ganray.evaluation.evaluation import AnyEvaluation
@@ -14,6 +13,7 @@ from ganray.evaluation.extractor import FittedExtractor
 from ganray.gan.layouts import Layout, encoding_in, layout_of
 from ganray.gan.prior import Prior
 from ganray.gan.state import GanState, create_state
+from ganray.registry.generator_config import prior_of
 from ganray.runs.run import Run
 from ganray.runs.start import load_start
 from ganray.train.progress import start_progress_actor
@@ -50,7 +50,7 @@ class WorkerContext:
     @property
     def prior(self) -> Prior:
         """What the run's generator samples from."""
-        return prior_of(self.job, self.dataset.card)
+        return prior_of(self.job.networks, self.dataset.card)
 
     @property
     def layout(self) -> Layout:
@@ -70,12 +70,6 @@ def prepare_context(
     resident = load_resident(dataset) if job.data.mode == "resident" else None
     start = run if job.train.start_from else None
     return WorkerContext(job, run, dataset, resident, evaluation, start_progress_actor(f"run {job.name}"), start=start, extractor=extractor)
-
-
-def prior_of(job: Job, card: DatasetCard) -> Prior:
-    """Return what a job's generator samples from: labels as frequent as in its dataset, if it is conditional."""
-    shares = tuple(count / card.count for count in card.class_counts or ()) if job.networks.conditional else ()
-    return Prior(job.networks.latent_dim, shares)
 
 
 def fresh_state(context: WorkerContext, device: torch.device) -> GanState:

@@ -1,19 +1,20 @@
 """What a dry run finds in a job's data: how many samples of which classes, what is missing, and how they are scored. Starts no Ray."""
 
+import contextlib
 import logging
 from typing import Any
 
 from ganray.config import AutoExtractor, ClassifierExtractor, Evaluate, FashionMnistSource, Job
 from ganray.config.compatibility import KINDS
 from ganray.data.card import DatasetCard
-from ganray.data.dataset import PreparedDataset, find_dataset
+from ganray.data.dataset import find_dataset
 from ganray.data.preparation.key import identify
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, GanrayError, plural
 from ganray.evaluation.extractor_key import extractor_key
 from ganray.runs.data_checks import check_data, resolve_evaluate
-from ganray.storage import ObjectStore, open_store
+from ganray.storage import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,9 @@ def examine(job: Job) -> dict[str, Any]:
     listing = list_source(job.data, storage)
     for message in listing.messages:
         logger.warning("%s", message)
-    dataset = _prepared(job, listing, storage)
+    folder, dataset = identify(job.data, listing).folder, None
+    with contextlib.suppress(GanrayError):  # of a storage that cannot be asked now
+        dataset = find_dataset(storage, folder)
     if dataset is None:
         return _listed(job, listing)
     check_data(job, dataset.card)
@@ -41,14 +44,6 @@ def examine(job: Job) -> dict[str, Any]:
         return samples
     is_ready = extractor.weights != "auto" or storage.list(extractor_key(extractor, dataset))
     return {**samples, "extractor": f"{extractor.kind}, {READY if is_ready else TO_BE_FITTED}"}
-
-
-def _prepared(job: Job, listing: Listing, storage: ObjectStore) -> PreparedDataset | None:
-    """Return the dataset if it is prepared, and None also where its storage cannot be asked now."""
-    try:
-        return find_dataset(storage, identify(job.data, listing).folder)
-    except GanrayError:
-        return None
 
 
 def _listed(job: Job, listing: Listing) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The best checkpoint of a run, made an artifact and published."""
 
-import contextlib
 import dataclasses
 import logging
 import subprocess
@@ -11,26 +10,26 @@ from typing import Any
 
 from ganray.config import Job
 from ganray.data.dataset import PreparedDataset
-from ganray.errors import ConfigError, GanrayError
+from ganray.errors import GanrayError
 from ganray.evaluation.evaluation import prepare_evaluation
 from ganray.gan.directions import find_directions
 from ganray.gan.sampling import sample_chunk
 from ganray.metrics.score import Protocol
 from ganray.modalities.previews import previews
-from ganray.registry.artifact import PublishedGenerator, build, generator_config, load_generator
+from ganray.registry.artifact import PublishedGenerator, build, load_generator
+from ganray.registry.generator_config import generator_config, prior_of
 from ganray.registry.manifest import CARD, CONFIG, DIRECTIONS, GENERATOR, METRICS, to_json
 from ganray.registry.model_card import model_card
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry
 from ganray.registry.reservation import latest_reserved
-from ganray.runs.checkpoint import Checkpoint, DamagedCheckpoint, read_checkpoint
+from ganray.runs.checkpoint import Checkpoint
 from ganray.runs.event_log import EventKind, RunEvent
 from ganray.runs.lock import driver_lock
 from ganray.runs.run import Run
 from ganray.runs.start import start_origin
 from ganray.runs.status import Best
 from ganray.storage import open_store
-from ganray.train.context import prior_of
 from ganray.train.events import record_event
 
 logger = logging.getLogger(__name__)
@@ -47,25 +46,15 @@ def publish_run(storage_uri: str, name: str) -> str:
     job = run.job
     with driver_lock(run.store, name):
         if job.evaluate.enabled:
-            return publish_checkpoint(job, run, run.dataset, run.best_checkpoint())
+            return publish_checkpoint(job, run, run.dataset, run.checkpoints.best())
         return publish_unscored(job, run)
 
 
 def publish_unscored(job: Job, run: Run) -> str:
     """Publish the newest generator of a run that is not scored, and return the URI of its version; the best alias stays as it is."""
-    number = publish_version(job, run, run.dataset, newest_generator(run))
+    number = publish_version(job, run, run.dataset, run.checkpoints.newest_generator())
     logger.warning("version %s has no score, so it is not the best of model %s: name the version itself", number, job.model_name)
     return Registry(run.storage).model(job.model_name).child(number).uri
-
-
-def newest_generator(run: Run) -> Checkpoint:
-    """Return the newest checkpoint that has a generator. Raises `ConfigError` if there is none."""
-    for name in reversed(run.checkpoints()):
-        with contextlib.suppress(DamagedCheckpoint):
-            checkpoint = read_checkpoint(run.store, name)
-            if GENERATOR in checkpoint.files:
-                return checkpoint
-    raise ConfigError("RUN", f"run {run.name!r} has no generator yet", "let it train past evaluate.every images, or to its end")
 
 
 def publish_checkpoint(
@@ -96,7 +85,7 @@ def publish_checkpoint(
 
 def publish_while_training(run: Run, job: Job) -> str:
     """Publish a run's best so far, but leave the alias where an incumbent would have to be scored again, which takes a while."""
-    checkpoint = run.best_checkpoint()
+    checkpoint = run.checkpoints.best()
     best, number = scored(checkpoint), publish_version(job, run, run.dataset, checkpoint)
     model = Registry(run.storage).model(job.model_name)
     promote_if_better(model, number, best.score, best.protocol, rescore=lambda _: None)
@@ -129,7 +118,7 @@ def artifact_files(job: Job, checkpoint: Checkpoint, dataset: PreparedDataset, l
     scores, protocol = (best.scores, best.protocol) if best else ({}, Protocol())
     files = {
         GENERATOR: checkpoint.read(GENERATOR),
-        CONFIG: to_json(generator_config(job.networks, dataset.card.codec, prior_of(job, dataset.card), dataset.card.classes)),
+        CONFIG: to_json(generator_config(job.networks, dataset.card.codec, prior_of(job.networks, dataset.card), dataset.card.classes)),
         METRICS: to_json({"scores": scores, "protocol": protocol.dump()}),
     }
     card = model_card(job, scores=scores, protocol=protocol, dataset=dataset.card, lineage=lineage)

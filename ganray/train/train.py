@@ -71,7 +71,7 @@ def conclude(
         raise failure(job, ended, checkpoint)
     run.fold_metrics()
     best, version = checkpoint.progress.best, None
-    to_publish = run.best_checkpoint() if ended and job.publish.auto and job.evaluate.enabled else None
+    to_publish = run.checkpoints.best() if ended and job.publish.auto and job.evaluate.enabled else None
     if to_publish:
         from ganray.train.publish import publish_checkpoint
 

@@ -57,11 +57,11 @@ def train_to_end(run: Run, job: Job, reporter: Reporter, lock: DriverLock, event
     """
     interrupted = has_trained = False
     num_deaths = 0
-    events.start(run.latest_checkpoint())
+    events.start(run.checkpoints.latest())
     with publishing_in_background(run, job):
         while True:
-            run.remove_unfinished()
-            checkpoint = run.latest_checkpoint()
+            run.checkpoints.remove_unfinished()
+            checkpoint = run.checkpoints.latest()
             ended = status_of(checkpoint, job.train).end_reason
             if checkpoint and (ended or interrupted):
                 return checkpoint, ended
@@ -178,7 +178,7 @@ def _data_arguments(context: WorkerContext) -> dict[str, Any]:
     stream = Stream(context.dataset, seed=job.seed, window=job.data.shuffle_window, **batch)
 
     def position() -> tuple[int, int]:
-        checkpoint = context.run.latest_checkpoint()
+        checkpoint = context.run.checkpoints.latest()
         return (checkpoint.images_seen, checkpoint.attempt) if checkpoint else (0, 0)
 
     source = streaming_source(stream, position, total_images=context.total_images)

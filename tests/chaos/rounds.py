@@ -70,9 +70,9 @@ def storage_of(name: str) -> str:
 def outcome_of(name: str) -> Outcome:
     """Return what the run of a round ended with."""
     run = Run(open_store(storage_of(name)), f"runs/{RUN}")
-    latest = run.latest_checkpoint()
+    latest = run.checkpoints.latest()
     assert latest is not None
-    return Outcome(latest.files[STATE].sha256, run.best_checkpoint().files[GENERATOR].sha256)
+    return Outcome(latest.files[STATE].sha256, run.checkpoints.best().files[GENERATOR].sha256)
 
 
 def unbroken(cluster: RunCluster, name: str, job: list[str]) -> Outcome:

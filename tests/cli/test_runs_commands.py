@@ -41,7 +41,7 @@ def write_history(run: Run, *, score: float) -> None:
     start = {"attempt": 0, "images_seen": 100, "kind": "train", "time/trained_s": 1.0, "time/images_per_s": 100.0}
     scored = {"attempt": 0, "images_seen": 500, "kind": "score", "metric/frechet": score, "protocol": PROTOCOL.dump()}
     run.write_metrics(part_name(0, 0), [start, {**start, "images_seen": 500, "time/trained_s": 3.0}, scored])
-    run.save_checkpoint({STATE: serialise({})}, images_seen=500, attempt=0, progress=Progress(best=best_at(500, score)))
+    run.checkpoints.save({STATE: serialise({})}, images_seen=500, attempt=0, progress=Progress(best=best_at(500, score)))
     for kind, details in ((EventKind.START, {"driver": "here:1"}), (EventKind.RECOVERY, {"seconds": 12.5, "images_again": 64})):
         run.append_event(RunEvent(kind, 500, 0, details))
 

@@ -44,7 +44,7 @@ def read_json(path: Path) -> Any:
 
 def state(storage: Path) -> dict[str, torch.Tensor]:
     """Return the weights of both networks as a run ended with them."""
-    state = Run(open_store(storage), "runs/quickstart").latest_checkpoint().state()
+    state = Run(open_store(storage), "runs/quickstart").checkpoints.latest().state()
     return {f"{part}.{name}": tensor for part in ("generator", "discriminator") for name, tensor in state[part].items()}
 
 

@@ -32,7 +32,7 @@ from ganray.modalities.sound.decoding import Clip
 from ganray.modalities.sound.spectrogram import Analysis
 from ganray.modalities.video.codec import VideoCodec, read_webp
 from ganray.modalities.video.decoding import ClipTarget
-from ganray.registry.artifact import generator_config
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

@@ -20,7 +20,7 @@ from ganray.generation.batch import generate
 from ganray.generation.provenance import provenance
 from ganray.modalities.image import encode_png, pixels_of
 from ganray.modalities.image_codec import ImageCodec
-from ganray.registry.artifact import generator_config
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

@@ -18,8 +18,7 @@ from ganray.generation.record import KEY, parse_record
 from ganray.generation.rows import UniqueRows
 from ganray.metrics.score import Protocol
 from ganray.modalities.table.codec import TableCodec
-from ganray.registry.artifact import generator_config
-from ganray.registry.generator_config import InvalidConfig, check_weights, parse_config
+from ganray.registry.generator_config import InvalidConfig, check_weights, generator_config, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.registry import Registry
 from ganray.storage import open_store

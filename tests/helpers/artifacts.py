@@ -10,7 +10,7 @@ from ganray.gan.networks import build_networks
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol
 from ganray.modalities.image_codec import ImageCodec
-from ganray.registry.artifact import generator_config
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.promotion import promote_if_better
 from ganray.registry.registry import Registry

@@ -92,7 +92,7 @@ def write_run(storage: str, name: str = "drawn", *, level: float = 1.0, until: i
     run.write_metrics(part_name(0, 0), [*train_lines(until, level=level), *scores])
     for seen in range(250, until + 1, 250):
         run.write_samples(seen, {".png": grid_png(np.roll(fakes(), TOTAL - seen, axis=3))})
-    run.save_checkpoint({STATE: serialise({})}, images_seen=until, attempt=0, progress=Progress(until / 500, best_at(until, level)))
+    run.checkpoints.save({STATE: serialise({})}, images_seen=until, attempt=0, progress=Progress(until / 500, best_at(until, level)))
     happened = [
         (EventKind.START, 0, {"driver": "here:1"}),
         (EventKind.TRAINING, 0, {"workers": 2}),

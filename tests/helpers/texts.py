@@ -15,7 +15,7 @@ from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.metrics.score import Protocol
 from ganray.modalities.text import TextCodec
-from ganray.registry.artifact import generator_config
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.storage import ObjectStore
 

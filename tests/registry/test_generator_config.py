@@ -15,8 +15,8 @@ from ganray.errors import ArtifactError
 from ganray.gan.networks import build_generator
 from ganray.gan.prior import Prior
 from ganray.modalities.image_codec import ImageCodec
-from ganray.registry.artifact import build_checked, generator_config
-from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, parse_config
+from ganray.registry.artifact import build_checked
+from ganray.registry.generator_config import MAX_CONFIG_BYTES, MAX_TENSORS, generator_config, parse_config
 from ganray.registry.manifest import CONFIG, GENERATOR, to_json
 from tests.helpers.artifacts import artifact
 from tests.helpers.texts import RECURRENT, WORDS, text_artifact

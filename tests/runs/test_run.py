@@ -46,7 +46,7 @@ def dataset(storage: ObjectStore) -> PreparedDataset:
 
 def checkpoint(run: Run, images: int, progress: Progress | None = None, **files: bytes) -> None:
     content = {STATE: serialise({"images_seen": images}), **{name.replace("_", "."): data for name, data in files.items()}}
-    run.save_checkpoint(content, images_seen=images, attempt=0, progress=progress or Progress())
+    run.checkpoints.save(content, images_seen=images, attempt=0, progress=progress or Progress())
 
 
 def test_a_run_is_what_it_was_created_with(run: Run, storage: ObjectStore) -> None:
@@ -109,15 +109,15 @@ def test_a_status_follows_from_the_latest_checkpoint(
 ) -> None:
     if images:
         checkpoint(run, images, progress)
-    assert status_of(run.latest_checkpoint(), JOB.train, until=until) == status
+    assert status_of(run.checkpoints.latest(), JOB.train, until=until) == status
     assert (status.end_reason is None) == (status in (RunStatus.NEW, RunStatus.UNFINISHED, RunStatus.ROLLED_BACK))
 
 
 def test_progress_is_stored_as_it_is(run: Run) -> None:
     progress = Progress(12.5, best_at(100), EndReason.TIME_LIMIT, num_rollbacks=2, rolled_back=True, cloned_from="x")
     checkpoint(run, 100, progress)
-    assert run.latest_checkpoint().progress == progress
-    assert run.best() == best_at(100)
+    assert run.checkpoints.latest().progress == progress
+    assert run.checkpoints.best_score() == best_at(100)
 
 
 def test_progress_that_ganray_0_1_stored_is_understood() -> None:
@@ -140,7 +140,7 @@ def test_what_a_listing_shows_to_be_damaged_is_passed_over(run: Run, damage: str
         case "broken manifest":
             (folder / "manifest.json").write_text("{")
     for _ in range(2):
-        assert run.latest_checkpoint().images_seen == 100
+        assert run.checkpoints.latest().images_seen == 100
     assert len(caplog.messages) == (damage != "no manifest")  # of which nothing was committed
     assert all(message.endswith("; the checkpoint before it is used") for message in caplog.messages)
 
@@ -150,21 +150,21 @@ def test_what_only_a_hash_shows_to_be_damaged_is_found_when_it_is_read_and_not_r
     checkpoint(run, 200, Progress(best=best_at(200)), generator_safetensors=b"g")
     state = Path(run.uri, "checkpoints/000-000000000200", STATE)
     state.write_bytes(state.read_bytes()[:-1] + b"!")
-    damaged = run.latest_checkpoint()
+    damaged = run.checkpoints.latest()
     assert damaged.images_seen == 200
     with pytest.raises(DamagedCheckpoint, match=r"state\.pt is not what was saved"):
         damaged.read_state()
-    run.discard_state(damaged)
-    assert run.latest_checkpoint().images_seen == 100
-    assert run.best_checkpoint().read(GENERATOR) == b"g"
+    run.checkpoints.discard_state(damaged)
+    assert run.checkpoints.latest().images_seen == 100
+    assert run.checkpoints.best().read(GENERATOR) == b"g"
 
 
 def test_old_checkpoints_go_but_for_the_best(run: Run) -> None:
     for images in (100, 200, 300, 400):
         checkpoint(run, images, Progress(best=best_at(100)), generator_safetensors=b"g")
-        run.prune_checkpoints(newest=f"000-{images:012d}", keep=2)
-    assert [int(name[4:]) for name in run.checkpoints()] == [100, 300, 400]
-    assert read_checkpoint(run.store, run.best().checkpoint).read(GENERATOR) == b"g"
+        run.checkpoints.prune(newest=f"000-{images:012d}", keep=2)
+    assert [int(name[4:]) for name in run.checkpoints.names()] == [100, 300, 400]
+    assert read_checkpoint(run.store, run.checkpoints.best_score().checkpoint).read(GENERATOR) == b"g"
 
 
 def write_part_of_checkpoint(run: Run, images: int) -> None:
@@ -176,7 +176,7 @@ def write_part_of_checkpoint(run: Run, images: int) -> None:
 def test_pruned_checkpoints_leave_no_empty_folders(run: Run) -> None:
     for images in (100, 200, 300):
         checkpoint(run, images)
-    run.prune_checkpoints(newest="000-000000000300", keep=2)
+    run.checkpoints.prune(newest="000-000000000300", keep=2)
     assert sorted(path.name for path in Path(run.uri, "checkpoints").iterdir()) == ["000-000000000200", "000-000000000300"]
 
 
@@ -185,7 +185,7 @@ def test_what_was_never_committed_is_pruned_up_to_the_newest(run: Run) -> None:
     run.store.write(f"checkpoints/000-000000000150/{STATE}", b"state")
     checkpoint(run, 200)
     run.store.write(f"checkpoints/000-000000000300/{STATE}", b"state")
-    run.prune_checkpoints(newest="000-000000000200", keep=2)
+    run.checkpoints.prune(newest="000-000000000200", keep=2)
     folders = sorted(path.name for path in Path(run.uri, "checkpoints").iterdir())
     assert folders == ["000-000000000100", "000-000000000200", "000-000000000300"]
 
@@ -196,7 +196,7 @@ def test_a_start_removes_what_was_never_committed_and_nothing_else(run: Run) -> 
     before = [info.key for info in run.store.list("checkpoints/000-000000000100/")]
     with driver_lock(run.store, "r") as lock:
         run.fence = lock.fence
-        run.remove_unfinished()
+        run.checkpoints.remove_unfinished()
         assert run.store.read(LOCK)
     assert [path.name for path in Path(run.uri, "checkpoints").iterdir()] == ["000-000000000100"]
     assert [info.key for info in run.store.list()] == before
@@ -207,14 +207,14 @@ def test_a_driver_that_lost_its_lock_removes_nothing(run: Run) -> None:
     with driver_lock(run.store, "r") as lock:
         run.fence = lock.fence
     with pytest.raises(RunLocked):
-        run.remove_unfinished()
+        run.checkpoints.remove_unfinished()
     assert Path(run.uri, f"checkpoints/000-000000000200/{STATE}").exists()
 
 
 def test_a_run_without_a_score_has_no_best(run: Run) -> None:
     checkpoint(run, 100)
     with pytest.raises(ConfigError, match="no generator with a finite score"):
-        run.best_checkpoint()
+        run.checkpoints.best()
 
 
 def test_a_result_stands_within_its_limits_alone(run: Run) -> None:

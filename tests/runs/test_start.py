@@ -95,7 +95,7 @@ def train_elsewhere(storage: Path, *, networks: Any = NETWORKS) -> tuple[GanStat
     """Leave a training checkpoint in a storage, and return its state and what a version's lineage says of it."""
     run = Run(open_store(storage), "runs/old")
     state = create_state(networks, SHAPE, seed=4, device=torch.device("cpu"))
-    checkpoint = run.save_checkpoint({STATE: serialise(state.state_dict())}, images_seen=64, attempt=0, progress=Progress())
+    checkpoint = run.checkpoints.save({STATE: serialise(state.state_dict())}, images_seen=64, attempt=0, progress=Progress())
     return state, {"run": run.uri, "checkpoint": checkpoint.name}
 
 

@@ -21,7 +21,7 @@ from ganray.generation.provenance import provenance
 from ganray.modalities.sound.codec import WaveCodec
 from ganray.modalities.sound.decoding import Clip
 from ganray.registry.alias import move_alias, read_tagged_best
-from ganray.registry.artifact import generator_config
+from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CARD, CONFIG, GENERATOR, to_json
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry

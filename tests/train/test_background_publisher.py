@@ -32,7 +32,7 @@ class Registry:
         self.tries += 1
         if self.fails:
             raise OSError("no connection")
-        self.published.append(run.best().images_seen)
+        self.published.append(run.checkpoints.best_score().images_seen)
         return f"version of {self.published[-1]}"
 
 
@@ -60,7 +60,7 @@ def publisher(run: Run, registry: Registry) -> Iterator[BackgroundPublisher]:
 def train_to(run: Run, images: int, best: int | None) -> None:
     """Leave a checkpoint as training does, with the best so far at some count of images."""
     progress = Progress(best=best_at(best) if best else None)
-    run.save_checkpoint({STATE: b"s"}, images_seen=images, attempt=0, progress=progress)
+    run.checkpoints.save({STATE: b"s"}, images_seen=images, attempt=0, progress=progress)
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -13,7 +13,6 @@ from benchmarks.collapse import Trial
 from ganray.config import Divergence, Job
 from ganray.gan.stats import STATS
 from ganray.runs.checkpoint import STATE, serialise
-from ganray.runs.rollback import clone_state, roll_back
 from ganray.runs.run import Run
 from ganray.runs.status import EndReason, MonitorState, Progress
 from ganray.storage import open_store
@@ -136,10 +135,10 @@ def test_a_rollback_and_a_clone_remember_what_their_state_was_judged_by(tmp_path
     storage = open_store(tmp_path)
     run, other = Run(storage, "runs/a"), Run(storage, "runs/b")
     files = {STATE: serialise({"images_seen": 2000, "attempt": 0})}
-    checkpoint = run.save_checkpoint(files, images_seen=2000, attempt=0, progress=Progress(monitor=REMEMBERED))
-    clone_state(other, run, checkpoint.name)
-    assert roll_back(run, attempt=0, fresh={}, max_rollbacks=3).progress.monitor == REMEMBERED
-    cloned = other.latest_checkpoint()
+    checkpoint = run.checkpoints.save(files, images_seen=2000, attempt=0, progress=Progress(monitor=REMEMBERED))
+    other.checkpoints.clone(run.checkpoints, checkpoint.name)
+    assert run.checkpoints.roll_back(attempt=0, fresh={}, max_rollbacks=3).progress.monitor == REMEMBERED
+    cloned = other.checkpoints.latest()
     assert cloned is not None
     assert cloned.progress.monitor == REMEMBERED
 

@@ -91,18 +91,18 @@ def test_a_move_and_a_rollback_are_no_recovery(run: Run) -> None:
 
 def test_a_driver_after_one_that_was_killed_knows_what_is_trained_again(run: Run) -> None:
     run.append_event(RunEvent(EventKind.START, 0, 0, {}, 1.0))
-    run.save_checkpoint({STATE: b""}, images_seen=640, attempt=0, progress=Progress())
+    run.checkpoints.save({STATE: b""}, images_seen=640, attempt=0, progress=Progress())
     run.write_metrics(part_name(0, 640), [{"kind": "train", "images_seen": images, "attempt": 0} for images in (960, 1280)])
     with EventRecorder(run) as recorder:
-        recorder.start(run.latest_checkpoint())
+        recorder.start(run.checkpoints.latest())
         recorder.look(training(since=20.0, images_seen=640, started_at=640))
     (again,) = [event for event in run.events() if event.kind == EventKind.RECOVERY]
     assert again.details == {"workers": 2, "images_again": 640}
     with EventRecorder(run) as recorder:
-        recorder.start(run.latest_checkpoint())
+        recorder.start(run.checkpoints.latest())
         recorder.end("interrupted")
     with EventRecorder(run) as recorder:
-        recorder.start(run.latest_checkpoint())
+        recorder.start(run.checkpoints.latest())
         recorder.look(training(since=40.0, images_seen=640, started_at=640))
     starts = [event.details.get("after_kill") for event in run.events() if event.kind == EventKind.START]
     assert starts == [None, True, True, None]

@@ -59,7 +59,7 @@ class Scorer:
 def train(run: Run, recalls: list[float], *overrides: str) -> None:
     """Train a run from its latest checkpoint to its end, with evaluations every 640 images that find these recalls."""
     job = check_job(decide_schedules(load_job(QUICKSTART, [*TINY, *overrides]).model_dump(mode="json"), 2560))
-    latest = run.latest_checkpoint()
+    latest = run.checkpoints.latest()
     done = latest.images_seen // 640 if latest else 0
     dataset = cast(Any, SimpleNamespace(card=card(len(REALS))))
     evaluation = cast(Any, SimpleNamespace(scorer=lambda _: Scorer(recalls[done:])))
@@ -69,7 +69,7 @@ def train(run: Run, recalls: list[float], *overrides: str) -> None:
 
 def ended(run: Run) -> tuple[int, EndReason | None, MonitorState, str]:
     """Return where and how a run ended, what its monitor remembers, and its state's hash."""
-    checkpoint = run.latest_checkpoint()
+    checkpoint = run.checkpoints.latest()
     assert checkpoint is not None
     return checkpoint.images_seen, checkpoint.progress.ended, checkpoint.progress.monitor, checkpoint.files[STATE].sha256
 
@@ -89,9 +89,9 @@ def test_a_run_that_starts_again_from_any_checkpoint_ends_alike(
     train(run, recalls, *overrides)
     unbroken = ended(run)
     assert unbroken[:2] == (images, reason)
-    for kept in range(len(run.checkpoints()) - 1):  # killed after this many checkpoints
+    for kept in range(len(run.checkpoints.names()) - 1):  # killed after this many checkpoints
         again = Run(open_store(tmp_path / f"{kept}"), "runs/r")
-        for name in run.checkpoints()[:kept]:
+        for name in run.checkpoints.names()[:kept]:
             shutil.copytree(tmp_path / f"runs/r/checkpoints/{name}", tmp_path / f"{kept}/runs/r/checkpoints/{name}")
         train(again, recalls, *overrides)
         assert ended(again) == unbroken
@@ -105,7 +105,7 @@ def test_checkpoints_may_be_due_by_the_clock_and_change_nothing_of_the_state(tmp
     add = metrics.MetricsLogger.add
     monkeypatch.setattr(metrics.MetricsLogger, "add", lambda *arguments: (now.__setitem__(0, now[0] + 1), add(*arguments)))
     train(by_time, [0.5] * 4, "evaluate.every=2560", "train.checkpoint_every={seconds: 12}")  # of 40 steps; a line every 5
-    images = [int(name.split("-")[1]) for name in by_time.checkpoints()]
+    images = [int(name.split("-")[1]) for name in by_time.checkpoints.names()]
     assert images == [15 * 64, 30 * 64, 40 * 64]
     assert ended(by_time) == ended(by_images)
 
@@ -125,4 +125,4 @@ def test_a_worker_whose_run_was_taken_over_fails_for_ray_train_to_end_the_others
     run = Run(store, "runs/r", fence=Fence(record, "r", "ours"))
     with pytest.raises(RunLocked, match="taken over by process 1 on elsewhere"):
         train(run, [0.5] * 4)
-    assert 0 < len(run.checkpoints()) < 4
+    assert 0 < len(run.checkpoints.names()) < 4

@@ -63,7 +63,7 @@ def train(run: Run, dataset: PreparedDataset, networks: Networks) -> None:
 
 
 def state_of(run: Run) -> str:
-    checkpoint = run.latest_checkpoint()
+    checkpoint = run.checkpoints.latest()
     assert checkpoint is not None
     assert checkpoint.images_seen == 1280
     return checkpoint.files[STATE].sha256
@@ -75,7 +75,7 @@ def test_a_run_on_texts_that_starts_again_from_any_checkpoint_ends_alike(
 ) -> None:
     run = Run(open_store(tmp_path), "runs/r")
     train(run, dataset, networks)
-    best = run.best()
+    best = run.checkpoints.best_score()
     assert best is not None
     assert (best.protocol.metric, best.protocol.extractor) == ("metric/ngram_4", None)
     assert 0 < best.score < 1
@@ -83,9 +83,9 @@ def test_a_run_on_texts_that_starts_again_from_any_checkpoint_ends_alike(
         "000000000640.png",
         "000000001280.png",
     }
-    for kept in range(len(run.checkpoints()) - 1):
+    for kept in range(len(run.checkpoints.names()) - 1):
         again = Run(open_store(tmp_path / f"{kept}"), "runs/r")
-        for name in run.checkpoints()[:kept]:
+        for name in run.checkpoints.names()[:kept]:
             shutil.copytree(tmp_path / f"runs/r/checkpoints/{name}", tmp_path / f"{kept}/runs/r/checkpoints/{name}")
         train(again, dataset, networks)
         assert state_of(again) == state_of(run)

@@ -41,14 +41,14 @@ def run(tmp_path: Path) -> Run:
     storage.write(f"{FOLDER}/card.json", dataset.card.model_dump_json().encode())
     made = Run(storage, "runs/plain")
     made.record(job(), dataset)
-    made.save_checkpoint({STATE: b"s"}, images_seen=64, attempt=0, progress=Progress())
+    made.checkpoints.save({STATE: b"s"}, images_seen=64, attempt=0, progress=Progress())
     return made
 
 
 def keep_generator(run: Run, *, images_seen: int) -> None:
     generator, _ = build_networks(job().networks, SHAPE, seed=images_seen)
     files: dict[str, bytes | Path] = {STATE: b"s", GENERATOR: save(dict(generator.state_dict()))}
-    run.save_checkpoint(files, images_seen=images_seen, attempt=0, progress=Progress())
+    run.checkpoints.save(files, images_seen=images_seen, attempt=0, progress=Progress())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_newest_generator_is_published_by_hand_and_is_nobodys_best(run: Run,
         publish_run(str(tmp_path), "plain")
     for images_seen in (128, 192):
         keep_generator(run, images_seen=images_seen)
-    run.save_checkpoint({STATE: b"s"}, images_seen=256, attempt=0, progress=Progress())
+    run.checkpoints.save({STATE: b"s"}, images_seen=256, attempt=0, progress=Progress())
     uri = publish_run(str(tmp_path), "plain")
     assert publish_run(str(tmp_path), "plain") == uri  # once
     registry = Registry(open_store(tmp_path))

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganray.cluster.autoscaling.node_types import Growth
-from ganray.cluster.autoscaling.room import Resources, max_workers
+from ganray.cluster.autoscaling.room import Resources, count_workers, max_workers
 from ganray.cluster.autoscaling.status import AutoscalerStatus, ClusterNode
 from ganray.errors import ClusterError, plural
 
 MAX_REASON = 160  # characters
+UPDATES = 2  # of the autoscaler in which it finds no room, before that is believed
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,24 @@ def check_satisfiable(demand: Demand, nodes: Sequence[ClusterNode], growth: Grow
         return
     if (most := max_workers(nodes, growth, demand.worker)) < demand.number:
         raise too_many(demand, most, growth) if most else too_large(demand, nodes, growth)
+
+
+class InfeasibleWatch:
+    """Watches whether an autoscaler whose node types are not known finds no room for a worker, in one update after another."""
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand
+        self.updates: set[int] = set()
+
+    def look(self, status: AutoscalerStatus, growth: Growth | None) -> None:
+        """Take in an update. Raises `ClusterError` after `UPDATES` in which no node that there is has room, nor any that may come."""
+        has_node = count_workers([node.resources for node in status.nodes], self.demand.worker) > 0
+        if growth is not None or has_node or status.starting or dict(self.demand.worker) not in map(dict, status.infeasible):
+            self.updates.clear()
+            return
+        self.updates.add(status.update)
+        if len(self.updates) >= UPDATES:
+            raise too_large(self.demand, status.nodes, growth)
 
 
 def too_many(demand: Demand, most: int, growth: Growth) -> ClusterError:

@@ -83,9 +83,9 @@ class CheckpointWriter:
     def _upload(self, files: dict[str, bytes | Path], images_seen: int, attempt: int, progress: Progress) -> None:
         started = time.monotonic()
         self.metrics.upload()
-        checkpoint = self.run.save_checkpoint(files, images_seen=images_seen, attempt=attempt, progress=progress)
+        checkpoint = self.run.checkpoints.save(files, images_seen=images_seen, attempt=attempt, progress=progress)
         Path(str(files[STATE])).unlink()
-        self.run.prune_checkpoints(newest=checkpoint.name, keep=self.keep)
+        self.run.checkpoints.prune(newest=checkpoint.name, keep=self.keep)
         self.times["time/upload_s"] = seconds = time.monotonic() - started
         size = sum(entry.size for entry in checkpoint.files.values())
         record_event(self.run, RunEvent(EventKind.CHECKPOINT, images_seen, attempt, {"seconds": round(seconds, 3), "bytes": size}))

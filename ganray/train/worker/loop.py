@@ -20,7 +20,6 @@ from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_ema, compile_networks, unchanged
 from ganray.gan.step import AdversarialStep, recipe_of
 from ganray.runs.event_log import EventKind, RunEvent
-from ganray.runs.rollback import roll_back
 from ganray.runs.status import EndReason, Progress
 from ganray.train.context import WorkerContext, fresh_state
 from ganray.train.events import record_event
@@ -153,7 +152,8 @@ def leave_rollback(context: WorkerContext, state: GanState, metrics: MetricsLogg
     """Commit the checkpoint that the next attempt starts from; the workers end, and the driver starts them again from there."""
     writer.flush()
     fresh = fresh_state(context, torch.device("cpu")).state_dict()
-    target = roll_back(context.run, attempt=state.attempt, fresh=fresh, max_rollbacks=context.job.divergence.max_rollbacks)
+    max_rollbacks = context.job.divergence.max_rollbacks
+    target = context.run.checkpoints.roll_back(attempt=state.attempt, fresh=fresh, max_rollbacks=max_rollbacks)
     record_event(context.run, RunEvent(EventKind.ROLLBACK, target.images_seen, target.attempt, {"from_images": state.images_seen}))
     if target.progress.ended is None:
         metrics.client.warn(f"rolling back to {target.images_seen:,} images for attempt {target.attempt}")

@@ -44,12 +44,12 @@ def _find_start(context: WorkerContext) -> tuple[Start, bytes | None]:
     is_damaged = False
     try:
         context.run.check_fence()
-        while checkpoint := context.run.latest_checkpoint():
+        while checkpoint := context.run.checkpoints.latest():
             try:
                 data = checkpoint.read_state()
             except DamagedCheckpoint as error:
                 context.progress_actor.warn.remote(f"{error}; the checkpoint before it is used")
-                context.run.discard_state(checkpoint)
+                context.run.checkpoints.discard_state(checkpoint)
                 is_damaged = True
             else:
                 return Start(checkpoint.progress, True, context.resident is not None or not is_damaged), data

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ganray.cluster.autoscaling.demand import Demand, check_satisfiable, outlook
+from ganray.cluster.autoscaling.demand import Demand, InfeasibleWatch, check_satisfiable, outlook
 from ganray.cluster.autoscaling.node_types import Growth, NodeType
 from ganray.cluster.autoscaling.room import max_workers
 from ganray.cluster.autoscaling.status import AutoscalerStatus, ClusterNode, parse_status
-from ganray.cluster.autoscaling.wait import InfeasibleWatch
 from ganray.errors import ClusterError
 
 # each is a serialized GetClusterStatusReply of Ray 2.60, with a head of 2 CPUs and up to 4 nodes of `cluster.yaml`'s type
