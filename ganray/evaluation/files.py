@@ -45,7 +45,7 @@ def score_rows(path: str, dataset: PreparedDataset, codec: TableCodec) -> FileSc
     """Score the rows of CSV or Parquet files against a dataset of rows, and against those held out of it. Raises `DataError`."""
     files, suffix = find_files(path, CSV, PARQUET)
     parts, skipped = list[Any](), 0
-    for rows, broken in read_csv(path) if suffix == CSV else _tables(files, codec.names):
+    for rows, broken in read_csv(path, files) if suffix == CSV else _tables(files, codec.names):
         parts.append(codec.encode(rows.select(_known(rows, codec, path))))
         skipped += broken
     codes = np.concatenate(parts) if parts else np.zeros((0, *codec.shape), codec.dtype)

@@ -145,7 +145,8 @@ class Registry:
             version = reserve(model, key)
             store, lineage = model.child(version.number), {**lineage, "model": name, "version": version.number}
             if version.manifest and signer:
-                sign_published(store, version.manifest, signer, expected=make_manifest(files, lineage))
+                expected = make_manifest(files, lineage)
+                sign_published(store, version.manifest, expected, signer)
             manifest = version.manifest or _write(store, files, lineage, signer)
             if not manifest.deleted:
                 return version.number

@@ -87,7 +87,7 @@ def sign_manifest(store: ObjectStore, manifest: Manifest, key: Ed25519PrivateKey
     store.write_if_absent(signature_name(manifest.hash), key.sign(manifest.data))
 
 
-def sign_published(store: ObjectStore, published: Manifest, key: Ed25519PrivateKey, *, expected: bytes) -> None:
+def sign_published(store: ObjectStore, published: Manifest, expected: bytes, key: Ed25519PrivateKey) -> None:
     """Sign an artifact that was published before, unless its manifest is not the one that is `expected`, as it would be published now."""
     if published.data == expected:
         sign_manifest(store, published, key)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ganray.config import CsvSource, ParquetSource
 from ganray.config.modalities.table import TableModality
-from ganray.data.sources.rows import list_files
+from ganray.data.sources.rows import SourceFiles, list_files
 from ganray.data.sources.tables.csv import open_csv, sniff
 from ganray.data.sources.tables.parquet import list_table
 from ganray.errors import DataError, plural
@@ -33,10 +33,13 @@ REPLACED = {
 
 def draft_csv(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str) -> Draft:
     """Return a job for the rows of CSV files. Raises `DataError` for files without rows, or of different columns."""
+    found = list_files(path, store, suffix=".csv")
+    if not found.infos:
+        raise DataError("PATH", f"there are no .csv files in {path}", "name a file, or a folder or s3:// prefix that holds some")
     for encoding in ENCODINGS:
         try:
-            source, notes = _csv_source(path, store, encoding)
-            rows, count = _read_csv(source, store)
+            source, notes = _csv_source(path, found, encoding)
+            rows, count = _read_csv(source, found)
             break
         except DataError as error:
             if error.field != "data.source.encoding" or encoding == ENCODINGS[-1]:
@@ -47,8 +50,9 @@ def draft_csv(path: str, store: ObjectStore, machine: Machine, *, name: str, sto
 def draft_parquet_table(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str) -> Draft:
     """Return a job for the rows of Parquet files."""
     source = ParquetSource(path=path)
-    count = list_table(source, 0.0, store).count or 0
-    found, parts, num_rows = list_files(path, store, suffix=".parquet"), list[pa.Table](), 0
+    found = list_files(path, store, suffix=".parquet")
+    count = list_table(source, 0.0, found).count or 0
+    parts, num_rows = list[pa.Table](), 0
     for info in found.infos:
         with opened(found.store, info.key) as parquet:
             for batch in parquet.iter_batches(4096):
@@ -61,13 +65,10 @@ def draft_parquet_table(path: str, store: ObjectStore, machine: Machine, *, name
     return _draft(rows, count, {"kind": "parquet", "path": path}, [], machine, name=name, storage=storage)
 
 
-def _csv_source(path: str, store: ObjectStore, encoding: str) -> tuple[CsvSource, list[str]]:
+def _csv_source(path: str, found: SourceFiles, encoding: str) -> tuple[CsvSource, list[str]]:
     """Return the source of CSV files, whose first line names the columns unless it has numbers, and what is to be known of it."""
     settings: dict[str, Any] = {} if encoding == ENCODINGS[0] else {"encoding": encoding}
     notes = [f"the files are not in UTF-8: they are taken to be in {encoding}"] if settings else []
-    found = list_files(path, store, suffix=".csv")
-    if not found.infos:
-        raise DataError("PATH", f"there are no .csv files in {path}", "name a file, or a folder or s3:// prefix that holds some")
     first = _first_line(found.store, found.infos[0].key, encoding)
     if any(map(_is_number, first)):
         settings["names"] = [f"column{number}" for number in range(1, len(first) + 1)]
@@ -91,9 +92,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_csv(source: CsvSource, store: ObjectStore) -> tuple[pa.Table, int]:
+def _read_csv(source: CsvSource, found: SourceFiles) -> tuple[pa.Table, int]:
     """Return the first rows of CSV files, and how many there are, as far as they are counted."""
-    files, found = open_csv(source, store)
+    files = open_csv(source, found)
     parts, count = [files.schema.empty_table()], 0
     for info in found.infos:
         for rows, _ in files.read(info.key):

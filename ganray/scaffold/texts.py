@@ -11,7 +11,7 @@ import pyarrow as pa
 from ganray.config import LinesSource, ParquetSource
 from ganray.config.modalities.text import TextModality, TokenKind
 from ganray.data.sources.lines import Piece, list_lines, read_piece
-from ganray.data.sources.rows import UNLABELLED, list_files
+from ganray.data.sources.rows import UNLABELLED, list_files, source_errors
 from ganray.errors import DataError
 from ganray.modalities.text import TextCodec, TextFitting, TextSummary
 from ganray.scaffold.columns import label_columns, may_be_classes, opened
@@ -31,8 +31,9 @@ Batch = tuple[list[bytes | None], list[Any]]  # texts, and their classes
 def draft_lines(path: str, store: ObjectStore, machine: Machine, *, name: str, storage: str) -> Draft:
     """Return a job for the lines of a .txt file, or of a folder of some. Raises `DataError` if there are none."""
     source = LinesSource(path=path)
-    list_lines(source, store)  # refuses what is no text
-    found = list_files(path, store, suffix=".txt")
+    with source_errors():
+        found = list_files(path, store, suffix=".txt")
+    list_lines(source, found)  # refuses what is no text
     pieces = [Piece(info.key, 0, info.size, UNLABELLED) for info in found.infos if info.size]
     batches: Iterator[Batch] = ((table["data"].to_pylist(), []) for piece in pieces for table in read_piece(found.store, piece))
     notes = [f"the {len(pieces)} files are one source; `labels: files` makes each a class"] if len(pieces) > 1 else []

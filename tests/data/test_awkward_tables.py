@@ -13,14 +13,13 @@ import pytest
 
 from ganray.cli.display import StderrHandler
 from ganray.config import CsvSource, ParquetSource
-from ganray.data.sources.tables.csv import CsvFiles, _count, _no_rows, list_csv
-from ganray.data.sources.tables.parquet import list_table
+from ganray.data.sources.tables.csv import CsvFiles, _count, _no_rows
 from ganray.data.sources.tables.rows import TRAIN, Part
 from ganray.errors import ConfigError, GanrayError
 from ganray.generation.formats.table import find_formulas
 from ganray.modalities.table.codec import TableCodec, table_codec_from_json
 from ganray.modalities.table.infer import LeftOut
-from tests.helpers.tables import fit
+from tests.helpers.tables import fit, listed
 
 N = 200
 
@@ -51,7 +50,7 @@ READ: dict[str, tuple[bytes, dict[str, Any], list[dict[str, str]]]] = {
 
 def opened(folder: Path, data: bytes, settings: dict[str, Any]) -> CsvFiles:
     (folder / "t.csv").write_bytes(data)
-    files: CsvFiles = list_csv(CsvSource(path=str(folder / "t.csv"), **settings), 0.0).open.args[0]  # type: ignore[attr-defined]
+    files: CsvFiles = listed(CsvSource(path=str(folder / "t.csv"), **settings), 0.0).open.args[0]  # type: ignore[attr-defined]
     return files
 
 
@@ -208,7 +207,7 @@ def test_a_column_of_all_missing_is_left_out(column: pa.Array) -> None:
 
 def test_the_views_of_polars_are_read_as_texts(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": pa.array(["a", "b"] * 100, pa.string_view()), "y": list(range(N))}), tmp_path / "t.parquet")
-    files = list_table(ParquetSource(path=str(tmp_path)), 0.0).open.args[0]  # type: ignore[attr-defined]
+    files = listed(ParquetSource(path=str(tmp_path)), 0.0).open.args[0]  # type: ignore[attr-defined]
     assert files.schema.types == [pa.string(), pa.int64()]
     (rows,) = files.read(Part("t.parquet", 0, 0, TRAIN))
     assert rows["data"][1].as_py() == {"x": "b", "y": 1}
@@ -217,7 +216,7 @@ def test_the_views_of_polars_are_read_as_texts(tmp_path: Path) -> None:
 def test_columns_of_parquet_files_without_a_name_of_their_own_are_one_line(tmp_path: Path) -> None:
     pq.write_table(pa.table([[1], [2]], names=["a", " a"]), tmp_path / "t.parquet")
     with pytest.raises(GanrayError, match="two columns are called a; name the columns when the files are written"):
-        list_table(ParquetSource(path=str(tmp_path)), 0.0)
+        listed(ParquetSource(path=str(tmp_path)), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from ganray.config import CsvSource, ParquetSource
 from ganray.config.modalities.table import TableModality
 from ganray.data.sources.rows import Listing
-from ganray.data.sources.tables.csv import CsvFiles, list_csv, sniff
-from ganray.data.sources.tables.parquet import list_table
+from ganray.data.sources.tables.csv import CsvFiles, sniff
 from ganray.data.sources.tables.rows import HOLDOUT, TRAIN, Split
 from ganray.errors import DataError
 from ganray.modalities.table.fitting import TableFitting
+from tests.helpers.tables import listed
 
 
 def files_of(listing: Listing) -> CsvFiles:
@@ -26,7 +26,7 @@ def files_of(listing: Listing) -> CsvFiles:
 
 def rows_of(folder: Path, name: str = "t.csv", **settings: Any) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     """Return the rows that a file is read as, and the lines that are none."""
-    files = files_of(list_csv(CsvSource(path=str(folder / name), **settings), 0.0))
+    files = files_of(listed(CsvSource(path=str(folder / name), **settings), 0.0))
     parts = list(files.read(name))
     return pa.concat_tables([rows for rows, _ in parts]).to_pylist(), [broken for _, some in parts for broken in some]
 
@@ -61,7 +61,7 @@ def test_a_gzipped_file_and_several_files_are_read(tmp_path: Path) -> None:
     write(tmp_path, "a,b\n1,2\n", "x.csv")
     write(tmp_path, "a,c\n1,2\n", "y.csv")
     with pytest.raises(DataError, match=r"y.csv has other columns than x.csv"):
-        list_csv(CsvSource(path=str(tmp_path)), 0.1)
+        listed(CsvSource(path=str(tmp_path)), 0.1)
 
 
 def test_lines_that_are_no_rows_are_named(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_another_encoding_is_found_while_reading(tmp_path: Path) -> None:
         rows_of(write(tmp_path, "a,b\né,ß\n".encode("latin-1")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"there are no .csv files"):
-        list_csv(CsvSource(path=str(tmp_path / "empty")), 0.1)
+        listed(CsvSource(path=str(tmp_path / "empty")), 0.1)
 
 
 def test_delimiters_are_found_from_lines() -> None:
@@ -116,10 +116,10 @@ def test_a_damaged_or_different_parquet_file_is_one_line(tmp_path: Path) -> None
     pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"a": ["1"]}), tmp_path / "b.parquet")
     with pytest.raises(DataError, match=r"b.parquet has other columns, or types, than a.parquet"):
-        list_table(ParquetSource(path=str(tmp_path)), 0.1)
+        listed(ParquetSource(path=str(tmp_path)), 0.1)
     (tmp_path / "b.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match=r"b.parquet is damaged"):
-        list_table(ParquetSource(path=str(tmp_path)), 0.1)
+        listed(ParquetSource(path=str(tmp_path)), 0.1)
 
 
 @pytest.mark.cluster
@@ -130,8 +130,8 @@ def test_both_sources_give_the_same_rows_and_those_held_out_last(tmp_path: Path)
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=400)
     lines = ["n,k,m", *(",".join(str(value) for value in row.values()) for row in table.to_pylist()), "bad line"]
     write(tmp_path, "\n".join(lines))
-    of_csv = list_csv(CsvSource(path=str(tmp_path / "t.csv")), 0.1).open()
-    of_parquet = list_table(ParquetSource(path=str(tmp_path / "t.parquet")), 0.1).open()
+    of_csv = listed(CsvSource(path=str(tmp_path / "t.csv")), 0.1).open()
+    of_parquet = listed(ParquetSource(path=str(tmp_path / "t.parquet")), 0.1).open()
     assert (of_csv.count, of_csv.num_held_out, of_parquet.count, of_parquet.num_held_out) == (1501, 150, 1500, 150)
     found = [rows.dataset.take_all() for rows in (of_csv, of_parquet)]
     data = [[row["data"] for row in rows if row["data"] is not None] for rows in found]

@@ -7,11 +7,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ganray.config import CsvSource, Data, ParquetSource
 from ganray.config.modalities.table import TableModality
 from ganray.config.networks import TableNetworks
 from ganray.data.card import DatasetCard, Shard, Skipped
 from ganray.data.dataset import CARD, PreparedDataset
 from ganray.data.shard import LABEL, SAMPLE, encode_shard
+from ganray.data.sources import list_source
+from ganray.data.sources.rows import Listing
 from ganray.gan.layouts.table import TableLayout
 from ganray.gan.state import GanState, create_state
 from ganray.modalities.table.codec import TableCodec
@@ -21,6 +24,11 @@ from ganray.storage import ObjectStore
 
 FOLDER = "datasets/people"
 NETWORKS = TableNetworks(width=16, depth=1, discriminator_width=16, latent_dim=8, given=0.5)
+
+
+def listed(source: CsvSource | ParquetSource, holdout: float) -> Listing:
+    """Return the listing of a source of rows."""
+    return list_source(Data(source=source, modality=TableModality(holdout=holdout)))
 
 
 def people(count: int = 1000, *, seed: int = 0) -> pa.Table:

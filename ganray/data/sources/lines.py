@@ -18,7 +18,6 @@ from ganray.data.sources.rows import (
     Rows,
     SourceFiles,
     dataset_of,
-    list_files,
     no_files,
     row_table,
     source_errors,
@@ -48,12 +47,11 @@ class Piece:
 
 
 @source_errors()
-def list_lines(source: LinesSource, storage: ObjectStore | None = None) -> Listing:
-    """List the text files under a path, sorted by name, without what lies in the job's `storage`.
+def list_lines(source: LinesSource, files: SourceFiles) -> Listing:
+    """List the lines of the text files of a source.
 
     With `labels: files`, the name of each file is the class of its lines. Raises `DataError` if there are none, or one is no text.
     """
-    files = list_files(source.path, storage, suffix=SUFFIX)
     infos = [info for info in files.infos if info.size]
     if not infos:
         raise no_files(f"there are no {SUFFIX} files with lines in {source.path}", SUFFIX)

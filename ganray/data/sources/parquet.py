@@ -13,10 +13,11 @@ from ganray.config import ParquetSource
 from ganray.data.sources.parquet_columns import class_numbers, plain_classes
 from ganray.data.sources.parquet_footer import DAMAGE, LABELS, REPLACE, THREADS, Footer, Group, open_parquet, read_footers, reason_of
 from ganray.data.sources.parquet_samples import SampleColumn
-from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, dataset_of, row_table, some_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, UNLABELLED, Listing, Rows, SourceFiles, dataset_of, row_table, source_errors
 from ganray.errors import DataError
 from ganray.storage import MissingObject, ObjectStore, RefusedObject
 
+SUFFIX = ".parquet"
 READ_ROWS = 64
 PIECE_BYTES = 32 * 2**20  # bytes of a row group, before compression, that one task decodes
 PIECE_ROWS = 1024
@@ -64,19 +65,18 @@ class ParquetRows:
 
 
 @source_errors()
-def list_parquet(source: ParquetSource, storage: ObjectStore | None, samples: SampleColumn) -> Listing:
-    """List the Parquet files under a path, sorted by name, without what lies in the job's `storage`, and read their footers.
+def list_parquet(source: ParquetSource, files: SourceFiles, samples: SampleColumn) -> Listing:
+    """List the rows of the Parquet files of a source, one at least, whose footers are read.
 
-    Raises `DataError` if there are none, or if they are not what the job says.
+    Raises `DataError` if they are not what the job says.
     """
-    files = some_files(source.path, storage, suffix=".parquet")
     footers = read_footers(files.store, [info.key for info in files.infos], source, samples)
     settings: list[Any] = [samples.name, source.label_column, source.raw_shape]
     identity: list[Any] = [files.store.uri, settings, [[info.key, info.size, str(info.modified)] for info in files.infos]]
     if facts := _facts(footers, source):
         identity.append(facts)
     count, is_labelled = sum(group.rows for footer in footers for group in footer.groups), source.label_column is not None
-    name = files.name.removesuffix(".parquet")
+    name = files.name.removesuffix(SUFFIX)
     return Listing(name, identity, partial(_open, files.store, source, samples, footers), count=count, is_labelled=is_labelled)
 
 

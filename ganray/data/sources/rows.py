@@ -147,14 +147,6 @@ def list_files(path: str, storage: ObjectStore | None, *, suffix: str) -> Source
     return SourceFiles(store, name, sorted(infos, key=lambda info: info.key))
 
 
-def some_files(path: str, storage: ObjectStore | None, *, suffix: str) -> SourceFiles:
-    """List files as `list_files` does. Raises `DataError` if there are none."""
-    found = list_files(path, storage, suffix=suffix)
-    if not found.infos:
-        raise no_files(f"there are no {suffix} files in {path}", suffix)
-    return found
-
-
 def no_files(problem: str, suffix: str) -> DataError:
     """Return the error for a source without a file to read."""
     return DataError(PATH_FIELD, problem, f"name a {suffix} file, or a folder or s3:// prefix of such files")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from ganray.config import CsvSource
-from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, some_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, source_errors
 from ganray.data.sources.tables.rows import TRAIN, Part, Split, broken_rows, check_names, parts_in, parts_of, raw_rows
 from ganray.errors import DataError, plural
 from ganray.storage import ObjectStore
@@ -83,38 +83,33 @@ class CsvFiles:
 
 
 @source_errors()
-def open_csv(source: CsvSource, storage: ObjectStore | None = None) -> tuple[CsvFiles, SourceFiles]:
-    """Find the CSV files under a path, sorted by name, without what lies in the job's `storage`, and read their headers.
-
-    Raises `DataError` if there are none, or if their columns differ.
-    """
-    found = some_files(source.path, storage, suffix=SUFFIX)
-    keys = [info.key for info in found.infos]
+def open_csv(source: CsvSource, files: SourceFiles) -> CsvFiles:
+    """Read the headers of the CSV files of a source, one at least. Raises `DataError` if their columns differ."""
+    keys = [info.key for info in files.infos]
     with ThreadPoolExecutor(THREADS) as threads:
-        heads = list(threads.map(partial(_head, found.store, source), keys))
+        heads = list(threads.map(partial(_head, files.store, source), keys))
     delimiter, names = heads[0]
     if other := next((key for key, head in zip(keys, heads, strict=True) if head != heads[0]), None):
         raise DataError(PATH_FIELD, f"{other} has other columns than {keys[0]}", "name files of the same columns")
-    return CsvFiles(found.store, source, delimiter, tuple(names), Split(0)), found
+    return CsvFiles(files.store, source, delimiter, tuple(names), Split(0))
 
 
-def list_csv(source: CsvSource, holdout: float, storage: ObjectStore | None = None) -> Listing:
-    """List the CSV files under a path, sorted by name, as `open_csv` finds them."""
-    files, found = open_csv(source, storage)
-    keys = [info.key for info in found.infos]
-    identity: list[Any] = [found.store.uri, source.model_dump(mode="json"), [[i.key, i.size, str(i.modified)] for i in found.infos]]
-    return Listing(found.name.removesuffix(SUFFIX), identity, partial(_open, files, keys, holdout))
+def list_csv(source: CsvSource, holdout: float, files: SourceFiles) -> Listing:
+    """List the rows of the CSV files of a source, as `open_csv` finds them."""
+    rows, keys = open_csv(source, files), [info.key for info in files.infos]
+    identity: list[Any] = [files.store.uri, source.model_dump(mode="json"), [[i.key, i.size, str(i.modified)] for i in files.infos]]
+    return Listing(files.name.removesuffix(SUFFIX), identity, partial(_open, rows, keys, holdout))
 
 
 @source_errors()
-def read_csv(path: str) -> Iterator[tuple[pa.Table, int]]:
-    """Yield the rows of the CSV files under a path in this process, some at a time, and how many lines before them are no rows.
+def read_csv(path: str, files: SourceFiles) -> Iterator[tuple[pa.Table, int]]:
+    """Yield the rows of the CSV files of a path in this process, some at a time, and how many lines before them are no rows.
 
     Raises `DataError` as `open_csv` does.
     """
-    files, found = open_csv(CsvSource(path=path))
-    for info in found.infos:
-        for rows, broken in files.read(info.key):
+    opened = open_csv(CsvSource(path=path), files)
+    for info in files.infos:
+        for rows, broken in opened.read(info.key):
             yield rows, len(broken)
 
 

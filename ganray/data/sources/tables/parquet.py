@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ganray.config import ParquetSource
 from ganray.data.sources.parquet_footer import DAMAGE, REPLACE, THREADS, open_parquet, reason_of
-from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, dataset_of, some_files, source_errors
+from ganray.data.sources.rows import PATH_FIELD, Listing, Rows, SourceFiles, dataset_of, source_errors
 from ganray.data.sources.tables.rows import Part, Split, check_names, parts_in, parts_of, raw_rows
 from ganray.errors import DataError
 from ganray.storage import ObjectStore
@@ -44,15 +44,14 @@ class TableFiles:
 
 
 @source_errors()
-def list_table(source: ParquetSource, holdout: float, storage: ObjectStore | None = None) -> Listing:
-    """List the Parquet files under a path, sorted by name, without what lies in the job's `storage`, and read their footers.
+def list_table(source: ParquetSource, holdout: float, files: SourceFiles) -> Listing:
+    """List the rows of the Parquet files of a source, one at least, whose footers are read.
 
-    Raises `DataError` if there are none, or if their columns differ.
+    Raises `DataError` if there are no rows, or if the files' columns differ.
     """
-    found = some_files(source.path, storage, suffix=SUFFIX)
-    keys = [info.key for info in found.infos]
+    keys = [info.key for info in files.infos]
     with ThreadPoolExecutor(THREADS) as threads:
-        footers = list(threads.map(partial(_footer, found.store), keys))
+        footers = list(threads.map(partial(_footer, files.store), keys))
     schema = footers[0][0]
     if other := next((key for key, footer in zip(keys, footers, strict=True) if footer[0] != schema), None):
         raise DataError(PATH_FIELD, f"{other} has other columns, or types, than {keys[0]}", "name files of the same columns")
@@ -61,9 +60,9 @@ def list_table(source: ParquetSource, holdout: float, storage: ObjectStore | Non
     total = sum(rows for *_, rows in counts)
     if not total:
         raise DataError(PATH_FIELD, f"the Parquet files in {source.path} have no rows", "name files with rows")
-    identity: list[Any] = [found.store.uri, [[info.key, info.size, str(info.modified)] for info in found.infos]]
-    files = TableFiles(found.store, schema, Split.of(total, holdout))
-    return Listing(found.name.removesuffix(SUFFIX), identity, partial(_open, files, counts), count=total)
+    identity: list[Any] = [files.store.uri, [[info.key, info.size, str(info.modified)] for info in files.infos]]
+    rows = TableFiles(files.store, schema, Split.of(total, holdout))
+    return Listing(files.name.removesuffix(SUFFIX), identity, partial(_open, rows, counts), count=total)
 
 
 def _footer(store: ObjectStore, key: str) -> tuple[pa.Schema, list[int]]:
