@@ -1,4 +1,4 @@
-"""The record of a run: its job, dataset, checkpoints, metrics and result, below one folder that only `Run` writes to.
+"""The record of a run: its job, dataset, checkpoints, metrics and result, below one folder that nothing else writes to.
 
 A run of `ganray train` lies in `runs/<name>`, a trial of a sweep in `sweeps/<sweep>/trials/<number>`. Driver, workers, sweep
 and command line ask it how a run stands. It can be pickled, with what it has read.
