@@ -10,7 +10,7 @@ from ganray.config import FashionMnistSource, Job
 from ganray.config.schedules import decide_schedules
 from ganray.data.loading.order import rows
 from ganray.data.sources.fashion_mnist import SIDE, find_folder, read_idx
-from ganray.evaluation.extractor import shipped_weights
+from ganray.evaluation.extractor_weights import shipped_weights
 from ganray.gan.augment import mirror
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.layouts import Layout, PixelLayout

@@ -11,7 +11,8 @@ from ganray.config import Evaluate, Job
 from ganray.config.compatibility import KINDS
 from ganray.config.evaluate import Mode
 from ganray.data.dataset import PreparedDataset
-from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, find_fitted, fit_on_cluster, fit_weights, resolved
+from ganray.evaluation.extractor import FittedExtractor, ensure_extractor, find_fitted, fit_on_cluster, fit_weights
+from ganray.evaluation.extractor_weights import resolved
 from ganray.evaluation.reference import ensure_reference, find_reference, load_reference, measure_here, measure_on_cluster
 from ganray.evaluation.samples import SampleEvaluation, SampleScorer
 from ganray.evaluation.score import score_generator

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,14 @@ import torch
 from torch import Tensor
 
 from ganray.cluster.errors import unwrapped_errors
-from ganray.config import AutoExtractor, ClassifierExtractor, Extractor, Job
+from ganray.config import ClassifierExtractor, Extractor, Job
 from ganray.data.dataset import PreparedDataset
 from ganray.data.loading.reading import read_shard
 from ganray.errors import DataError
-from ganray.evaluation.extractor_key import SEED, SHIPPED, ResolvedExtractor, extractor_key
+from ganray.evaluation.extractor_weights import SEED, ResolvedExtractor, extractor_key, find_weights, resolved
 from ganray.metrics.as_pixels import as_pixels, num_channels
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.fitting import Dataset, fit_classifier, fit_rotation
-from ganray.storage import MissingObject, open_store
 
 MAX_SHARDS = 64  # read for a fit, spread evenly: about 1 GB of pixels
 
@@ -43,7 +41,7 @@ class FittedExtractor:
 
 def ensure_extractor(extractor: Extractor, dataset: PreparedDataset, fit: Callable[[], bytes]) -> FittedExtractor:
     """Return the extractor that a resolved job names, made by `fit`, and kept beside the dataset, if nobody has."""
-    key, weights = find_extractor(resolved(extractor), dataset)
+    key, weights = find_weights(resolved(extractor), dataset)
     if weights is None:
         dataset.storage.write_if_absent(key, fit())
         weights = dataset.storage.read(key)  # of two that fit at once, both use the first
@@ -52,7 +50,7 @@ def ensure_extractor(extractor: Extractor, dataset: PreparedDataset, fit: Callab
 
 def find_fitted(extractor: Extractor, dataset: PreparedDataset) -> FittedExtractor | None:
     """Return the extractor that a resolved job names, None if it is to be fitted. Raises `DataError` for one that does not fit the data."""
-    _, weights = find_extractor(resolved(extractor), dataset)
+    _, weights = find_weights(resolved(extractor), dataset)
     return None if weights is None else _checked(weights, dataset)
 
 
@@ -64,53 +62,11 @@ def _checked(weights: bytes, dataset: PreparedDataset) -> FittedExtractor:
     return FittedExtractor(extractor_hash(weights), weights)
 
 
-def resolved(extractor: Extractor) -> ResolvedExtractor:
-    """Return an extractor section, of a resolved job."""
-    assert not isinstance(extractor, AutoExtractor), "the job is not resolved"
-    return extractor
-
-
 def fit_anew(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> FittedExtractor:
     """Fit an extractor whether there is one or not, and keep it beside the dataset."""
     weights = fit_on_cluster(job, dataset, progress=progress)
     dataset.storage.write(extractor_key(resolved(job.evaluate.extractor), dataset), weights)
     return FittedExtractor(extractor_hash(weights), weights)
-
-
-def find_extractor(extractor: ResolvedExtractor, dataset: PreparedDataset) -> tuple[str, bytes | None]:
-    """Return where an extractor is kept, and the weights that a job names or an earlier fit left there, None if it is to be fitted."""
-    key = extractor_key(extractor, dataset)
-    if extractor.weights != "auto":
-        return key, named_weights(extractor.weights, field="evaluate.extractor.weights")
-    try:
-        return key, dataset.storage.read(key)
-    except MissingObject:
-        return key, None
-
-
-def named_weights(name: str, *, field: str) -> bytes:
-    """Return the weights "shipped:NAME", or those in a file by its URI. Raises `DataError` if there are none."""
-    if name.startswith(SHIPPED):
-        return shipped_weights(name.removeprefix(SHIPPED))
-    try:
-        return _read_uri(name)
-    except MissingObject:
-        remedy = "name a .safetensors file that `ganray fit-extractor` wrote"
-        raise DataError(field, f"there is no file {name}", remedy) from None
-
-
-def shipped_weights(name: str) -> bytes:
-    """Return the file of an extractor that comes with ganray, such as "fashion-mnist". Raises `DataError` for another name."""
-    if name not in (known := shipped_names()):
-        problem = f"no extractor {name!r} comes with ganray"
-        raise DataError("evaluate.extractor.weights", problem, f"use auto or {', '.join(SHIPPED + each for each in known)}")
-    return files("ganray.metrics").joinpath("weights", f"{name}.safetensors").read_bytes()
-
-
-def shipped_names() -> list[str]:
-    """Return the names of the extractors that come with ganray."""
-    names = (file.name for file in files("ganray.metrics").joinpath("weights").iterdir())
-    return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
 
 
 def fit_on_cluster(job: Job, dataset: PreparedDataset, *, progress: Callable[[int, int], None] | None = None) -> bytes:
@@ -170,10 +126,3 @@ def _samples_of(dataset: PreparedDataset) -> Dataset:
         return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])
 
     return Dataset(sample, len(images), images.shape[1], mirror=dataset.card.kind != "sound")
-
-
-def _read_uri(uri: str) -> bytes:
-    """Return a file by its URI, whose settings, if any, stand behind a question mark."""
-    path, mark, settings = uri.partition("?")
-    folder, _, name = path.rpartition("/")
-    return open_store(f"{folder or '.'}{mark}{settings}").read(name)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganray.config.compatibility import KINDS
 from ganray.errors import ArtifactError, ConfigError, DataError
-from ganray.evaluation.extractor import named_weights, shipped_names, shipped_weights
+from ganray.evaluation.extractor_weights import named_weights, shipped_names, shipped_weights
 from ganray.gan.directions import find_directions
 from ganray.gan.sampling import CHUNK, chunk_inputs
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor

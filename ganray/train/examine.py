@@ -12,7 +12,7 @@ from ganray.data.preparation.key import identify
 from ganray.data.sources import list_source
 from ganray.data.sources.rows import Listing
 from ganray.errors import ConfigError, GanrayError, plural
-from ganray.evaluation.extractor_key import extractor_key
+from ganray.evaluation.extractor_weights import extractor_key
 from ganray.runs.data_checks import check_data, resolve_evaluate
 from ganray.storage import open_store
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ganray.errors import ConfigError, DataError
-from ganray.evaluation.extractor import shipped_weights
+from ganray.evaluation.extractor_weights import shipped_weights
 from ganray.generation.directions import SHEET, STEPS, Classifier, find_classifier, measure_effects, write_directions
 from ganray.metrics.feature_extractor import extractor_hash, load_extractor, save
 from ganray.registry.artifact import build

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganray.errors import GanrayError
-from ganray.evaluation.extractor import shipped_weights
+from ganray.evaluation.extractor_weights import shipped_weights
 from ganray.metrics.feature_extractor import FeatureNetwork, extractor_hash, facts, load_extractor, save
 from ganray.metrics.frechet import Moments, frechet_distance
 from ganray.metrics.precision_recall import precision_recall
