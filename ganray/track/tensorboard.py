@@ -4,17 +4,16 @@ Each start writes the whole history from the record into a new file, and tells T
 where an earlier process died. The files of the start before stay, since TensorBoard may be reading them; older ones go.
 """
 
+import contextlib
 import io
 import re
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from PIL import Image
-from tensorboardX import summary
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.proto.summary_pb2 import Summary
 
 from ganray.cluster.scratch import scratch_folder
 from ganray.runs.metrics_log import Record
@@ -22,6 +21,24 @@ from ganray.storage import ObjectStore
 from ganray.storage.local import LocalStore
 from ganray.track.news import Position, metrics_of
 from ganray.track.subject import Subject, hyperparameters
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Have imports in the block find no torch, unless it is imported already."""
+    is_hidden = sys.modules.setdefault("torch", None) is None  # type: ignore[arg-type]  # None: no such module
+    try:
+        yield
+    finally:
+        if is_hidden:
+            del sys.modules["torch"]
+
+
+with _without_torch():  # tensorboardX takes it where it is installed, two seconds and 200 MB, for tensors that nobody here has
+    from tensorboardX import summary
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+    from tensorboardX.proto.summary_pb2 import Summary
 
 FOLDER = "tensorboard"
 PREFIX = "events.out.tfevents."

@@ -86,8 +86,9 @@ def test_a_storage_that_is_there_and_holds_nothing_is_none(tmp_path: Path) -> No
         ("ganray.cli, ganray.train.train", "torch boto3 optuna ray.tune"),
         ("ganray.train.controller.policies, ganray.train.controller.limits, ganray.train.controller.process_group", "torch boto3 ray.tune"),
         ("ganray.train.progress", "torch numpy pandas ray.train ray.data boto3"),
+        ("ganray.track.__main__, ganray.track.tensorboard", "torch ray"),
     ],
-    ids=["models", "runs", "generate --local", "train", "Ray Train's controller", "the progress actor"],
+    ids=["models", "runs", "generate --local", "train", "Ray Train's controller", "the progress actor", "TensorBoard"],
 )
 def test_a_command_starts_without_what_it_does_not_need(imports: str, without: str) -> None:
     code = f"import sys, {imports}; print(sorted(set({without.split()}) & set(sys.modules)))"

@@ -52,13 +52,13 @@ REFUSED = {
 def test_a_file_beyond_the_subset_costs_one_line(tmp_path: Path, content: str, says: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(content)
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ConfigError) as raised:
         load_job(path)
     assert raised.value.field == str(path)
     assert says in str(raised.value)
     assert len(str(raised.value)) < 500
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
