@@ -9,6 +9,11 @@ import ray
 
 from ganray.cluster.session import ray_session
 
+SETTINGS = {
+    "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 2}),
+    "RAY_num_workers_soft_limit": "6",  # idle processes that are kept, with what they have imported; Ray's default is one a CPU
+}
+
 
 class SharedRay:
     """At most one local Ray, as a command starts it but of two CPUs on any machine, to which this process is connected.
@@ -27,7 +32,8 @@ class SharedRay:
             self.end()
         if not ray.is_initialized():
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"CPU": 2}))
+                for name, value in SETTINGS.items():
+                    patch.setenv(name, value)
                 self._started.enter_context(ray_session("local"))
             self._credentials = credentials
         address: str = ray.get_runtime_context().gcs_address

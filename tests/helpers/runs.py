@@ -102,9 +102,9 @@ def actor_processes(driver: int, name: str) -> list[int]:
     return found
 
 
-def kill_driver(driver: subprocess.Popen[str]) -> None:
-    """Kill a driver, and wait until its workers, which notice soon, are gone too."""
-    workers = train_workers(driver.pid)
+def kill_driver(driver: subprocess.Popen[str], *, ray: int | None = None) -> None:
+    """Kill a driver, and wait until its workers, which notice soon, are gone too: those below it, or below the process of its Ray."""
+    workers = train_workers(ray or driver.pid)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     until = time.monotonic() + TIMEOUT_S

@@ -52,7 +52,7 @@ def fail(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("ray_address")
 @pytest.mark.parametrize(("error", "num_starts"), [(mistake(DataError), 1), (LOST, 2)])
 def test_ray_train_asks_the_policy(error: Exception, num_starts: int, tmp_path: Path) -> None:
     (tmp_path / "starts").mkdir()

@@ -12,8 +12,9 @@ from ganray.registry.registry import Registry
 from ganray.registry.verify import verify_model
 from ganray.storage import open_store
 from tests.helpers.artifacts import make_keys
+from tests.helpers.commands import ganray_here
 from tests.helpers.refusals import mistake
-from tests.helpers.runs import ganray, kill_driver, train, training, wait_until
+from tests.helpers.runs import ganray, kill_driver, training, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -50,7 +51,9 @@ def test_a_driver_that_is_killed_leaves_its_best_so_far(tmp_path: Path) -> None:
 
 
 def test_a_signing_key_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path) -> None:
-    field, line = mistake(train(tmp_path / "store", f"publish.signing_key={tmp_path / 'key.pem'}"))
+    field, line = mistake(
+        ganray_here("train", "jobs/quickstart.yaml", f"storage={tmp_path / 'store'}", f"publish.signing_key={tmp_path / 'key.pem'}")
+    )
     assert field == "publish.signing_key"
     assert "cannot read" in line
     assert not (tmp_path / "store").exists()

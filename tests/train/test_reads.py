@@ -11,7 +11,7 @@ from ganray.train import train
 from tests.helpers.recording_store import RecordingStore, recorded
 from tests.helpers.runs import REPOSITORY, TINY
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
 
 def test_job_and_dataset_are_read_once_a_command_and_the_state_once_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

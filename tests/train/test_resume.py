@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from ganray.cluster.process import started
+from tests.helpers.commands import ganray_here, succeed_here
+from tests.helpers.rays import SHARED_RAY
 from tests.helpers.runs import (
+    TINY,
     actor_processes,
     checkpoints,
     descendants,
@@ -24,15 +27,18 @@ from tests.helpers.runs import (
     wait_until,
 )
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_address")]
+
+
+COMMAND = ["train", "jobs/quickstart.yaml", *TINY]
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of a run that nothing happened to."""
     storage = tmp_path_factory.mktemp("unbroken")
-    done = train(storage)
-    assert done.returncode == 0, done.stderr
+    SHARED_RAY.address()
+    succeed_here(*COMMAND, f"storage={storage}")
     return storage
 
 
@@ -43,10 +49,10 @@ def storage(unbroken: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Path) -> None:
-    with training(storage) as driver:
+def test_a_run_that_lost_a_worker_recovers_by_itself(unbroken: Path, storage: Path, ray_address: str) -> None:
+    with training(storage, "--address", ray_address) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 2, driver)
-        workers = train_workers(driver.pid)
+        workers = train_workers(os.getpid())
         assert len(workers) == 2
         os.kill(workers[1], signal.SIGKILL)
         output, _ = driver.communicate(timeout=240)
@@ -138,16 +144,14 @@ def test_a_finished_run_says_so_and_does_nothing(unbroken: Path) -> None:
         return {str(path): path.stat().st_mtime_ns for path in unbroken.rglob("*")}
 
     before = contents()
-    again = train(unbroken)
-    assert again.returncode == 0
-    assert "was finished already" in again.stdout
+    assert "was finished already" in succeed_here(*COMMAND, f"storage={unbroken}")
     assert contents() == before
 
 
-def test_a_second_driver_on_a_live_run_is_told_so(storage: Path) -> None:
-    with training(storage) as driver:
+def test_a_second_driver_on_a_live_run_is_told_so(storage: Path, ray_address: str) -> None:
+    with training(storage, "--address", ray_address) as driver:
         wait_until(lambda: (storage / "runs/tiny/lock.json").exists(), driver)
-        second = train(storage)
+        second = ganray_here(*COMMAND, f"storage={storage}")
         assert second.returncode == 3
         assert f"run 'tiny' is being driven by process {driver.pid}" in second.stderr
         assert driver.poll() is None
@@ -162,7 +166,7 @@ def test_a_second_driver_on_a_live_run_is_told_so(storage: Path) -> None:
     ],
 )
 def test_a_changed_job_on_resume_is_an_error_that_names_the_field(unbroken: Path, override: str, says: str) -> None:
-    changed = train(unbroken, override)
+    changed = ganray_here(*COMMAND, f"storage={unbroken}", override)
     assert changed.returncode == 2
     assert says in changed.stderr
 
@@ -189,14 +193,12 @@ EVERYTHING = [  # schedules, lazy penalties, augmentation, classes, parts of bat
 ]
 
 
-def test_all_that_a_job_can_ask_for_resumes_bit_by_bit(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_all_that_a_job_can_ask_for_resumes_bit_by_bit(storage: Path, ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     whole = tmp_path_factory.mktemp("whole")
     shutil.copytree(storage / "datasets", whole / "datasets")
-    done = train(whole, *EVERYTHING)
-    assert done.returncode == 0, done.stderr
-    with training(storage, *EVERYTHING) as driver:
+    succeed_here(*COMMAND, f"storage={whole}", *EVERYTHING)
+    with training(storage, *EVERYTHING, "--address", ray_address) as driver:
         wait_until(lambda: len(checkpoints(storage)) >= 1, driver)
-        kill_driver(driver)
-    again = train(storage, *EVERYTHING)
-    assert again.returncode == 0, again.stderr
+        kill_driver(driver, ray=os.getpid())
+    succeed_here(*COMMAND, f"storage={storage}", *EVERYTHING)
     assert final_state(storage) == final_state(whole)

@@ -120,7 +120,7 @@ def test_settings_of_samples_are_those_that_they_were_made_by() -> None:
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("ray_address")
 def test_sounds_are_scored_on_the_dataset_s_own_scale(tmp_path: Path) -> None:
     for folder, pitches in (("low", (220, 330)), ("high", (1500, 2500))):
         (tmp_path / folder).mkdir()

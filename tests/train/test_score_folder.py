@@ -35,7 +35,7 @@ def write_images(folder: Path, *, seed: int, spread: float) -> Path:
 
 
 @pytest.mark.cluster
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("ray_address")
 def test_images_are_scored_as_generators_are(tmp_path: Path) -> None:
     reals = write_images(tmp_path / "reals", seed=0, spread=1.0)
     data = Data(source=FolderSource(path=str(reals)), resolution=16, channels=1)
