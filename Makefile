@@ -8,6 +8,9 @@ USABLE := { $(BIN)/python -c "$(SUPPORTED)" && $(BIN)/python -m pip --version; }
 # A core a process: threads of several processes would wait for one another.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
+# Folders whose tests of commands and pages start no Ray.
+WITHOUT_RAY := tests/report tests/repository
+
 # Tests are compiled once, with their assertions, and not by each process: that takes longer than to run most of them.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,13 +28,16 @@ check: lint
 # Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about half an hour on two cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
-	@# the storage tier, which waits more than it computes and has no Ray, runs beside the others; its output comes at the end
+	@# what has no Ray, and mostly waits, runs beside what has one, whose processes wait for each other; its output comes at the end
 	@# a process a folder: hundreds of Rays that one process starts and ends have crashed it; 5: a folder whose Ray tests are all slow
-	@output=$$(mktemp); $(PARALLEL) --dist loadfile -m storage >$$output 2>&1 & storage=$$!; failed=0; \
+	@output=$$(mktemp); \
+	($(PARALLEL) --dist loadfile -m storage; storage=$$?; $(BIN)/pytest $(WITHOUT_RAY) -m "e2e and not slow" && exit $$storage) \
+	  >$$output 2>&1 & beside=$$!; failed=0; \
 	for folder in $$(grep -rlE "mark\.(cluster|e2e)" tests --include="test_*.py" | xargs dirname | sort -u); do \
+	  case " $(WITHOUT_RAY) " in *" $$folder "*) continue;; esac; \
 	  $(BIN)/pytest $$folder -m "(cluster or e2e) and not chaos and not slow" || [ $$? = 5 ] || failed=1; \
 	done; \
-	wait $$storage || failed=1; cat $$output; rm $$output; exit $$failed
+	wait $$beside || failed=1; cat $$output; rm $$output; exit $$failed
 
 lint: .venv/installed
 	$(BIN)/ruff check .
