@@ -1,14 +1,11 @@
 """Unwrapping what Ray wraps: a `GanrayError` comes out of tasks, workers and controllers as it went in."""
 
-from collections.abc import Iterator
-
 import pytest
 import ray
 from ray.exceptions import RayTaskError
 from ray.train import ControllerError, WorkerGroupError
 
 from ganray.cluster.errors import unwrap, unwrapped_errors
-from ganray.cluster.session import ray_session
 from ganray.errors import DataError, GanrayError
 
 MISTAKE = DataError("data.source.path", "expected images, got none", "name a folder with images")
@@ -28,14 +25,8 @@ def test_other_errors_are_none_of_the_users() -> None:
         assert unwrap(error) is None
 
 
-@pytest.fixture(scope="module")
-def _ray() -> Iterator[None]:
-    with ray_session("local"):
-        yield
-
-
 @pytest.mark.cluster
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("ray_address")
 def test_a_task_raises_what_its_function_raised() -> None:
     @ray.remote(num_cpus=0)
     def fail(error: Exception) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,16 @@ def exported() -> dict[str, float]:
     return found
 
 
+@pytest.fixture
+def _agent() -> Iterator[None]:
+    """A local Ray whose node has an agent, to which this process is connected."""
+    ray.init(address="local", num_cpus=1, include_dashboard=True, log_to_driver=False, _system_config={"metrics_report_interval_ms": 500})
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.cluster
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("_agent")
 def test_a_node_s_agent_exports_what_a_driver_records() -> None:
     run = RunMetrics("r")
     run.update({**METRICS, "nodes": ["a"], "stage": "evaluating"}, workers=2)

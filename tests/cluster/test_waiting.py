@@ -20,7 +20,7 @@ def task(seconds: float, error: Exception | None = None) -> float:
 
 
 @pytest.mark.cluster
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("ray_address")
 def test_tasks_that_hang_are_an_error_and_others_give_their_results(monkeypatch: pytest.MonkeyPatch) -> None:
     assert results_of([task.remote(0.1), task.remote(0.0)], "sleeping") == [0.1, 0.0]
     slow = task.remote(0.5)

@@ -16,6 +16,7 @@ from ray.cluster_utils import Cluster
 
 import ganray
 from tests.helpers.commands import succeed_here
+from tests.helpers.fashion import few_images
 from tests.helpers.heads import Head, driver_below, running_head
 from tests.helpers.runs import (
     REPOSITORY,
@@ -36,16 +37,15 @@ SHORT = ["train.total_images=1280", "evaluate.every=1280", "train.samples_every=
 BUNDLED = REPOSITORY / "ganray/data/bundled/fashion-mnist-test.parquet"
 
 
-def test_a_whole_run_lives_on_s3(bucket: str, ray_address: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ray_address")
+def test_a_whole_run_lives_on_s3(bucket: str, tmp_path: Path) -> None:
     name, _, prefix = bucket.removeprefix("s3://").partition("/")
     few = tmp_path / "few.parquet"
     pq.write_table(pq.read_table(BUNDLED).slice(0, 2000), few)
     boto3.client("s3").upload_file(str(few), name, "raw/few.parquet")
     source = ["data.source.kind=parquet", f"data.source.path=s3://{name}/raw", "data.source.raw_shape=[28,28,1]"]
     source += ["data.source.label_column=label", "evaluate.extractor={kind: classifier, fit_images: 640}"]
-    done = train(bucket, *SHORT, *source, "--address", ray_address, "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    result = json.loads(succeed_here("train", "jobs/quickstart.yaml", *TINY, *SHORT, *source, f"storage={bucket}", "--json"))
     assert result["version"] == f"{bucket}/models/tiny/0001"
     keys = [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=name, Prefix=prefix)["Contents"]]
     for part in (
@@ -71,7 +71,8 @@ def test_workers_on_two_nodes_train_one_generator(tmp_path: Path) -> None:
             cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
         overrides = [*TINY, *SHORT, f"storage={tmp_path}"]  # two workers of one CPU each: one a node
-        result = ganray.run_training(ganray.load_job(REPOSITORY / "jobs/quickstart.yaml", overrides), address=cluster.address)
+        with few_images(1000):
+            result = ganray.run_training(ganray.load_job(REPOSITORY / "jobs/quickstart.yaml", overrides), address=cluster.address)
     finally:
         ray.shutdown()
         cluster.shutdown()

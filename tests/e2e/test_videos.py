@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ganray.data.sources import fashion_mnist
 from tests.helpers.commands import succeed_here
+from tests.helpers.fashion import few_images
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_address")]
 
@@ -15,10 +15,10 @@ BRIEF += ["train.total_images=96", "train.log_every=32", "train.samples_every=96
 BRIEF += ["data.resolution=16", "data.modality={kind: video, frames: 3, every: 4}", "evaluate=none"]
 
 
-def test_videos_are_learned_published_written_and_traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, out, few = tmp_path / "store", tmp_path / "out", fashion_mnist.read_bundled().slice(0, 640)
-    monkeypatch.setattr(fashion_mnist, "read_bundled", lambda: few)  # clips of 10,000 garments take most of a minute
-    printed = json.loads(succeed_here("train", "jobs/moving.yaml", *BRIEF, f"storage={store}", "--json"))
+def test_videos_are_learned_published_written_and_traced(tmp_path: Path) -> None:
+    store, out = tmp_path / "store", tmp_path / "out"
+    with few_images(640):  # clips of 10,000 garments take most of a minute
+        printed = json.loads(succeed_here("train", "jobs/moving.yaml", *BRIEF, f"storage={store}", "--json"))
     assert (printed["ended"], printed["images_seen"]) == ("done", 96)
     assert [path.suffix for path in sorted((store / "runs/moving/samples").iterdir())] == [".png", ".webp"]
     succeed_here("publish", "moving", "--storage", str(store))

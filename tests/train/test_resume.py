@@ -12,6 +12,7 @@ import pytest
 
 from ganray.cluster.process import started
 from tests.helpers.commands import ganray_here, succeed_here
+from tests.helpers.fashion import few_images
 from tests.helpers.rays import SHARED_RAY
 from tests.helpers.runs import (
     TINY,
@@ -38,7 +39,8 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of a run that nothing happened to."""
     storage = tmp_path_factory.mktemp("unbroken")
     SHARED_RAY.address()
-    succeed_here(*COMMAND, f"storage={storage}")
+    with few_images(2000):
+        succeed_here(*COMMAND, f"storage={storage}")
     return storage
 
 
