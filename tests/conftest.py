@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
-from ganray.cluster.session import use_settings
 from tests.helpers.rays import SHARED_RAY
 from tests.helpers.s3_server import READER, WRITER, S3Server, running_server
 
@@ -128,12 +126,3 @@ def read_only_identity(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> 
 def ray_address() -> str:
     """The address of a local Ray of two CPUs, to which this process is connected, and which commands in processes of their own may use."""
     return SHARED_RAY.address()
-
-
-@pytest.fixture(scope="module")
-def two_cpus() -> Iterator[str]:
-    """The address of a local cluster of two CPUs with a dashboard, to which this process is connected, too."""
-    use_settings()
-    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()

@@ -66,8 +66,9 @@ def test_a_local_ray_listens_on_loopback_alone_and_leaves_nothing_in_the_home(ho
     before = dict(os.environ)
     with ray_session("local"):
         session = ray._private.worker._global_node.get_session_dir_path()
-        ours = [process for process in psutil.process_iter() if session in " ".join(process.cmdline())]
-        commands = " ".join(part for process in ours for part in process.cmdline())
+        every = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}  # None: one that ends
+        ours = [process for process, command in every.items() if session in command]
+        commands = " ".join(every[process] for process in ours)
         assert "gcs_server" in commands
         assert not [name for name in ("monitor.py", "log_monitor.py", "dashboard/dashboard.py") if name in commands]
         sockets = [socket for process in [*ours, psutil.Process()] for socket in process.net_connections("inet")]

@@ -12,20 +12,24 @@ import pytest
 
 from ganray.errors import ClusterError
 from ganray.runs.trials import Trial
+from tests.helpers.fashion import few_images
+from tests.helpers.rays import SHARED_RAY
 from tests.helpers.runs import descendants, kill_driver, train_workers, wait_until
 from tests.helpers.sweeps import Watcher, checkpoints, records, sweep, sweeping
 
 LONGER = ["train.total_images=9600", "train.checkpoint_every=1280", "evaluate.every=4800", "sweep.max_concurrent=1"]
 
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("two_cpus")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
 
 @pytest.fixture(scope="module")
-def unbroken(two_cpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of a sweep that nothing happened to."""
     storage = tmp_path_factory.mktemp("unbroken")
-    sweep(storage, *LONGER)
+    SHARED_RAY.address()
+    with few_images(2000):
+        sweep(storage, *LONGER)
     return storage
 
 
@@ -108,9 +112,9 @@ def test_a_trial_that_dies_too_often_is_given_up_and_the_sweep_goes_on(storage: 
     assert (result.winner, result.ended) == (1, "done")
 
 
-def test_a_sweep_whose_driver_was_killed_goes_on_with_the_same_command(two_cpus: str, unbroken: Path, storage: Path) -> None:
+def test_a_sweep_whose_driver_was_killed_goes_on_with_the_same_command(ray_address: str, unbroken: Path, storage: Path) -> None:
     folder = storage / "sweeps/tiny"
-    with sweeping(storage, *LONGER, "--address", two_cpus) as driver:
+    with sweeping(storage, *LONGER, "--address", ray_address) as driver:
         wait_until(lambda: len(checkpoints(folder, 1)) >= 2, driver)
         kill_driver(driver)
         wait_for_workers_to_end()
@@ -125,9 +129,9 @@ def test_a_sweep_whose_driver_was_killed_goes_on_with_the_same_command(two_cpus:
 
 
 @pytest.mark.slow
-def test_ctrl_c_checkpoints_and_the_same_command_goes_on(two_cpus: str, unbroken: Path, storage: Path) -> None:
+def test_ctrl_c_checkpoints_and_the_same_command_goes_on(ray_address: str, unbroken: Path, storage: Path) -> None:
     folder = storage / "sweeps/tiny"
-    with sweeping(storage, *LONGER, "--address", two_cpus) as driver:
+    with sweeping(storage, *LONGER, "--address", ray_address) as driver:
         wait_until(lambda: checkpoints(folder, 0), driver)
         os.kill(driver.pid, signal.SIGINT)
         output, _ = driver.communicate(timeout=180)

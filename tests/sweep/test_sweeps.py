@@ -10,6 +10,7 @@ import torch
 
 import ganray
 from ganray.errors import GanrayError
+from tests.helpers.rays import SHARED_RAY
 from tests.helpers.runs import REPOSITORY
 from tests.helpers.runs import ganray as command_line
 from tests.helpers.sweeps import LR, SMALL, Watcher, checkpoints, records, small_job, state, sweep, within
@@ -17,14 +18,14 @@ from tests.helpers.sweeps import LR, SMALL, Watcher, checkpoints, records, small
 LIMIT_S = 240  # for what would hang for ever if it hung
 
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("two_cpus")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_address")]
 
 
 @pytest.fixture(scope="module")
-def found(two_cpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of a random sweep of five trials in two places by the command line; what it printed lies in `printed.json`."""
     storage = tmp_path_factory.mktemp("found")
-    more = ["sweep.trials=5", "sweep.finalists.num=2", f"sweep.start_from=[{{{LR}: 1e-3}}]", "--address", two_cpus, "--json"]
+    more = ["sweep.trials=5", "sweep.finalists.num=2", f"sweep.start_from=[{{{LR}: 1e-3}}]", "--address", SHARED_RAY.address(), "--json"]
     done = within(LIMIT_S, lambda: command_line("sweep", "jobs/quickstart.yaml", *SMALL, f"storage={storage}", *more))
     assert done.returncode == 0, done.stderr
     (storage / "printed.json").write_text(done.stdout)
@@ -177,7 +178,8 @@ def test_collapsed_trials_end_early_and_a_sweep_of_nothing_else_says_so(found: P
 
 
 def test_a_streamed_sweep_ends_too_and_a_limit_in_images_ends_it_early(found: Path) -> None:
-    result = within(LIMIT_S, lambda: sweep(found, "name=streamed", "data.mode=streaming", "sweep.max_images=1280", "sweep.trials=3"))
+    streamed = ["data.mode=streaming", "sweep.max_images=1280", "sweep.trials=3", "sweep.max_concurrent=1"]
+    result = within(LIMIT_S, lambda: sweep(found, "name=streamed", *streamed))
     assert (result.ended, [trial.images for trial in result.trials], result.winner) == ("max_images", [1280], 0)
 
 
