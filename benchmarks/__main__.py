@@ -6,5 +6,6 @@ import sys
 BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse", "serving")
 BENCHMARKS += ("tables", "text", "sentences", "video", "scaling", "recovery", "first_step")
 
-for name in BENCHMARKS:
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+if __name__ == "__main__":
+    for name in BENCHMARKS:
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -32,7 +32,7 @@ def given_codes(generator: PublishedGenerator, where: Mapping[str, str]) -> tupl
         raise ConfigError(OPTION, f"is for tables, and this generator makes {generator.codec.noun}", "leave it out")
     codec = cast("TableCodec", generator.codec)
     if not isinstance(generator.network, TableGenerator) or not generator.network.takes_given:
-        raise ConfigError(OPTION, "this generator has not learned to complete rows", "train with networks.given=0.3")
+        raise ConfigError(OPTION, "this generator has not learned to complete rows", "train with networks.given=0.5")
     codes = tuple(_given(codec, name, text) for name, text in where.items())
     for number, code in codes:
         _check_rules(codec, number, code)

@@ -4,10 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from ganray.config import Adam, Optimizer, Penalties, RelativisticLoss, WassersteinLoss
+from ganray.config.networks import TableNetworks
 from ganray.config.training import share_of
 from ganray.gan.batch import Batch, draw_inputs, num_uniforms
 from ganray.gan.layouts import encoding_in, layout_of
@@ -18,6 +20,7 @@ from ganray.gan.random_streams import RandomStream
 from ganray.gan.sampling import sample_chunk
 from ganray.gan.state import GanState, calibrated_ema
 from ganray.gan.step import AdversarialStep, Recipe
+from ganray.modalities.table.codec import TableCodec
 from ganray.modalities.table.encoding import Encoding, digits
 from tests.helpers.gan_runs import BATCH, RECIPE, on_ranks, weights_of
 from tests.helpers.tables import NETWORKS, fit, new_state, people
@@ -157,3 +160,35 @@ def test_training_learns_what_most_rows_have() -> None:
     place = CODEC.names.index("hours")
     real, learned, first = ((np.bincount(codes[:, place].clip(max=8), minlength=9) / len(codes)) for codes in (CODES, samples, before))
     assert np.abs(real - learned).sum() < np.abs(real - first).sum()
+
+
+def test_what_is_given_decides_what_follows_from_it() -> None:
+    random = np.random.default_rng(0)
+    country = random.choice(4, 2000, p=[0.4, 0.3, 0.2, 0.1])
+    others = {f"other {place}": [f"v{value}" for value in random.integers(0, 5, 2000)] for place in range(6)}
+    table = pa.table({"country": [f"c{value}" for value in country], "currency": [f"m{value}" for value in country], **others})
+    codec = fit(table)
+    layout, codes = layout_of(codec), torch.from_numpy(codec.encode(table).astype(np.int32))
+    assert isinstance(layout, TableLayout)
+    state = new_state(codec, networks=TableNetworks(width=32, depth=1, discriminator_width=32, latent_dim=8, given=0.5))
+    size = 64
+    step = AdversarialStep(state, dataclasses.replace(RECIPES["relativistic"], batch_size=size))
+    for start in range(0, 800 * size, size):
+        reals = layout.from_samples(codes[(start + np.arange(size)) % len(codes)])
+        known = given_columns(RandomStream(0, "given"), start, size, len(codec.columns), share=0.5)
+        latents, uniforms = draw_inputs(0, 0, start, size, latent_dim=8, uniforms=0)
+        step(Batch(reals, latents, layout.conditions(reals, known), uniforms))
+    generator = calibrated_ema(state, 1, Prior(8), seed=0)
+    for value in range(4):
+        given, known = torch.zeros(2, 1, len(codec.columns))
+        given[0, 0], known[0, 0] = found(codec, "country", f"c{value}"), 1.0
+        conditions = layout.conditions(layout.from_samples(given), known)
+        samples = sample_chunk(generator, Prior(8), layout, seed=0, chunk=0, given=conditions)
+        assert (samples[:, 1] == found(codec, "currency", f"m{value}")).float().mean() > 0.6, f"country {value}"
+
+
+def found(codec: TableCodec, column: str, text: str) -> int:
+    """Return the code of a value of a column."""
+    code = codec.columns[codec.names.index(column)].code_of(text)
+    assert code is not None
+    return code

@@ -18,7 +18,7 @@ class TableNetworks(Section):
     latent_dim: PositiveCount = Field(128, description="size of a latent vector")
     temperature: Real = Field(0.2, gt=0, le=10, description="of the softmax over a column's choices (Jang et al. 2017)")
     given: Real = Field(
-        0.3, ge=0, le=1, description="fraction of training rows of which some columns are given, for --where; 0: none can be"
+        0.5, ge=0, le=1, description="fraction of training rows of which some columns are given, for --where; 0: none can be"
     )
 
     @property

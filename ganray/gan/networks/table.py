@@ -15,6 +15,7 @@ from ganray.gan.layouts.table import make_indices
 from ganray.modalities.table.encoding import Encoding
 
 FOLDS = 256.0  # uniforms go round so often over a standard deviation of their projection
+CONDITION_GAIN = 16.0  # of conditions over latents: few rows have any one of them, so that its weights have to move faster
 
 
 class TableGenerator(nn.Module):
@@ -31,6 +32,8 @@ class TableGenerator(nn.Module):
         self.encoding, self.temperature, self.takes_given = encoding, config.temperature, config.given > 0
         self.num_choices = encoding.width - len(encoding.numbers)
         self.project = nn.Linear(config.latent_dim + num_conditions(encoding), config.width)
+        with torch.no_grad():  # it starts no stronger: the gain is a learning rate of its own, as Karras et al. 2018 give layers
+            self.project.weight[:, config.latent_dim :] /= CONDITION_GAIN
         self.blocks = nn.Sequential(*(ResidualBlock(config.width) for _ in range(config.depth)))
         self.norm = nn.LayerNorm(config.width)
         self.output = nn.Linear(config.width, encoding.width)
@@ -43,7 +46,7 @@ class TableGenerator(nn.Module):
         """Return rows [N, width], of which the columns that are given are as given."""
         if conditions is None:
             conditions = latents.new_zeros(len(latents), num_conditions(self.encoding))
-        features = self.blocks(self.project(torch.cat([latents, conditions], dim=1)))
+        features = self.blocks(self.project(torch.cat([latents, CONDITION_GAIN * conditions], dim=1)))
         outputs = self.output(F.relu(self.norm(features))).to(torch.promote_types(latents.dtype, torch.float32))
         numbers, logits = outputs.split([len(self.encoding.numbers), self.num_choices], dim=1)
         choices = self._choose(logits + self._gumbel(latents))
