@@ -5,10 +5,21 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import (
+    ActorPlacementGroupRemoved,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayTaskError,
+    RpcError,
+    WorkerCrashedError,
+)
 
 from ganray.errors import ClusterError, GanrayError
 
+# What Ray raises where another process, its node, or what it held, is gone or cannot be reached: no mistake of whoever waited for it.
+LOST = (RayActorError, WorkerCrashedError, NodeDiedError, LocalRayletDiedError, ObjectLostError, RpcError, ActorPlacementGroupRemoved)
 TASK_TIMEOUT_S = 1800.0  # within which one of the tasks that are waited for ends: it may wait for a node that is being started
 
 T = TypeVar("T")

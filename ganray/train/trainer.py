@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
-from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 
 from ganray.cluster.autoscaling.demand import outlook
@@ -20,7 +20,7 @@ from ganray.cluster.autoscaling.status import read_status
 from ganray.cluster.autoscaling.wait import wait_for_room
 from ganray.cluster.background import BackgroundCall
 from ganray.cluster.capacity import demand_of, worker_resources
-from ganray.cluster.errors import unwrap
+from ganray.cluster.errors import LOST, unwrap
 from ganray.cluster.placement import remove_orphaned_placement_groups
 from ganray.cluster.scratch import scratch_folder
 from ganray.cluster.signals import stop_on_signal
@@ -108,7 +108,7 @@ class WorkersDied(TrainingFailed):
 
 
 class ControllerDied(TrainingFailed):
-    """The process of Ray Train's controller died, and the workers with it, which Ray ends."""
+    """The process of Ray Train's controller died, or met the death of another where Ray Train does not expect it; workers end with it."""
 
 
 def fit(
@@ -130,10 +130,11 @@ def fit(
         with contextlib.nullcontext(stop) if stop else stop_on_signal() as stop_requested:
             call.start()
             _watch(call, trainer, stop_requested, context, reporter, events)
-    if isinstance(call.error, RayActorError):
-        remove_orphaned_placement_groups()
     if call.error:
-        raise translate(call.error, context.job) from call.error
+        error = translate(call.error, context.job)
+        if isinstance(error, ControllerDied):
+            remove_orphaned_placement_groups()
+        raise error from call.error
 
 
 def run_name(job: Job) -> str:
@@ -230,6 +231,8 @@ def translate(failure: BaseException, job: Job) -> BaseException:
         return error
     if isinstance(failure, RayActorError):
         return ControllerDied(f"the process that starts the workers of run {job.name!r} died")
+    if isinstance(failure, ControllerError) and isinstance(failure.controller_failure, LOST):
+        return ControllerDied(f"the process that starts the workers of run {job.name!r} lost touch with another")
     if isinstance(failure, WorkerGroupError) and any(map(_is_death, failure.worker_failures.values())):
         return WorkersDied(f"workers of run {job.name!r} died")
     if isinstance(failure, WorkerGroupError):

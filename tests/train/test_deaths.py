@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from ray.exceptions import RayActorError, RayTaskError
-from ray.train import WorkerGroupError
+from ray.exceptions import ActorUnavailableError, NodeDiedError, ObjectLostError, RayActorError, RayTaskError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 
 from ganray.config import Job
@@ -50,6 +50,22 @@ def test_a_driver_that_was_asked_to_stop_does_not_go_on(run: Run) -> None:
 )
 def test_workers_that_were_killed_are_told_from_those_that_raised(failures: dict[int, Exception], kind: type[Exception]) -> None:
     assert type(translate(WorkerGroupError("workers failed", failures), Job())) is kind
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (RayActorError(), ControllerDied),
+        (ControllerError(ActorUnavailableError("Socket closed", None)), ControllerDied),
+        (ControllerError(ObjectLostError("0" * 56, None, "")), ControllerDied),
+        (ControllerError(NodeDiedError("its node died")), ControllerDied),
+        (ControllerError(ValueError("a defect")), TrainingFailed),
+        (ControllerError(RayTaskError("setup", "traceback", ArtifactError("field", "problem", "remedy"))), ArtifactError),
+    ],
+    ids=["dead", "unreachable", "lost", "node", "defect", "mistake"],
+)
+def test_a_controller_that_met_the_death_of_another_process_is_started_again(failure: Exception, kind: type[Exception]) -> None:
+    assert type(translate(failure, Job())) is kind
 
 
 def test_workers_that_were_killed_too_often_are_one_line_of_the_environment() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
-from ray.train import FailureConfig, Result
+from ray.train import ControllerError, FailureConfig, Result
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
@@ -171,5 +171,8 @@ class Trainer(DataParallelTrainer):
             ray.get(self.controller.run.remote())
             result: Result = ray.get(self.controller.get_result.remote())
             return result
+        except ControllerError:
+            ray.kill(self.controller)  # the places of its workers, which it may not have given back, are orphaned by that
+            raise
         finally:
             self.controller = None
