@@ -18,7 +18,7 @@ from ray.exceptions import (
 
 from ganray.errors import ClusterError, GanrayError
 
-# What Ray raises where another process, its node, or what it held, is gone or cannot be reached: no mistake of whoever waited for it.
+# What Ray raises where another process, its node, or what it held, is gone or cannot be reached: no mistake of the process that waited.
 LOST = (RayActorError, WorkerCrashedError, NodeDiedError, LocalRayletDiedError, ObjectLostError, RpcError, ActorPlacementGroupRemoved)
 TASK_TIMEOUT_S = 1800.0  # within which one of the tasks that are waited for ends: it may wait for a node that is being started
 

@@ -1,13 +1,17 @@
-"""The `evaluate` section: how generators are scored; and the table of their scores."""
+"""The `evaluate` section: how generators are scored; the table of their scores, and which of them a sweep can go by."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ganray.config.compatibility import KINDS
 from ganray.config.fields import Count, FieldError, Integer, Place, PositiveCount, Section, kind_or
+from ganray.errors import ConfigError, enumerated
 
 Mode = Literal["min", "max"]
+METRIC, PREFIX = "sweep.metric", "metric/"
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,35 @@ class Evaluate(Section):
             problem = f"expected fewer than evaluate.num_samples, got {self.num_neighbours} of {self.num_samples}"
             raise FieldError(problem, f"use auto, or at most {self.num_samples - 1}", field="neighbours")
         return self
+
+
+def check_metric(kind: str, metric: str, mode: str) -> None:
+    """Raise `ConfigError` if a sweep's metric is no score of a kind of sample, or its mode not the way in which that is better."""
+    if metric not in SCORES:
+        raise ConfigError(METRIC, f"there is no score {metric!r}", _meant(metric))
+    score = SCORES[metric]
+    if kind not in score.kinds:
+        having = [name for name, other in SCORES.items() if kind in other.kinds]
+        raise ConfigError(METRIC, f"{KINDS[kind].nouns} have no {metric}", f"use {enumerated(having, last='or')}")
+    if score.mode is None and mode == "auto":
+        problem = f"of {metric} {score.direction}, neither less nor more"
+        raise ConfigError(METRIC, problem, f"use {KINDS[kind].score}, or set sweep.mode")
+    if score.mode and mode not in ("auto", score.mode):
+        raise ConfigError("sweep.mode", f"{mode} is against {metric}, of which {score.direction}", "leave it at auto")
+
+
+def check_has_score(metric: str, *, extractor: str, conditional: bool) -> None:
+    """Raise `ConfigError` if generators that an extractor of a kind scores, conditional or not, do not have a sweep's metric."""
+    needs = SCORES[metric].needs
+    if needs and extractor == "rotation":
+        problem = f"{metric} compares classes, which an extractor of kind rotation does not tell apart"
+        raise ConfigError(METRIC, problem, f"use {DEFAULT_SCORE}, or data with labels and evaluate.extractor.kind=classifier")
+    if needs == "conditional" and not conditional:
+        raise ConfigError(METRIC, f"only conditional generators have {metric}", "set networks.conditional=true, or use another score")
+
+
+def _meant(name: str) -> str:
+    """Return the score that a typo meant, or all that there are."""
+    short = {known.removeprefix(PREFIX): known for known in SCORES}
+    close = get_close_matches(name.lower().removeprefix(PREFIX), short, n=1)
+    return f"did you mean {short[close[0]]}?" if close else f"use {', '.join(SCORES)}"

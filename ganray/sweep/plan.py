@@ -6,7 +6,6 @@ Knows neither torch nor ray.
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import reduce
 from importlib.util import find_spec
 from typing import Any
@@ -14,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from ganray.config import Job, Sweep, apply_overrides, check_job
-from ganray.config.compatibility import KINDS
-from ganray.config.evaluate import DEFAULT_SCORE, SCORES
+from ganray.config.evaluate import SCORES, check_has_score, check_metric
 from ganray.config.schedules import decide_schedules
 from ganray.config.space import Choice, Dimension, in_words
-from ganray.errors import ConfigError, GanrayError, enumerated
+from ganray.errors import ConfigError, GanrayError
 from ganray.runs.trials import Params, trial_name
 from ganray.train.dry_run import absolute, plan
 
@@ -26,7 +24,6 @@ ONE_FOR_ALL: tuple[str, ...] = ("name", "storage", "workers", "use_gpu", "resour
 ONE_FOR_ALL += ("train.total_images", "train.max_seconds", "train.max_failures", "train.keep_checkpoints", "train.start_from")
 FIXED_WHEN_STARTED = ("networks", "seed", "train.batch_size", "train.precision", "penalties.spectral_norm")  # a cloned state has them
 MAX_CHECKED = 500  # params that are validated before anything starts
-METRIC, PREFIX = "sweep.metric", "metric/"
 OTHER_SEED = 1_000_003  # added to the job's: no evaluation of the sweep used these latents
 MORE = 2  # times as many samples as a trial's evaluations
 PACKAGES = {"hyperopt": "hyperopt", "nevergrad": "nevergrad", "bohb": "hpbandster", "pb2": "sklearn", "mlflow": "mlflow"}  # by extra
@@ -108,31 +105,6 @@ def check_space(job: Job) -> None:
         check_has_score(sweep.metric, extractor=extractor, conditional=conditional)
 
 
-def check_metric(kind: str, metric: str, mode: str) -> None:
-    """Raise `ConfigError` if a sweep's metric is no score of a kind of sample, or its mode not the way in which that is better."""
-    if metric not in SCORES:
-        raise ConfigError(METRIC, f"there is no score {metric!r}", _meant(metric))
-    score = SCORES[metric]
-    if kind not in score.kinds:
-        having = [name for name, other in SCORES.items() if kind in other.kinds]
-        raise ConfigError(METRIC, f"{KINDS[kind].nouns} have no {metric}", f"use {enumerated(having, last='or')}")
-    if score.mode is None and mode == "auto":
-        problem = f"of {metric} {score.direction}, neither less nor more"
-        raise ConfigError(METRIC, problem, f"use {KINDS[kind].score}, or set sweep.mode")
-    if score.mode and mode not in ("auto", score.mode):
-        raise ConfigError("sweep.mode", f"{mode} is against {metric}, of which {score.direction}", "leave it at auto")
-
-
-def check_has_score(metric: str, *, extractor: str, conditional: bool) -> None:
-    """Raise `ConfigError` if generators that an extractor of a kind scores, conditional or not, do not have a sweep's metric."""
-    needs = SCORES[metric].needs
-    if needs and extractor == "rotation":
-        problem = f"{metric} compares classes, which an extractor of kind rotation does not tell apart"
-        raise ConfigError(METRIC, problem, f"use {DEFAULT_SCORE}, or data with labels and evaluate.extractor.kind=classifier")
-    if needs == "conditional" and not conditional:
-        raise ConfigError(METRIC, f"only conditional generators have {metric}", "set networks.conditional=true, or use another score")
-
-
 def check_packages(sweep: Sweep) -> None:
     """Raise `ConfigError`, naming ganray's extra, if a package is missing that the searcher, scheduler or a callback needs."""
     asked: list[tuple[str, str]] = [("sweep.searcher", sweep.searcher.kind), ("sweep.scheduler", sweep.scheduler.kind)]
@@ -201,13 +173,6 @@ def _check_path(path: str, sweep: Sweep) -> None:
 
 def _is_below(path: str, fields: tuple[str, ...]) -> bool:
     return any(path == field or path.startswith(f"{field}.") for field in fields)
-
-
-def _meant(name: str) -> str:
-    """Return the score that a typo meant, or all that there are."""
-    short = {known.removeprefix(PREFIX): known for known in SCORES}
-    close = get_close_matches(name.lower().removeprefix(PREFIX), short, n=1)
-    return f"did you mean {short[close[0]]}?" if close else f"use {', '.join(SCORES)}"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from functools import partial
 
 from ganray.cluster.capacity import check_worker_group_fits
 from ganray.config import Job
+from ganray.config.evaluate import check_has_score
 from ganray.data.card import DatasetCard
 from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import prepare_evaluation
@@ -15,7 +16,7 @@ from ganray.runs.trials import read_trials, write_table
 from ganray.storage import open_job_storage
 from ganray.sweep.driver import run_search
 from ganray.sweep.journal import FOLDER as JOURNAL
-from ganray.sweep.plan import check_has_score, check_packages, check_space, trials_job
+from ganray.sweep.plan import check_packages, check_space, trials_job
 from ganray.sweep.result import SweepResult, check_any_scored, publish_winner, read_result, score_finalists, write_result
 from ganray.sweep.search_state import SweepEnd
 from ganray.sweep.view import SweepView
@@ -36,8 +37,8 @@ def run_sweep(job: Job, *, address: str | None = None, reporter: Reporter | None
     `ray_session`. Raises `GanrayError`, `TrainingDiverged` if no trial has a finite score.
     """
     reporter = reporter or line_reporter(SweepView())
-    check_space(job)
     check_packages(job.required_sweep)
+    check_space(job)
     job = trials_job(job)
     check_trackers(job.track)
     sweep = Run(open_job_storage(job.storage), f"sweeps/{job.name}")

@@ -1,4 +1,4 @@
-"""Places that a process reserved are given back once it is ended, by whoever ended it."""
+"""Places that a process reserved are given back once it has been ended."""
 
 from typing import Any
 

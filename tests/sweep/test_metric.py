@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganray.config import Job, check_job
-from ganray.config.evaluate import SCORES
+from ganray.config.evaluate import SCORES, check_has_score
 from ganray.data.dataset import PreparedDataset
 from ganray.errors import ConfigError
 from ganray.evaluation.evaluation import Evaluation
@@ -16,7 +16,7 @@ from ganray.gan.prior import Prior
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.frechet import Moments
 from ganray.storage import open_store
-from ganray.sweep.plan import check_has_score, check_space, finalists_job, plan_sweep
+from ganray.sweep.plan import check_space, finalists_job, plan_sweep
 from tests.helpers.cards import card
 
 LR = "optimizer.generator.lr"
