@@ -28,6 +28,7 @@ from ganray.modalities.video.codec import VideoCodec, animation
 from ganray.modalities.video.decoding import ClipTarget
 
 REPOSITORY = Path(__file__).parents[1]
+MOTION, STILL = "motion", "single frames"
 OCTANTS = 8
 EXTRACTOR_CLIPS = 100_000
 Clips = NDArray[np.uint8]  # [N, T, C, H, W]
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0, help="training time of each")
     parser.add_argument("--samples", type=int, default=2000, help="clips that are measured")
+    parser.add_argument("--only", choices=[MOTION, STILL], help="train just one of them")
     parser.add_argument("--out", type=Path, default=Path("moving"), help="folder for film strips and animations")
     parser.add_argument("overrides", nargs="*", help="changes to the job, as key=value")
     arguments = parser.parse_args()
@@ -47,7 +49,9 @@ def main() -> None:
     )
     codec = codec_of(job)
     clips, labels = load_clips(job, codec)
-    contenders = [Contender(name, clips, labels, one, codec) for name, one in (("motion", job), ("single frames", still))]
+    jobs = {MOTION: job, STILL: still}
+    names = [arguments.only] if arguments.only else list(jobs)
+    contenders = [Contender(name, clips, labels, jobs[name], codec) for name in names]
     interleave(contenders, seconds=arguments.seconds, turn=20.0)
     extractor = fit_octants(clips)
     reals = clips[: arguments.samples]
