@@ -28,7 +28,8 @@ LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home without a token, and an environment that names none, as Ray sees them."""
     with pytest.MonkeyPatch.context() as environment:
-        for name in [name for name in os.environ if name.startswith("RAY_AUTH_")]:
+        for name in {MODE, *(name for name in os.environ if name.startswith("RAY_AUTH_"))}:
+            environment.setenv(name, "")  # so that it is put back, too, where there was none and Ray sets one
             environment.delenv(name)
         environment.setenv("HOME", str(tmp_path))
         reload_authentication()
