@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import os
 import re
 import signal
 import statistics
@@ -36,6 +37,7 @@ from ganray.registry.artifact import load_generator
 from ganray.registry.generator_config import generator_config
 from ganray.registry.manifest import CONFIG, GENERATOR, METRICS, to_json
 from ganray.registry.registry import Registry
+from ganray.serve.connections import HAPROXY
 from ganray.storage import open_store
 from tests.helpers.artifacts import PROTOCOL
 
@@ -120,9 +122,10 @@ async def load(url: str, *, clients: int, num: int, seconds: float) -> Load:
 
 
 @contextlib.contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a process of this Python while the block runs."""
-    with subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True) as process:
+def running(command: list[str], **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a process of this Python, with environment variables, while the block runs."""
+    command = [sys.executable, "-m", *command]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables) as process:
         try:
             yield process
         finally:
@@ -131,10 +134,11 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def servers(artifact: str) -> Iterator[dict[str, str]]:
+def servers(artifact: str, *, haproxy: bool) -> Iterator[dict[str, str]]:
     """Give the URLs of both servers while the block runs."""
     serve = ["ganray", "serve", artifact, "--port", "0", "--rate", "0"]
-    with running(["benchmarks.serving", "--plain", artifact]), running(serve) as process:
+    proxy = {HAPROXY: "1"} if haproxy else {}
+    with running(["benchmarks.serving", "--plain", artifact]), running(serve, **proxy) as process:
         assert process.stdout
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found, "the server did not start"
@@ -151,6 +155,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, nargs="+", default=[16, 1], help="samples a request; each is a comparison of its own")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--haproxy", action="store_true", help="serve behind HAProxy rather than Ray Serve's own proxy")
     parser.add_argument("--plain", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.plain:
@@ -158,7 +163,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         artifact = arguments.artifact or make_artifact(Path(folder), width=arguments.width, side=arguments.side)
-        with servers(artifact) as urls:
+        with servers(artifact, haproxy=arguments.haproxy) as urls:
             for num in arguments.num:
                 compare(urls, artifact, num=num, arguments=arguments)
 

@@ -6,6 +6,7 @@ dashboard is asked for, a dashboard without pages.
 """
 
 import contextlib
+import importlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._common.tls_utils import add_port_to_grpc_server
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
 TOKEN_FILE = "ray-token"
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+LOOPBACK = "127.0.0.1"
 UNUSED = ("start_monitor", "start_log_monitor")
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # Ray's switch, on Linux too, between interfaces for clusters and loopback
 
@@ -37,6 +40,16 @@ def private_ray(folder: Path, *, dashboard: bool = False) -> Iterator[None]:
             yield
         finally:
             constants.ENABLE_RAY_CLUSTER = clusters
+
+
+def keep_replicas_private() -> None:
+    """Let replicas of Ray Serve in this process listen on loopback, where their Ray is private; by themselves they do on every interface.
+
+    To be called by a deployment's constructor, after which its replica begins to listen for calls of others.
+    """
+    if os.environ.get(CLUSTERS) == "0":
+        replicas: Any = importlib.import_module("ray.serve._private.replica")
+        replicas.add_port_to_grpc_server = lambda server, _: add_port_to_grpc_server(server, f"{LOOPBACK}:0")
 
 
 @contextlib.contextmanager

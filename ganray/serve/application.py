@@ -15,6 +15,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
+from ganray.cluster.private_ray import keep_replicas_private
 from ganray.gan.sampling import CHUNK
 from ganray.registry.signing import load_public_key
 from ganray.serve.batching import Batcher
@@ -49,6 +50,7 @@ class Replica:
     """One replica: the versions in memory, and a thread that generates."""
 
     def __init__(self, settings: Settings, public_key: bytes | None, collector: DeploymentHandle[Any]) -> None:
+        keep_replicas_private()
         torch.set_num_threads(1)  # for the samples of `ganray generate`, which generates on one
         if settings.use_gpu:
             check_gpu()
@@ -96,6 +98,7 @@ class MetricsCollector:
     """The collector of metrics as a deployment of its own."""
 
     def __init__(self) -> None:
+        keep_replicas_private()
         self._collector = Collector()
 
     def report(self, seen: Observations) -> None:

@@ -2,6 +2,7 @@
 request, would stay for ever, until there are no handles for other clients; and the head of a request may have any size.
 
 A proxy calls `middlewares`, which the environment variable `VARIABLE` names, before its server starts; there is no other place for it.
+HAProxy, which Ray Serve runs in place of its own proxies where `HAPROXY` says so, has limits, but lenient ones by Ray's defaults.
 """
 
 import asyncio
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
 VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = f"{__name__}.middlewares"
+HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"  # 1: a node's proxy is HAProxy, which has limits of its own
 HEAD_S = 20.0  # for the head of a request, from when its connection was made or used last
 MAX_HEAD_BYTES = 64 << 10
 MAX_NEW = 1024  # connections that have not sent the head of a request
 OF_HANDLES = 4  # a part of the handles that a process may have, which are left to connections in wait; else they are too few
+HAPROXY_CONNECTIONS = 20_000
+HAPROXY_HANDLES = 3  # a connection, which it wants to be sure of when it starts
 
 
 class Waiting:
@@ -119,6 +123,13 @@ def middlewares() -> "list[Middleware]":
     """Have uvicorn use `LimitedProtocol` in this process from now on, and return that a proxy needs no middlewares."""
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{LimitedProtocol.__name__}"
     return []
+
+
+def haproxy_limits() -> dict[str, str]:
+    """Return the environment variables that limit HAProxy's connections: how long a client may send nothing, and how many there may be."""
+    _, handles = resource.getrlimit(resource.RLIMIT_NOFILE)  # HAProxy takes all that it may
+    limit = HAPROXY_CONNECTIONS if handles == resource.RLIM_INFINITY else min(HAPROXY_CONNECTIONS, handles // HAPROXY_HANDLES)
+    return {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": f"{HEAD_S:.0f}", "RAY_SERVE_HAPROXY_MAXCONN": str(limit)}
 
 
 def _too_large() -> bytes:

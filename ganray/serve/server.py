@@ -16,7 +16,7 @@ from ganray.cluster.session import own_local_ray, ray_session
 from ganray.errors import ClusterError, ConfigError
 from ganray.registry.artifact import build_checked, open_artifact, read_artifact
 from ganray.serve.application import application
-from ganray.serve.connections import CALLBACK, VARIABLE
+from ganray.serve.connections import CALLBACK, VARIABLE, haproxy_limits
 from ganray.serve.settings import Settings
 
 NAME = "ganray"  # of the application
@@ -40,21 +40,22 @@ def serve_until_interrupted(
     is_local = own_local_ray(address)
     port = _free_port(host, port) if is_local or port == 0 else port
     if is_local:  # or else where the cluster's nodes were started
-        os.environ.setdefault(VARIABLE, CALLBACK)
+        for name, value in {VARIABLE: CALLBACK, **haproxy_limits()}.items():
+            os.environ.setdefault(name, value)
     with ray_session(address), _quiet():
         if settings.use_gpu:
             check_replicas(settings.min_replicas)
-        serve.start(
-            proxy_location=ProxyLocation.HeadOnly if is_local else ProxyLocation.EveryNode,
-            http_options={"host": host, "port": port, "request_timeout_s": REQUEST_TIMEOUT_S},
-            logging_config=LOGGING,
-        )
         try:
+            serve.start(
+                proxy_location=ProxyLocation.HeadOnly if is_local else ProxyLocation.EveryNode,
+                http_options={"host": host, "port": port, "request_timeout_s": REQUEST_TIMEOUT_S},
+                logging_config=LOGGING,
+            )
             serve.run(application(settings), name=NAME, route_prefix="/", logging_config=LOGGING)
             ready(f"http://{host}:{port}/")
             threading.Event().wait()
         except RuntimeError as error:
-            problem = f"the application did not start ({str(error).splitlines()[0]})"
+            problem = f"the application did not start ({str(getattr(error, 'cause', error)).splitlines()[0]})"
             raise ClusterError("--address", problem, "see the logs of Ray Serve in the session's folder") from error
         finally:
             with contextlib.suppress(Exception):  # an end that fails must not hide why it ends

@@ -28,6 +28,7 @@ import numpy as np
 
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry
+from ganray.serve.connections import HAPROXY
 from ganray.storage import open_store
 from tests.chaos.hostile import REQUESTS, TIMEOUT_S, Address, Idle, attack, num_open
 from tests.chaos.soak import Sample, measure
@@ -166,17 +167,19 @@ async def besiege(clients: Clients, address: Address, *, seconds: float, attacke
     await asyncio.gather(*asking)
 
 
-def serve(folder: Path, *, seconds: float, idle: int, handles: int | None = None) -> Report:
+def serve(folder: Path, *, seconds: float, idle: int, handles: int | None = None, haproxy: bool = False) -> Report:
     """Serve a model of two versions, let clients of all kinds come, and return what was seen. The proxy may have `handles`."""
     registry = Registry(open_store(folder / "store"))
     publish(registry, 2.0, 1.0)
     model = folder / "store/models/m"
     samples = generated(model, VERSIONS, seeds=SEEDS, start=START, num=NUM)
-    with running("serve", str(model), "--port", "0", "--rate", "0", "--follow", str(FOLLOW_S)) as driver:
+    proxy = {HAPROXY: "1"} if haproxy else {}
+    with running("serve", str(model), "--port", "0", "--rate", "0", "--follow", str(FOLLOW_S), **proxy) as driver:
         assert driver.stdout
         found = re.search(r"http://([\d.]+):(\d+)/", line := driver.stdout.readline())
         assert found, f"the server did not start: {line}"
-        processes = {name: actor_processes(driver.pid, title)[0] for name, title in PROCESSES.items()}
+        titles = PROCESSES | ({"proxy": "haproxy.cfg"} if haproxy else {})
+        processes = {name: actor_processes(driver.pid, title)[0] for name, title in titles.items()}
         if handles:
             resource.prlimit(processes["proxy"], resource.RLIMIT_NOFILE, (handles, handles))
         siege = Siege(Clients(found[0], samples, Report(idle=idle)), (found[1], int(found[2])), processes)
@@ -228,9 +231,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--idle", type=int, default=10_000, help="connections that send nothing, or the beginning of a request")
     parser.add_argument("--handles", type=int, help="that the proxy may have")
+    parser.add_argument("--haproxy", action="store_true", help="serve behind HAProxy")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="siege-") as folder:
-        report = serve(Path(folder), seconds=arguments.seconds, idle=arguments.idle, handles=arguments.handles)
+        report = serve(Path(folder), seconds=arguments.seconds, idle=arguments.idle, handles=arguments.handles, haproxy=arguments.haproxy)
     print("\n".join([*report.lines(), *report.problems[:20], json.dumps(report.figures())]))
     sys.exit(bool(report.problems))
 

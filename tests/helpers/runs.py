@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import psutil  # Ray brings it along
+
+LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 REPOSITORY = Path(__file__).parents[2]
 TINY = [
     "name=tiny",
@@ -54,12 +57,10 @@ def training(storage: Path | str, *overrides: str) -> Iterator[subprocess.Popen[
 
 
 @contextlib.contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Give a running command; whatever is left of it afterwards is ended."""
-    command = [sys.executable, "-m", "ganray", *arguments]
-    driver = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=environment(), start_new_session=True
-    )
+def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a running command, with environment variables; whatever is left of it afterwards is ended."""
+    command, places = [sys.executable, "-m", "ganray", *arguments], {"cwd": REPOSITORY, "env": environment(**variables)}
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **places)
     try:
         yield driver
     finally:
@@ -99,6 +100,15 @@ def actor_processes(driver: int, name: str) -> list[int]:
         with contextlib.suppress(OSError):
             if name in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)
+    return found
+
+
+def listening(pids: Iterable[int]) -> set[str]:
+    """Return the addresses at which processes listen."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {socket.laddr.ip for socket in psutil.Process(pid).net_connections("inet") if socket.status == psutil.CONN_LISTEN}
     return found
 
 

@@ -6,7 +6,10 @@ each start of workers would wait. Here only the workers import it.
 
 import logging
 import os
+import socket
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import ray
@@ -19,6 +22,7 @@ from ray.train.v2._internal.util import TrainingFramework
 logger = logging.getLogger(__name__)
 
 LEAVE_S = 5.0  # that ranks have to leave the group
+INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")  # on which ranks listen; by themselves gloo and NCCL choose one of a network
 
 
 @dataclass
@@ -67,8 +71,6 @@ def join(config: ProcessGroup, host: str, port: int) -> None:
 
     Raises `ClusterUnusable` where torch cannot use this worker's GPU: NCCL would say less of it.
     """
-    from datetime import timedelta
-
     from torch import distributed
 
     if config.backend == "nccl":
@@ -77,7 +79,7 @@ def join(config: ProcessGroup, host: str, port: int) -> None:
         check_gpu()
         os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")  # a collective that times out ends the process
     context = get_context()
-    rank, world_size = context.get_world_rank(), context.get_world_size()
+    rank, world_size, timeout = context.get_world_rank(), context.get_world_size(), timedelta(seconds=config.timeout_s)
     of_node = {
         "LOCAL_RANK": context.get_local_rank(),
         "LOCAL_WORLD_SIZE": context.get_local_world_size(),
@@ -85,7 +87,26 @@ def join(config: ProcessGroup, host: str, port: int) -> None:
     }
     of_group = {"RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": host, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in (of_node | of_group).items()})
-    distributed.init_process_group(config.backend, rank=rank, world_size=world_size, timeout=timedelta(seconds=config.timeout_s))
+    store = None
+    if ip_address(host).is_loopback:  # a Ray of this machine alone
+        for name in INTERFACES:
+            os.environ.setdefault(name, loopback_interface())
+        store = private_store(host, port, rank, world_size, timeout)
+    distributed.init_process_group(config.backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
+
+
+def private_store(host: str, port: int, rank: int, world_size: int, timeout: timedelta) -> Any:
+    """Return the store by which ranks find one another, for which rank 0 listens at `host` alone: torch would on every interface."""
+    from torch import distributed
+
+    stores: Any = distributed
+    listening = {"master_listen_fd": socket.create_server((host, port)).detach()} if rank == 0 else {}
+    return stores.TCPStore(host, port, world_size, is_master=rank == 0, timeout=timeout, **listening)
+
+
+def loopback_interface() -> str:
+    """Return the name of this machine's loopback interface, as `lo`."""
+    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
 def leave() -> None:
