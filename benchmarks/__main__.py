@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse", "serving")
-BENCHMARKS += ("tables", "text", "sentences", "video", "scaling", "recovery", "first_step")
+BENCHMARKS = [
+    *("step_speed", "strided", "quality", "conditional", "modes", "ddp_overhead", "upload_speed", "sweeps", "collapse", "serving"),
+    *("tables", "text", "sentences", "video", "scaling", "recovery", "first_step"),
+]
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

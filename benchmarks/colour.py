@@ -19,7 +19,7 @@ from ganray.gan.sampling import CHUNK
 from ganray.metrics.feature_extractor import FeatureNetwork
 from ganray.metrics.fitting import Dataset, fit_classifier
 from ganray.metrics.frechet import Moments, frechet_distance
-from ganray.modalities.image import decode, grid
+from ganray.modalities.image import Target, decode, grid
 
 FOLDER = Path(__file__).parents[1] / "jobs/folder.yaml"
 NUM_SAMPLES = 5_000
@@ -81,7 +81,8 @@ def job_of(overrides: list[str]) -> Job:
 def load_images(path: Path, side: int) -> LabelledImages:
     """Return the images of a Parquet file, as a job prepares them, and their labels."""
     table = pq.read_table(path, columns=["image", "label"])
-    images = [decode(image["bytes"], (3, side, side), "lanczos") for image in table["image"].to_pylist()]
+    target = Target((3, side, side), "lanczos")
+    images = [decode(image["bytes"], target)[0] for image in table["image"].to_pylist()]
     return torch.from_numpy(np.stack(images)), torch.tensor(table["label"].to_pylist())
 
 

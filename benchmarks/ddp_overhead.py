@@ -95,7 +95,7 @@ def under_ray(job: Job, _: str) -> float:
 
 def bare(job: Job, storage: str) -> float:
     """Return the images/s of two processes with nothing but torch.distributed."""
-    rates = on_ranks(WORKERS, Path(storage), step_for, job=job)
+    rates: list[float] = on_ranks(WORKERS, Path(storage), step_for, job=job)
     return min(rates)
 
 
@@ -108,7 +108,7 @@ def step_for(job: Job, *, rank: int, world_size: int) -> float:
     local_batch = job.train.batch_size // world_size
     pixels = torch.randint(0, 256, (local_batch, *job.data.shape), dtype=torch.uint8)
     measured = [(time.monotonic(), 0)]
-    while elapsed_of_rank_zero(measured[-1][0] - measured[0][0]) < job.train.max_seconds:
+    while elapsed_of_rank_zero(measured[-1][0] - measured[0][0]) < (job.train.max_seconds or 0.0):
         for _ in range(STEPS_PER_MEASUREMENT):
             step(Batch(from_pixels(pixels), RandomStream(rank, "latents").normals(state.images_seen, local_batch, job.networks.latent_dim)))
         measured.append((time.monotonic(), state.images_seen))

@@ -16,7 +16,7 @@ STAGES = {"preparing data": "Ray is there", "starting workers": "the data is the
 def start(storage: Path, name: str) -> dict[str, float]:
     """Train a new run of the quickstart's job for some steps, and return after how many seconds each stage was over."""
     job = [str(REPOSITORY / "jobs/quickstart.yaml"), f"storage={storage}", f"name={name}", "evaluate=none", "train.total_images=640"]
-    began, seconds = time.perf_counter(), {}
+    began, seconds = time.perf_counter(), dict[str, float]()
     command = [sys.executable, "-m", "ganray", "train", *job]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=REPOSITORY) as process:
         for line in process.stderr or ():

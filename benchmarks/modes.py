@@ -95,7 +95,8 @@ class Generator(nn.Module):
         self.layers = _layers(LATENT_DIM, 2)
 
     def forward(self, latents: Tensor, _: Tensor | None = None) -> Tensor:
-        return self.layers(latents)
+        points: Tensor = self.layers(latents)
+        return points
 
 
 class Discriminator(nn.Module):
@@ -106,7 +107,8 @@ class Discriminator(nn.Module):
         self.layers = _layers(2, 1)
 
     def forward(self, points: Tensor, _: Tensor | None = None) -> Tensor:
-        return self.layers(INPUT_SCALE * points).flatten()
+        logits: Tensor = self.layers(INPUT_SCALE * points).flatten()
+        return logits
 
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:

@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -42,9 +43,13 @@ def recoveries(storage: Path, driver: subprocess.Popen[str], kill: Callable[[], 
         time.sleep(TRAIN_S)
         before, killed = len(started()), time.time()
         kill()
-        wait_until(lambda before=before: len(started()) > before, driver)
-        wait_until(lambda number=number: len(_again(run)) > number, driver)
+        wait_until(partial(_has_more, started, before), driver)
+        wait_until(partial(_has_more, lambda: _again(run), number), driver)
         yield started()[-1] - killed, _again(run)[-1]
+
+
+def _has_more(found: Callable[[], Sized], number: int) -> bool:
+    return len(found()) > number
 
 
 def _again(run: Run) -> list[int]:

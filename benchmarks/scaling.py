@@ -20,6 +20,7 @@ import ray
 
 import ganray
 from benchmarks.ratios import seconds
+from ganray.cluster.private_ray import private_ray
 from ganray.cluster.session import use_settings
 from ganray.data.loading.order import rows
 from ganray.runs.checkpoint import STATE
@@ -96,7 +97,8 @@ def checkpoint_seconds(run: Run) -> float:
     times = {event.images_seen: event.time for event in run.events() if event.kind == "checkpoint"}
     marks = sorted(trained.keys() & times.keys())[1:]
     first, last = marks[0], marks[-1]
-    return ((times[last] - times[first]) - (trained[last] - trained[first])) / (len(marks) - 1)
+    took, of_training = times[last] - times[first], float(trained[last] - trained[first])
+    return (took - of_training) / (len(marks) - 1)
 
 
 def by_stored(folder: Path) -> None:
@@ -122,7 +124,7 @@ def checkpoints(folder: Path, number: int) -> Actions:
     run = Run(open_store(folder), "runs/r")
     for count in range(number):
         run.checkpoints.save({STATE: bytes(1000)}, images_seen=count, attempt=0, progress=Progress())
-    yield "find the latest checkpoint", run.latest_checkpoint
+    yield "find the latest checkpoint", run.checkpoints.latest
 
     def write() -> None:
         newest = run.checkpoints.save({STATE: bytes(1000)}, images_seen=number, attempt=0, progress=Progress())
@@ -168,9 +170,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.workers:
             use_settings()
-            ray.init(address="local", num_cpus=max(arguments.workers) + 1, include_dashboard=False, log_to_driver=False)
-            by_workers(Path(folder), arguments.workers)
-            ray.shutdown()
+            with private_ray(Path(folder)):
+                ray.init(address="local", num_cpus=max(arguments.workers) + 1, include_dashboard=False, log_to_driver=False)
+                by_workers(Path(folder), arguments.workers)
+                ray.shutdown()
         by_stored(Path(folder))
 
 

@@ -149,7 +149,7 @@ def go_on(ganray: Ganray, seconds: float, name: str, *, by_likelihood: bool, dec
 def sample(ganray: Ganray, codec: TextCodec, temperature: float) -> list[str]:
     """Return sentences that are drawn at a temperature."""
     generator = calibrated_ema(ganray.state, ganray.job.networks.ghost_batch, ganray.prior, seed=0)
-    generator.sampling_temperature = temperature
+    setattr(generator, "sampling_temperature", temperature)  # noqa: B010 (an attribute of this network alone)
     chunk = partial(sample_chunk, generator, ganray.prior, ganray.layout, seed=0)
     tokens = torch.cat([chunk(chunk=number) for number in range(num_chunks(NUM_SAMPLES))])[:NUM_SAMPLES]
     return codec.decode(tokens.numpy())
@@ -187,8 +187,9 @@ def report(curves: dict[str, Curve], train: list[str], reals: list[str]) -> None
     for name, temperature, point in [*rows, ("real", "", scores(train, reals))]:
         print(f"{name:<11}  {temperature:>11}  {point['bleu']:>6.3f}  {point['self_bleu']:>11.3f}  {point['divergence']:>17.3f}")
     theirs = sorted((point["self_bleu"], point["bleu"]) for point in curves["likelihood"])
+    diversities, qualities = np.array(theirs).T
     gaps = [
-        point["bleu"] - float(np.interp(point["self_bleu"], *zip(*theirs, strict=True)))
+        point["bleu"] - float(np.interp(point["self_bleu"], diversities, qualities))
         for point in curves["adversarial"]
         if theirs[0][0] <= point["self_bleu"] <= theirs[-1][0]
     ]

@@ -106,7 +106,7 @@ async def load(url: str, *, clients: int, num: int, seconds: float) -> Load:
     async def ask(session: aiohttp.ClientSession, client: int) -> None:
         number = 0
         while (start := time.perf_counter()) < began + seconds:
-            query = {"seed": client, "start": number * num, "num": num, "format": "npy"}
+            query: dict[str, int | str] = {"seed": client, "start": number * num, "num": num, "format": "npy"}
             async with session.get(f"{url}samples", params=query) as answer:
                 content = await answer.read()
             assert answer.status == 200, content[:200]

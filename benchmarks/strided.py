@@ -42,7 +42,7 @@ def main() -> None:
 
 def pass_through(layer: nn.Module, inputs: int, side: int, batch: int, precision: torch.dtype) -> Callable[[], None]:
     """Return a function that runs a layer forward and backward, to its input and weight."""
-    layer = layer.to(memory_format=torch.channels_last)
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch does not declare
     features = torch.randn(batch, inputs, side, side).to(precision, memory_format=torch.channels_last).requires_grad_()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
         pull = torch.randn_like(layer(features))

@@ -103,7 +103,7 @@ def main() -> None:
     codes = codec.encode(train)
     values = values_of(codec, codes)
     reference = TableReference(values, values_of(codec, codec.encode(test)), codec.names.index(TARGET), is_held_out=True)
-    both = [GanrayTable(codec, codes, job), PlainTable(values)]
+    both: list[GanrayTable | PlainTable] = [GanrayTable(codec, codes, job), PlainTable(values)]
     contenders = [contender for contender in both if arguments.only in (None, contender.name)]
     clock = (lambda: time.process_time() / arguments.threads) if arguments.cpu else time.perf_counter
     spent = interleave(contenders, seconds=arguments.seconds, turn=arguments.turn, clock=clock)

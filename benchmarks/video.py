@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.fashion import Ganray
 from benchmarks.interleave import interleave
-from ganray.config import FashionMnistSource, Job, load_job
+from ganray.config import FashionMnistSource, Job, MovingSource, load_job
 from ganray.config.modalities import VideoModality
 from ganray.data.sources.fashion_mnist import find_folder, read_bundled, read_idx
 from ganray.data.sources.moving import CANVAS, FRAMES, make_clip
@@ -83,6 +83,7 @@ def codec_of(job: Job) -> VideoCodec:
 
 def load_clips(job: Job, codec: VideoCodec) -> tuple[Clips, Tensor]:
     """Return the clips of the job's source and their classes."""
+    assert isinstance(job.data.source, MovingSource)
     split = job.data.source.split
     table = read_bundled() if split == "test" else read_idx(find_folder(FashionMnistSource()), split)
     clips = [codec.encode(make_clip(garment, number)) for number, garment in enumerate(table["image"].to_pylist())]
@@ -101,7 +102,8 @@ def steps(clips: Clips) -> NDArray[np.float64]:
 def octants(clips: Clips) -> NDArray[np.int64]:
     """Return the octant of each clip's direction over its first two steps, 0 to 7."""
     down, right = steps(clips)[:, :2].mean(1).T
-    return (np.arctan2(right, down) % (2 * np.pi) / (2 * np.pi / OCTANTS)).astype(np.int64) % OCTANTS
+    turns: NDArray[np.float64] = np.arctan2(right, down) / (2 * np.pi) % 1.0
+    return (turns * OCTANTS).astype(np.int64) % OCTANTS
 
 
 def fit_octants(clips: Clips) -> FeatureNetwork:

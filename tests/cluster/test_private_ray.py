@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from ray.core.generated.gcs_service_pb2 import GetClusterIdReply
 from ganray.cluster.private_ray import MODE, TOKEN, TOKEN_FILE, TOKEN_PATH, private_ray, reload_authentication
 from ganray.cluster.session import ray_session
 from ganray.errors import ClusterError
-from tests.helpers.runs import LOOPBACK, listening
+from tests.helpers.runs import listening
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def test_a_private_ray_has_a_token_of_its_own_and_leaves_the_environment_as_it_was(home: Path) -> None:
     before, address = dict(os.environ), services.get_node_ip_address()
     with private_ray(home):
-        assert services.get_node_ip_address() in LOOPBACK
+        assert ip_address(services.get_node_ip_address()).is_loopback
         assert get_authentication_mode() == AuthenticationMode.TOKEN
         token = home / TOKEN_FILE
         assert os.environ[TOKEN_PATH] == str(token)
@@ -57,7 +58,7 @@ def test_what_the_environment_says_of_tokens_stays(chosen: dict[str, str], home:
         monkeypatch.setenv(name, value)
     with private_ray(home):
         assert {name: os.environ[name] for name in (MODE, TOKEN, TOKEN_PATH) if name in os.environ} == chosen
-        assert services.get_node_ip_address() in LOOPBACK
+        assert ip_address(services.get_node_ip_address()).is_loopback
     assert not (home / TOKEN_FILE).exists()
 
 
@@ -72,7 +73,7 @@ def test_a_local_ray_listens_on_loopback_alone_and_leaves_nothing_in_the_home(ho
         assert "gcs_server" in commands
         assert not [name for name in ("monitor.py", "log_monitor.py", "dashboard/dashboard.py") if name in commands]
         assert len(ours) > 1
-        assert listening([*(process.pid for process in ours), os.getpid()]) <= LOOPBACK
+        assert all(address.is_loopback for address in listening([*(process.pid for process in ours), os.getpid()]))
     assert {name: os.environ.get(name) for name in before} == before
     assert not {MODE, TOKEN, TOKEN_PATH} & set(os.environ)
     assert list(home.iterdir()) == []

@@ -4,16 +4,16 @@ import contextlib
 import hashlib
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-import psutil  # Ray brings it along
-
-LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+LISTEN = "0A"  # the state of a socket in /proc/net
 REPOSITORY = Path(__file__).parents[2]
 TINY = [
     "name=tiny",
@@ -103,12 +103,19 @@ def actor_processes(driver: int, name: str) -> list[int]:
     return found
 
 
-def listening(pids: Iterable[int]) -> set[str]:
-    """Return the addresses at which processes listen."""
-    found = set()
+def listening(pids: Iterable[int]) -> set[IPv4Address | IPv6Address]:
+    """Return the addresses at which processes listen, those of IPv4 in IPv6 as IPv4."""
+    inodes, found = set[str](), set[IPv4Address | IPv6Address]()
     for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found |= {socket.laddr.ip for socket in psutil.Process(pid).net_connections("inet") if socket.status == psutil.CONN_LISTEN}
+        for handle in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(handle))
+    for table in ("tcp", "tcp6"):
+        for _, local, _, state, *_, inode in (line.split()[:10] for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]):
+            if state == LISTEN and f"socket:[{inode}]" in inodes:
+                words = struct.unpack("<" + "I" * (len(local) // 8), bytes.fromhex(local.partition(":")[0]))
+                address = ip_address(struct.pack(">" + "I" * len(words), *words))
+                found.add(getattr(address, "ipv4_mapped", None) or address)
     return found
 
 

@@ -20,7 +20,7 @@ from ganray.registry.registry import Registry
 from ganray.storage import open_store
 from tests.helpers.artifacts import publish
 from tests.helpers.browser import chromium
-from tests.helpers.runs import LOOPBACK, descendants, listening
+from tests.helpers.runs import descendants, listening
 from tests.helpers.serving import generated
 
 pytestmark = pytest.mark.e2e
@@ -53,7 +53,7 @@ def test_a_promotion_under_load_drops_nothing_and_the_page_shows_samples(tmp_pat
         try:
             assert process.stdout
             url = re.fullmatch(r"serving  (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())[1]  # type: ignore[index]
-            assert listening([process.pid, *descendants(process.pid)]) <= LOOPBACK
+            assert all(address.is_loopback for address in listening([process.pid, *descendants(process.pid)]))
             check_promotion(url, registry, generated(storage / "models/m", ("0001", "0002"), seeds=SEEDS, start=START, num=NUM))
             check_page(url, tmp_path)
         finally:
