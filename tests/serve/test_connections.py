@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from ganray.serve import connections
-from ganray.serve.connections import CALLBACK, MAX_HEAD_BYTES, LimitedProtocol, Waiting, max_waiting
+from ganray.serve.connections import CALLBACK, MAX_HEAD_BYTES, LimitedProtocol, Waiting, haproxy_limits, max_waiting
 
 ASK = b"GET /?n=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 KEEP_ALIVE_S = 1
@@ -150,6 +150,13 @@ def test_no_more_connections_wait_than_there_are_handles_for(monkeypatch: pytest
         fake = SimpleNamespace(getrlimit=lambda _, handles=handles: (handles, handles), RLIMIT_NOFILE=7, RLIM_INFINITY=-1)
         monkeypatch.setattr(connections, "resource", fake)
         assert max_waiting(1000) == expected
+
+
+def test_haproxy_is_given_no_more_connections_than_it_may_have_handles_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for handles, expected in ((4096, "1365"), (1 << 20, "20000"), (-1, "20000")):
+        fake = SimpleNamespace(getrlimit=lambda _, handles=handles: (1024, handles), RLIMIT_NOFILE=7, RLIM_INFINITY=-1)
+        monkeypatch.setattr(connections, "resource", fake)
+        assert haproxy_limits() == {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "20", "RAY_SERVE_HAPROXY_MAXCONN": expected}
 
 
 def test_what_the_variable_names_has_uvicorn_limit_its_connections() -> None:

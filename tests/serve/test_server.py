@@ -1,6 +1,7 @@
 """`ganray serve` on a real Ray Serve: many clients and a promotion among them, the page in a browser, and an orderly end."""
 
 import io
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 from ganray.registry.promotion import promote
 from ganray.registry.registry import Registry
+from ganray.serve.connections import HAPROXY
 from ganray.storage import open_store
 from tests.helpers.artifacts import publish
 from tests.helpers.browser import chromium
@@ -45,15 +47,17 @@ def ask_until(url: str, done: threading.Event, client: int) -> list[tuple[int, i
     return answers
 
 
-def test_a_promotion_under_load_drops_nothing_and_the_page_shows_samples(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variables", [{}, {HAPROXY: "1"}], ids=["Ray's proxy", "HAProxy"])
+def test_a_promotion_under_load_drops_nothing_and_the_page_shows_samples(variables: dict[str, str], tmp_path: Path) -> None:
     registry, storage = Registry(open_store(tmp_path / "store")), tmp_path / "store"
     publish(registry, 2.0, 1.0)
     command = [sys.executable, "-m", "ganray", "serve", str(storage / "models/m"), "--port", "0", "--follow", "0.5", "--rate", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    settings = {"cwd": tmp_path, "env": os.environ | variables}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings) as process:
         try:
             assert process.stdout
             url = re.fullmatch(r"serving  (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())[1]  # type: ignore[index]
-            assert all(address.is_loopback for address in listening([process.pid, *descendants(process.pid)]))
+            assert variables or all(address.is_loopback for address in listening([process.pid, *descendants(process.pid)]))
             check_promotion(url, registry, generated(storage / "models/m", ("0001", "0002"), seeds=SEEDS, start=START, num=NUM))
             check_page(url, tmp_path)
         finally:
