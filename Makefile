@@ -20,7 +20,7 @@ quickstart: .venv/installed
 	$(BIN)/ganray train jobs/quickstart.yaml $(OVERRIDES)
 	$(BIN)/ganray generate store/models/quickstart --num 64 --out store/quickstart.png
 
-# What to run before each commit: style, types and the tests that need neither network nor Ray: three and a half minutes on two cores.
+# What to run before each commit: style, types and the tests that need neither network nor Ray: two minutes on two quiet cores.
 # Types are checked beside the first tests: mypy uses one core.
 check: lint
 	@$(MAKE) --no-print-directory --jobs 2 types unit COVERAGE="$(COVERAGE)"
