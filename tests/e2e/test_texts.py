@@ -43,7 +43,6 @@ def test_texts_are_learned_published_written_and_traced(tmp_path: Path) -> None:
     assert ganray_here("provenance", str(out), "--storage", str(store)).returncode != 0
 
 
-@pytest.mark.slow
 def test_sentences_are_pretrained_tuned_published_written_and_exported(tmp_path: Path) -> None:
     said = [f"The {animal} of number {number} sleeps, and {verb}s." for animal in ("cat", "dog") for number in range(9) for verb in VERBS]
     (tmp_path / "said.txt").write_text("\n".join(said * 10))
