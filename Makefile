@@ -25,7 +25,7 @@ quickstart: .venv/installed
 check: lint
 	@$(MAKE) --no-print-directory --jobs 2 types unit COVERAGE="$(COVERAGE)"
 
-# Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: about half an hour on two cores.
+# Every tier that CI runs: `make check` with coverage, then a real S3 server, local Ray clusters and whole commands: a quarter of an hour on two quiet cores.
 test: COVERAGE = --cov --cov-report=term:skip-covered
 test: check
 	@# what has no Ray, and mostly waits, runs beside what has one, whose processes wait for each other; its output comes at the end
