@@ -1,5 +1,7 @@
 """The command line: a click group whose commands parse, call one function and print. Imports torch and ray only inside commands."""
 
+import atexit
+import gc
 import sys
 
 import click
@@ -34,6 +36,8 @@ Exit codes:
   4    training diverged or collapsed, with nothing to publish
   130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command resumes
 """
+
+COLLECT_EVERY = 50_000  # new objects, instead of 700: imports make very many, none of which is garbage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, help=HELP, epilog=EXIT_CODES)
@@ -70,6 +74,8 @@ for command in (verify_command, pull_command, push_command):
 
 def main() -> None:
     """Run the command line: a `GanrayError` or a usage error is one line on standard error, with the exit codes of `EXIT_CODES`."""
+    gc.set_threshold(COLLECT_EVERY)
+    atexit.register(gc.freeze)  # to look for garbage in torch's modules before the process ends takes half a second
     try:
         set_up_logs()
         with interrupt_on_signal():
