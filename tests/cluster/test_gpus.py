@@ -177,6 +177,7 @@ def test_what_was_decided_before_the_data_was_prepared_stays() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(torch.backends.cuda.is_built(), reason="needs a torch without CUDA")
 def test_a_node_that_came_after_nodes_were_asked_ends_training_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or else Ray would leave a token in the home
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     monkeypatch.setattr("ganray.runs.opening.decide_gpus", lambda job: job)
     try:
@@ -191,7 +192,10 @@ def test_a_node_that_came_after_nodes_were_asked_ends_training_in_one_line(tmp_p
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.skipif(torch.backends.cuda.is_built(), reason="needs a torch without CUDA")
-def test_a_cluster_whose_torch_has_no_cuda_is_refused_before_anything_is_prepared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cluster_whose_torch_has_no_cuda_is_refused_before_anything_is_prepared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or else Ray would leave a token in the home
     ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
     try:
         asked = job(use_gpu=True, storage=str(tmp_path / "store"), data={"source": {"kind": "fashion-mnist"}, "channels": 1})

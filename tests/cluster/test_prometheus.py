@@ -13,6 +13,7 @@ import ray
 from ray.dashboard.modules.metrics.grafana_dashboard_factory import generate_train_grafana_dashboard
 
 from ganray.cluster import prometheus
+from ganray.cluster.private_ray import private_ray
 from ganray.cluster.prometheus import RunMetrics, SweepMetrics, names
 
 DASHBOARD: dict[str, Any] = json.loads(Path(prometheus.__file__).with_name("grafana.json").read_text())
@@ -34,11 +35,13 @@ def exported() -> dict[str, float]:
 
 
 @pytest.fixture
-def _agent() -> Iterator[None]:
+def _agent(tmp_path: Path) -> Iterator[None]:
     """A local Ray whose node has an agent, to which this process is connected."""
-    ray.init(address="local", num_cpus=1, include_dashboard=True, log_to_driver=False, _system_config={"metrics_report_interval_ms": 500})
-    yield
-    ray.shutdown()
+    often = {"metrics_report_interval_ms": 500}
+    with private_ray(tmp_path, dashboard=True):
+        ray.init(address="local", num_cpus=1, include_dashboard=True, log_to_driver=False, _system_config=often)
+        yield
+        ray.shutdown()
 
 
 @pytest.mark.cluster
