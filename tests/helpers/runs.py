@@ -59,8 +59,8 @@ def training(storage: Path | str, *overrides: str) -> Iterator[subprocess.Popen[
 @contextlib.contextmanager
 def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Give a running command, with environment variables; whatever is left of it afterwards is ended."""
-    command, places = [sys.executable, "-m", "ganray", *arguments], {"cwd": REPOSITORY, "env": environment(**variables)}
-    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **places)
+    command, settings = [sys.executable, "-m", "ganray", *arguments], {"cwd": REPOSITORY, "env": environment(**variables)}
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **settings)
     try:
         yield driver
     finally:
@@ -103,9 +103,9 @@ def actor_processes(driver: int, name: str) -> list[int]:
     return found
 
 
-def listening(pids: Iterable[int]) -> set[IPv4Address | IPv6Address]:
-    """Return the addresses at which processes listen, those of IPv4 in IPv6 as IPv4."""
-    inodes, found = set[str](), set[IPv4Address | IPv6Address]()
+def listening(pids: Iterable[int]) -> list[IPv4Address | IPv6Address]:
+    """Return the address of each socket at which processes listen, those of IPv4 in IPv6 as IPv4."""
+    inodes, found = set[str](), list[IPv4Address | IPv6Address]()
     for pid in pids:
         for handle in Path(f"/proc/{pid}/fd").glob("*"):
             with contextlib.suppress(OSError):
@@ -115,7 +115,7 @@ def listening(pids: Iterable[int]) -> set[IPv4Address | IPv6Address]:
             if state == LISTEN and f"socket:[{inode}]" in inodes:
                 words = struct.unpack("<" + "I" * (len(local) // 8), bytes.fromhex(local.partition(":")[0]))
                 address = ip_address(struct.pack(">" + "I" * len(words), *words))
-                found.add(getattr(address, "ipv4_mapped", None) or address)
+                found.append(getattr(address, "ipv4_mapped", None) or address)
     return found
 
 
